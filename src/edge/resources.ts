@@ -19,6 +19,8 @@ export interface Resource {
   readonly elsewhere?: string
   /** A label or field selector. */
   readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
+  /** A first list is passed on as a whole: what another selection has found stays until then. */
+  readonly whole?: true
   /** For kinds that are read in one namespace: which, where an object names none. */
   readonly namespace?: string
 }
@@ -110,6 +112,7 @@ export const podsOn = (node?: string, labelSelector?: string): Resource => ({
   namespaced: true,
   custom: false,
   selection: { ...(node !== undefined && { fieldSelector: `spec.nodeName=${node}` }), labelSelector },
+  ...(node !== undefined && { whole: true }),
   ...(node === undefined && labelSelector !== undefined && { selection: { labelSelector } }),
 })
 

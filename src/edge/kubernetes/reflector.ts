@@ -1,10 +1,9 @@
 /**
  * Follows the objects of one kind: lists them, watches for changes, and starts again after each failure.
  *
- * Out, to the sink: the first list, its first page as `replace` and the others as `upsert`, so that a long list is
- * never held whole; then `upsert` and `delete`; `error` while the API does not answer as it should. The last known
- * objects stay in force meanwhile. An event that changes no field that we keep is not passed on. Only a digest of each
- * object is kept.
+ * Out, to the sink: the first list as `replace` (`list-report.ts`), then `upsert` and `delete`; `error` while the API does
+ * not answer as it should. The last known objects stay in force meanwhile. An event that changes no field that we keep is
+ * not passed on. Only a digest of each object is kept.
  */
 
 import { hash } from 'node:crypto'
@@ -15,6 +14,7 @@ import { pathOf, type Resource } from '../resources.ts'
 import { rest } from '../rest.ts'
 import { type Api, ApiError, Silence } from './api.ts'
 import type { Contact } from './contact.ts'
+import { ListReport, type Named } from './list-report.ts'
 import { trimObject } from './trim.ts'
 
 export interface ReflectorTiming {
@@ -52,12 +52,6 @@ export interface Sink {
   listed(): void
   /** The API does not answer as it should; undefined: it does. `ofServer`: the failure concerns every kind. */
   error(error: { readonly text: string; readonly ofServer: boolean } | undefined): void
-}
-
-interface Named {
-  readonly ref: ObjectRef
-  readonly object: unknown
-  readonly from: undefined
 }
 
 /** A digest of each object, by its key. */
@@ -139,6 +133,7 @@ export class Reflector {
 
   async #list(): Promise<void> {
     let isSpread = !this.#listed
+    const report = new ListReport(this.#resource, (change) => this.#sink.change(change), !this.#listed)
     const next: Digests = new Map()
     let token: string | undefined
     let version: string | undefined
@@ -151,7 +146,7 @@ export class Reflector {
       }
       const fresh: Named[] = []
       const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
-      this.#reportPage(fresh, token === undefined)
+      report.page(fresh, page.next === undefined)
       // What was passed on must be known also where a later page fails: the next list may not have it any more.
       if (this.#listed) this.#noteKnown(fresh, next)
       token = page.next
@@ -181,15 +176,6 @@ export class Reflector {
   #selection(): Resource['selection'] {
     const { labelSelector, fieldSelector } = this.#resource.selection ?? {}
     return { labelSelector, fieldSelector: this.#selects ? fieldSelector : undefined }
-  }
-
-  /** Only changes are passed on: to parse ten thousand objects again would delay all sessions. */
-  #reportPage(fresh: readonly Named[], isFirst: boolean): void {
-    if (!this.#listed && isFirst) {
-      this.#sink.change({ kind: 'replace', of: this.#resource.kind, objects: fresh })
-      return
-    }
-    for (const named of fresh) this.#sink.change({ kind: 'upsert', ...named })
   }
 
   #noteKnown(fresh: readonly Named[], digests: Digests): void {

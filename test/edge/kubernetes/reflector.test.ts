@@ -3,10 +3,12 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { ObjectChange } from '../../../src/cluster/source.ts'
 import { type Api, ApiError } from '../../../src/edge/kubernetes/api.ts'
 import { Contact } from '../../../src/edge/kubernetes/contact.ts'
+import { MOST_HELD } from '../../../src/edge/kubernetes/list-report.ts'
 import { Reflector, USUAL_TIMING } from '../../../src/edge/kubernetes/reflector.ts'
-import { type Resource, resourcesOf } from '../../../src/edge/resources.ts'
+import { podsOn, type Resource, resourcesOf } from '../../../src/edge/resources.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
 import { peer } from '../../support/manifests.ts'
+import { upsert } from '../../support/objects.ts'
 
 const MINUTE = 60_000
 const resourceOf = (kind: string) => resourcesOf('godwit.dev').find((one) => one.kind === kind) as Resource
@@ -21,6 +23,8 @@ let answer: (token: string | undefined) => Page
 /** Refuses a watch. */
 let refuse: Error | undefined
 let lists: number
+/** How many objects each `replace` had. */
+let replaced: number[]
 let endWatch: (error?: Error) => void
 let known: KnownObjects
 let running: Reflector[]
@@ -31,6 +35,7 @@ beforeEach(() => {
   running = []
   refuse = undefined
   lists = 0
+  replaced = []
 })
 afterEach(async () => {
   await Promise.all(running.map((one) => one.stop()))
@@ -57,13 +62,16 @@ function fakeApi(): Api {
   return { server: '', insecure: false, list, follow, get: async () => ({}), send: async () => ({}), close: () => {} }
 }
 
-function start(): void {
+function start(resource = resourceOf('BGPPeer')): void {
   const sink = {
-    change: (change: ObjectChange) => known.feed({ kind: 'objects', changes: [change] }),
+    change: (change: ObjectChange) => {
+      known.feed({ kind: 'objects', changes: [change] })
+      if (change.kind === 'replace') replaced.push(change.objects.length)
+    },
     listed: () => {},
     error: () => {},
   }
-  running.push(new Reflector(resourceOf('BGPPeer'), fakeApi(), sink, USUAL_TIMING, new Contact()))
+  running.push(new Reflector(resource, fakeApi(), sink, USUAL_TIMING, new Contact()))
 }
 
 const fail = (error: Error) => () => {
@@ -109,6 +117,40 @@ test('what the first page of a broken list told is taken back by the next list',
   await wait(MINUTE)
   expect(names()).toEqual(['changed', 'rack'])
   expect(known.objects.get('BGPPeer/changed')).toEqual(before)
+})
+
+const pod = (name: string) => ({ apiVersion: 'v1', kind: 'Pod' as const, metadata: { name, namespace: 'web' } })
+const pods = (count: number, from = 0) => Array.from({ length: count }, (_, at) => pod(`web-${from + at}`))
+
+test('pods that another selection has found stay until all pages of the new one are there', async () => {
+  known.feed({ kind: 'objects', changes: [upsert(pod('web-0')), upsert(pod('web-600')), upsert(pod('gone'))] })
+  let isBroken = true
+  const counts: number[] = []
+  answer = (token) => {
+    counts.push(known.objects.size)
+    if (token === undefined) return { items: pods(500), next: 'last' }
+    return isBroken ? unreached() : { items: pods(101, 500) }
+  }
+  start(podsOn('worker-1', 'app==web'))
+  await wait(10)
+  isBroken = false
+  await wait(MINUTE)
+  expect([counts, replaced]).toEqual([[3, 3, 3, 3], [601]])
+  expect([known.objects.size, known.objects.has('Pod/web/web-600'), known.objects.has('Pod/web/gone')]).toEqual([
+    601,
+    true,
+    false,
+  ])
+})
+
+test('of an endless list of pods a bounded number is held', async () => {
+  answer = (token = '0') => {
+    const page = Number(token)
+    return { items: pods(500, page * 500), ...(page < 29 && { next: `${page + 1}` }) }
+  }
+  start(podsOn('worker-1'))
+  await wait(MINUTE)
+  expect([replaced, known.objects.size]).toEqual([[MOST_HELD], 15_000])
 })
 
 test.each([
