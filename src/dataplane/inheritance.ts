@@ -12,7 +12,7 @@ export class Inheritance {
   /** By `routeKey`. */
   readonly #routes = new Map<string, KernelRoute>()
   readonly #byPrefix = new Map<string, Set<string>>()
-  /** Keys of routes in the first reading that were not removed since. When the kernel is read again, only these are accepted. */
+  /** Keys of routes in the first reading that were not removed since: only these are accepted when they are reported again. */
   readonly #admitted = new Set<string>()
   /** Keys of the routes to be removed. */
   readonly #due = new Set<string>()
@@ -51,11 +51,6 @@ export class Inheritance {
   #isGone(key: string): boolean {
     this.#admitted.delete(key)
     return this.#forget(key)
-  }
-
-  /** The kernel is read from the beginning. */
-  startOver(): void {
-    for (const key of [...this.#routes.keys()]) this.#forget(key)
   }
 
   /** Whether a route of the previous speaker has the same prefix, table and metric as ours, so that ours must replace it. */

@@ -30,13 +30,6 @@ export class KernelTable {
     return this.#size
   }
 
-  clear(): void {
-    this.#size = 0
-    this.#byPrefix.clear()
-    this.#byLink.clear()
-    this.#onLink.clear()
-  }
-
   add(route: KernelRoute): void {
     if (route.metric === KERNEL_DEFAULT_METRIC) return
     this.remove(route)

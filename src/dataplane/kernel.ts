@@ -48,7 +48,7 @@ export interface KernelRoute {
 
 /** What has changed in the kernel's routes since the previous change. */
 export interface KernelChange {
-  /** The first part of a complete reading: everything known before is discarded. */
+  /** The first part of the first reading: nothing is known before. */
   readonly full: boolean
   /** More parts of the same reading follow. */
   readonly more: boolean

@@ -104,7 +104,6 @@ export class RouteKeeper {
   // ── Actual routes ────────────────────────────────────────────────────────────────────────────────────────────────
 
   takeKernel(change: KernelChange, now: Millis): void {
-    if (change.full) this.#startOver()
     const foreign = new Map<string, Prefix>()
     const lost = change.gone.flatMap((route) => this.#takeGone(route, foreign) ?? [])
     for (const route of change.present) this.#takePresent(route, foreign)
@@ -116,16 +115,6 @@ export class RouteKeeper {
   /** Links or their addresses have changed. */
   takeLinks(touched: TouchedLinks): void {
     this.wanted.followLinks(touched)
-  }
-
-  #startOver(): void {
-    for (const { prefix } of this.kernel.all()) this.kernel.noteMoved(prefix)
-    for (const place of this.#places.all()) {
-      this.#places.touch(place)
-      this.#places.fall(place)
-    }
-    this.table.clear()
-    this.#inheritance.startOver()
   }
 
   /** Takes a removed route. Returns it if it was ours. */

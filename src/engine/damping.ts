@@ -6,8 +6,8 @@
  * In: the routes to advertise and to withdraw. Out: those of them that may be advertised now, and later those that are
  * released.
  */
+import { Deadlines } from '../base/deadlines.ts'
 import { isHostPrefix, type Prefix } from '../base/prefix.ts'
-import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { DampingSettings, RouteIntent } from '../cluster/intent.ts'
 
@@ -15,8 +15,6 @@ interface Flapping {
   /** Penalty in withdrawals, at the time `at`. */
   penalty: number
   at: Millis
-  /** The route to announce when it is released; undefined: it is not wanted, or is announced. */
-  held: RouteIntent | undefined
   /** When it may be announced again; undefined: it is not suppressed. */
   until: Millis | undefined
 }
@@ -27,78 +25,96 @@ const REUSE = 0.5
 const LONGEST = 4
 /** An entry with less penalty is forgotten. */
 const NOTHING = 0.1
+/** Addresses that one turn releases or forgets. */
+const AT_ONCE = 512
 
 export class Damping {
   #settings: DampingSettings | undefined
-  readonly #flapping = new Map<string, Flapping>()
-  /** The earliest time at which an entry may be released or forgotten. */
-  #next: Millis | undefined
+  #flapping = new Map<string, Flapping>()
+  /** When each of them is released, or forgotten. */
+  #ends = new Deadlines<string>()
+  /** Routes of suppressed addresses. */
+  #held = new Map<string, RouteIntent>()
+  /** Those that other settings have released. */
+  #freed = new Map<string, RouteIntent>()
+  #freedAt: Millis = 0
   /** Why they are suppressed, by prefix. */
   readonly refusals = new Map<string, string>()
 
-  /** Sets other settings, or none: suppressed routes are then released by the next `takeDue`. */
+  /** Sets other settings, or none: all penalties are forgotten, and `takeDue` releases what is suppressed. */
   set(settings: DampingSettings | undefined, now: Millis): void {
     const { suppressAfter, halfLife } = this.#settings ?? {}
     if (suppressAfter === settings?.suppressAfter && halfLife === settings?.halfLife) return
     this.#settings = settings
-    for (const one of this.#flapping.values()) if (one.until !== undefined) one.until = now
-    if (this.#flapping.size > 0) this.#next = now
+    this.#flapping = new Map()
+    this.#ends = new Deadlines()
+    if (this.#freed.size === 0) this.#freed = this.#held
+    else for (const [text, route] of this.#held) this.#freed.set(text, route)
+    this.#held = new Map()
+    this.#freedAt = now
   }
 
   /** The routes among these that may be announced now. */
   announce(routes: readonly RouteIntent[], now: Millis): readonly RouteIntent[] {
-    if (this.#flapping.size === 0) return routes
+    if (this.#flapping.size + this.#freed.size === 0) return routes
     return routes.filter((route) => {
-      const one = this.#flapping.get(route.prefix.text)
-      if (one?.until === undefined || one.until <= now) {
-        // What is held is older than this route.
-        if (one !== undefined) one.held = undefined
-        this.refusals.delete(route.prefix.text)
-        return true
-      }
-      one.held = route
-      this.refusals.set(route.prefix.text, why(one.until - now))
+      const { text } = route.prefix
+      const { until = now } = this.#flapping.get(text) ?? {}
+      // What is held is older than this route.
+      this.#drop(text)
+      if (until <= now) return true
+      this.#held.set(text, route)
+      this.refusals.set(text, why(until - now))
       return false
     })
   }
 
   /** These are withdrawn. A suppressed route needs no withdrawal, but another one does no harm. */
   withdraw(prefixes: readonly Prefix[], now: Millis): void {
-    const settings = this.#settings
     for (const prefix of prefixes) {
-      const one = this.#flapping.get(prefix.text)
-      const wasHeld = one?.held !== undefined
-      if (one !== undefined) one.held = undefined
-      this.refusals.delete(prefix.text)
-      if (settings !== undefined && isHostPrefix(prefix) && !wasHeld) this.#punish(prefix.text, settings, now)
+      const wasHeld = this.#drop(prefix.text)
+      if (this.#settings !== undefined && isHostPrefix(prefix) && !wasHeld) {
+        this.#punish(prefix.text, this.#settings, now)
+      }
     }
   }
 
-  /** Suppressed routes that may be announced now. */
+  /** Suppressed routes that may be announced now, or some of them: the deadline then stays. */
   takeDue(now: Millis): readonly RouteIntent[] {
-    if (this.#next === undefined || now < this.#next) return NONE
     const due: RouteIntent[] = []
-    this.#next = undefined
-    for (const [text, one] of this.#flapping) {
-      if (one.until !== undefined && one.until <= now) {
-        if (one.held !== undefined) due.push(one.held)
-        one.held = undefined
-        one.until = undefined
-        this.refusals.delete(text)
-      }
-      if (one.until === undefined && this.#penalty(one, now) < NOTHING) this.#flapping.delete(text)
-      // Entries that are only deleted are not urgent: they are deleted together, at intervals.
-      else this.#next = earlier(this.#next, one.until ?? now + this.#halfLife)
+    const release = (text: string, route: RouteIntent | undefined): void => {
+      if (route !== undefined) due.push(route)
+      this.#drop(text)
+    }
+    for (const [text, route] of this.#freed) {
+      if (due.length === AT_ONCE) return due
+      release(text, route)
+    }
+    for (const text of this.#ends.take(now, AT_ONCE - due.length)) {
+      release(text, this.#held.get(text))
+      const one = this.#flapping.get(text)
+      if (one === undefined) continue
+      one.until = undefined
+      if (this.#penalty(one, now) < NOTHING) this.#flapping.delete(text)
+      else this.#ends.set(text, this.#end(one))
     }
     return due
   }
 
   deadline(): Millis | undefined {
-    return this.#next
+    return this.#freed.size > 0 ? this.#freedAt : this.#ends.first()
+  }
+
+  /** Returns whether a route of this prefix was held. */
+  #drop(text: string): boolean {
+    if (!this.refusals.delete(text)) return false
+    this.#held.delete(text)
+    this.#freed.delete(text)
+    return true
   }
 
   #punish(text: string, settings: DampingSettings, now: Millis): void {
-    const one = this.#flapping.get(text) ?? { penalty: 0, at: now, held: undefined, until: undefined }
+    const one = this.#flapping.get(text) ?? { penalty: 0, at: now, until: undefined }
     const { suppressAfter } = settings
     const most = suppressAfter * REUSE * 2 ** LONGEST
     one.penalty = Math.min(this.#penalty(one, now) + 1, most)
@@ -108,18 +124,21 @@ export class Damping {
       one.until = now + Math.ceil(Math.log2(one.penalty / (suppressAfter * REUSE)) * this.#halfLife)
     }
     this.#flapping.set(text, one)
-    this.#next = earlier(this.#next, one.until ?? now + this.#halfLife)
+    this.#ends.set(text, this.#end(one))
+  }
+
+  /** When the entry is released, or else has decayed to nothing. */
+  #end({ penalty, at, until }: Flapping): Millis {
+    return until ?? at + Math.ceil(Math.log2(penalty / NOTHING) * this.#halfLife) + 1
   }
 
   #penalty({ penalty, at }: Flapping, now: Millis): number {
-    return this.#settings === undefined ? 0 : penalty * 2 ** (-(now - at) / this.#halfLife)
+    return penalty * 2 ** (-(now - at) / this.#halfLife)
   }
 
   get #halfLife(): Millis {
     return (this.#settings?.halfLife ?? 0) * 1_000
   }
 }
-
-const NONE: readonly RouteIntent[] = []
 
 const why = (millis: Millis): string => `it flaps: serviceDamping suppresses it for ${Math.ceil(millis / 1_000)} s`

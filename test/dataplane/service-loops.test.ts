@@ -260,12 +260,6 @@ describe('spared', () => {
     expect(node.spared).toEqual([])
     expect(node.withdraw('10.96.4.0/24').spared).toEqual(['10.96.4.0/24'])
   })
-  test('all is looked at again when the kernel is read from the beginning', () => {
-    const node = new Node().advertise(...RANGES).kernel([route('10.96.0.80/32')])
-    expect(node.spared).toHaveLength(1)
-    node.keeper.takeKernel({ full: true, gone: [], present: [route('10.96.0.81/32')], more: false }, 0)
-    expect(node.spared).toEqual(['10.96.0.81/32'])
-  })
 })
 
 describe('the script', () => {

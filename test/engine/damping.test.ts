@@ -40,6 +40,29 @@ test('two flaps are nothing, the third keeps the address back for a half-life', 
   expect(damping.refusals.size).toBe(0)
 })
 
+test('a turn releases a bounded number of addresses, and the next one is due at once', () => {
+  const [damping, many] = [new Damping(), 3_000]
+  damping.set(SETTINGS, 0)
+  const texts = Array.from({ length: many }, (_, at) => `10.0.${at >> 8}.${at & 255}/32`)
+  for (const text of texts) expect(flap(damping, 3, 0, text)).toEqual([])
+  const releasedAt = (now: number): number[] => {
+    const counts: number[] = []
+    for (let due = damping.deadline(); due !== undefined && due <= now; due = damping.deadline()) {
+      counts.push(damping.takeDue(now).length)
+    }
+    return counts
+  }
+  const all = { of: (counts: number[]) => counts.reduce((sum, count) => sum + count, 0) }
+  const byTime = releasedAt(60_000)
+  expect([Math.max(...byTime), all.of(byTime), damping.refusals.size]).toEqual([512, many, 0])
+  for (const text of texts) flap(damping, 2, 60_000, text)
+  expect(damping.refusals.size).toBe(many)
+  damping.set(undefined, 61_000)
+  const bySettings = releasedAt(61_000)
+  expect([Math.max(...bySettings), all.of(bySettings), damping.refusals.size]).toEqual([512, many, 0])
+  expect(damping.deadline()).toBeUndefined()
+})
+
 test('a route that is announced under other settings replaces the one that was held', () => {
   const damping = new Damping()
   damping.set(SETTINGS, 0)
