@@ -1,7 +1,8 @@
 /**
  * Delays the deletion of the Nodes of other nodes. A Node may be deleted and registered again while its pods run, and its own
  * agent leaves only once that is certain (`own-node.ts`): until it has had time for that, sessions with it and routes to its
- * pods stay. The wait ends at once where another Node takes over one of its addresses or pod CIDRs, and with a new list of all Nodes.
+ * pods stay. There is no wait where another Node has one of its addresses or pod CIDRs, whichever was first; and a new list of all
+ * Nodes ends every wait.
  *
  * In: changes of Nodes. Out: the same changes, deletions later.
  */
@@ -13,6 +14,8 @@ export class OtherNodes {
   readonly #pass: (change: ObjectChange) => void
   /** By name: the addresses and pod CIDRs of each Node. */
   readonly #claims = new Map<string, readonly string[]>()
+  /** By address or pod CIDR: the Nodes that have it. */
+  readonly #holders = new Map<string, Set<string>>()
   /** Deleted, and not passed on yet. */
   readonly #gone = new Map<string, NodeJS.Timeout>()
 
@@ -38,21 +41,39 @@ export class OtherNodes {
   #see(name: string, object: unknown): void {
     clearTimeout(this.#gone.get(name))
     this.#gone.delete(name)
-    const claims = claimsOf(object)
-    this.#claims.set(name, claims)
-    for (const other of [...this.#gone.keys()]) {
-      if (this.#claims.get(other)?.some((claim) => claims.includes(claim)) === true) this.#end(other)
+    this.#claim(name, claimsOf(object))
+    for (const other of this.#sharing(name)) if (this.#gone.has(other)) this.#end(other)
+  }
+
+  /** The other Nodes that have one of its addresses or pod CIDRs. */
+  #sharing(name: string): readonly string[] {
+    const holders = (this.#claims.get(name) ?? []).flatMap((claim) => [...(this.#holders.get(claim) ?? [])])
+    return holders.filter((other) => other !== name)
+  }
+
+  #claim(name: string, claims: readonly string[]): void {
+    for (const claim of this.#claims.get(name) ?? []) {
+      const holders = this.#holders.get(claim)
+      if (holders?.delete(name) === true && holders.size === 0) this.#holders.delete(claim)
     }
+    if (claims.length === 0) this.#claims.delete(name)
+    else this.#claims.set(name, claims)
+    for (const claim of claims) this.#holders.set(claim, (this.#holders.get(claim) ?? new Set()).add(name))
   }
 
   #replace({ objects }: Extract<ObjectChange, { readonly kind: 'replace' }>): void {
     this.stop()
     this.#claims.clear()
-    for (const { ref, object } of objects) this.#claims.set(ref.name, claimsOf(object))
+    this.#holders.clear()
+    for (const { ref, object } of objects) this.#claim(ref.name, claimsOf(object))
   }
 
   #delete({ name }: ObjectRef): void {
     if (this.#gone.has(name)) return
+    if (this.#sharing(name).some((other) => !this.#gone.has(other))) {
+      this.#end(name)
+      return
+    }
     this.#gone.set(
       name,
       setTimeout(() => this.#end(name), this.#wait),
@@ -62,7 +83,7 @@ export class OtherNodes {
   #end(name: string): void {
     clearTimeout(this.#gone.get(name))
     this.#gone.delete(name)
-    this.#claims.delete(name)
+    this.#claim(name, [])
     this.#pass({ kind: 'delete', ref: { kind: 'Node', namespace: '', name } })
   }
 }

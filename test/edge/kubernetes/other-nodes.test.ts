@@ -76,6 +76,37 @@ test.each([
   expect(taken()).toEqual(['delete worker-2'])
 })
 
+test.each([
+  ['address', { address: '10.0.0.1' }],
+  ['pod CIDR', { podCIDR: '10.244.1.0/24' }],
+])('it is at once where another Node has its %s already, and that Node then waits itself', (_, more) => {
+  nodes.take(worker(4, more))
+  nodes.take(gone(1))
+  expect(taken()).toEqual(['upsert worker-4', 'delete worker-1'])
+  nodes.take(gone(4))
+  expect(taken()).toEqual([])
+  vi.advanceTimersByTime(WAIT)
+  expect(taken()).toEqual(['delete worker-4'])
+})
+
+test('of two Nodes with one address that are both deleted, the second waits', () => {
+  nodes.take(worker(4, { address: '10.0.0.1' }))
+  taken()
+  nodes.take(gone(4))
+  nodes.take(gone(1))
+  expect(taken()).toEqual(['delete worker-4'])
+  vi.advanceTimersByTime(WAIT)
+  expect(taken()).toEqual(['delete worker-1'])
+})
+
+test('a Node that has given its address up before it is deleted waits', () => {
+  nodes.take(worker(4, { address: '10.0.0.1' }))
+  nodes.take(worker(1, { address: '10.0.0.9' }))
+  taken()
+  nodes.take(gone(1))
+  expect(taken()).toEqual([])
+})
+
 test('a new list of all Nodes ends every wait: what is not in it is deleted by it', () => {
   nodes.take(gone(1))
   nodes.take(list(2, 3))
