@@ -7,6 +7,7 @@ import type { Prefix } from '../base/prefix.ts'
 import {
   GODWIT_PROTOCOL,
   type Hop,
+  isDropping,
   KERNEL_PROTOCOL,
   type KernelRoute,
   MAIN_TABLE,
@@ -71,15 +72,18 @@ export type Conflict =
 
 /**
  * A learned route is not written where another program has a route for the same prefix. A blackhole may be written if
- * the other route has a lower metric, such as the connected route of the pods' bridge, but not if its metric is the
- * same or higher.
+ * the other route has a lower metric, such as the connected route of the pods' bridge, or drops the packets as ours does;
+ * but not if its metric is the same, which the kernel refuses, or if ours would come before a route that leads somewhere.
  */
 export function whyNotBeside(route: KernelRoute, all: readonly KernelRoute[]): Conflict | undefined {
   if (all.length === 0) return undefined
   const isBlackhole = route.type === 'blackhole'
   const others = all.filter(({ table }) => table === route.table)
-  const other = isBlackhole ? others.find(({ metric }) => metric >= route.metric) : others[0]
+  const other = isBlackhole ? others.find((one) => isInTheWay(one, route)) : others[0]
   if (other === undefined) return undefined
   const isConnected = other.protocol === KERNEL_PROTOCOL && other.hops.every(({ gateway }) => gateway === undefined)
   return { kind: isConnected && !isBlackhole ? 'connected' : 'foreign', other }
 }
+
+const isInTheWay = (other: KernelRoute, { metric }: KernelRoute): boolean =>
+  other.metric === metric || (other.metric > metric && !isDropping(other))

@@ -109,6 +109,11 @@ export function sortHops(hops: readonly Hop[]): readonly Hop[] {
   return [...byText].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, hop]) => hop)
 }
 
+/** Types of routes that drop their packets on this node. */
+const DROPPING: ReadonlySet<string> = new Set(['blackhole', 'unreachable', 'prohibit'])
+
+export const isDropping = ({ type }: Pick<KernelRoute, 'type'>): boolean => DROPPING.has(type)
+
 /** A gateway of the other family: RFC 8950. */
 export const isForeignFamily = ({ family }: Prefix, gateway: Address): boolean => familyOfAddress(gateway) !== family
 

@@ -5,7 +5,7 @@
  */
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import { whyNotBeside } from './fib.ts'
-import { isOfRouting, type KernelRoute, MAIN_TABLE } from './kernel.ts'
+import { isDropping, isOfRouting, type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { LinkAddress, LinkTable } from './links.ts'
 
 export type Ending =
@@ -24,9 +24,11 @@ export function endingOf(
 ): Ending {
   // Where our blackhole may not be, nothing waits for it: the first route alone decides.
   const isDone = present?.type === 'blackhole' || whyNotBeside(wanted, others) !== undefined
-  const [first] = others.filter(({ table }) => table === MAIN_TABLE).sort((a, b) => a.metric - b.metric)
-  // A blackhole of another daemon has the same effect as ours, which must be below it in case that one is removed.
-  const isDropped = first?.type === 'blackhole' && first.metric < wanted.metric
+  const inMain = others.filter(({ table }) => table === MAIN_TABLE).sort((a, b) => a.metric - b.metric)
+  const [first] = inMain
+  // A blackhole of another program has the same effect as ours, unless it hides the link that has the pods. Ours is there
+  // too where it may be, in case that one is removed.
+  const isDropped = first !== undefined && isDropping(first) && !inMain.some((route) => leadsToPods(route, links))
   if (first === undefined || isDropped || leadsToPods(first, links))
     return { kind: isDone ? 'here' : 'awaits-blackhole' }
   return { kind: 'elsewhere', other: first }

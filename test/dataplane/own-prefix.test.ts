@@ -29,12 +29,32 @@ test('the bridge has the first route, and another route keeps our blackhole out:
   expect(endingOf(OURS, undefined, others, links).kind).toBe('here')
 })
 
+test.each([
+  ['a lower metric, and ours stands below it', 100, undefined],
+  ['our metric, and the kernel takes no second one', ROUTE_METRIC.ipv4, 'foreign'],
+  ['a higher metric, and ours stands above it', 4096, undefined],
+])('a foreign blackhole with %s: packets end here', (_, metric, conflict) => {
+  for (const type of ['blackhole', 'unreachable', 'prohibit']) {
+    const others = [route(metric, undefined, type)]
+    expect(whyNotBeside(OURS, others)?.kind).toBe(conflict)
+    expect(endingOf(OURS, conflict === undefined ? OURS : undefined, others, links).kind).toBe('here')
+  }
+})
+
+test.each([
+  ['in front of the bridge hides the pods', [route(0, undefined, 'blackhole'), { ...BRIDGE, metric: 256 }]],
+  // The kernel goes on in the next table.
+  ['that throws packets out of the table', [route(100, undefined, 'throw')]],
+])('a foreign route %s: packets do not end at them', (_, others) => {
+  expect(endingOf(OURS, OURS, others, links).kind).toBe('elsewhere')
+})
+
 test('nothing waits for a blackhole that may not be written, and the blackhole changes no other answer', () => {
   const { ipv4 } = ROUTE_METRIC
   const any = fc.record({
     metric: fc.constantFrom(0, 100, ipv4 - 1, ipv4, ipv4 + 1, 4096),
     gateway: fc.constantFrom(undefined, '10.244.1.9'),
-    type: fc.constantFrom('unicast', 'unicast', 'blackhole'),
+    type: fc.constantFrom('unicast', 'unicast', 'blackhole', 'unreachable', 'throw'),
   })
   const several = fc
     .array(any, { maxLength: 3 })

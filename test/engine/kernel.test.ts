@@ -448,12 +448,13 @@ describe('routes', () => {
       ],
       ['a gateway', (kernel) => kernel.addForeign(V4, '10.0.0.77', 4, 0), false],
       ['a gateway that does not win', (kernel) => kernel.addForeign(V4, '10.0.0.77', 12, 2048), false],
-      ['unreachable', (kernel) => kernel.addOther(V4, undefined, 'unreachable', 0), false],
+      ['unreachable, as our blackhole', (kernel) => kernel.addOther(V4, undefined, 'unreachable', 0), true],
       [
         "another daemon's blackhole in the place of ours",
         (kernel) => kernel.addOther(V4, undefined, 'blackhole', 1024, 12),
-        false,
+        true,
       ],
+      ['one that leaves it to other tables', (kernel) => kernel.addOther(V4, undefined, 'throw', 0), false],
       ["a routing daemon's, over a link", (kernel) => kernel.addOther(V4, 'eth0', 'unicast', 32, 12), false],
       [
         "a routing daemon's copy of the bridge's route",
