@@ -41,12 +41,31 @@ export class KeptOutRoutes {
     left: new SplitMap(),
   }
 
+  /** By text: the prefixes that `set` or `delete` concerned since `takeTouched`. */
+  readonly #touched = new SplitMap<Prefix>()
+
   get(prefix: string): KeptOut | undefined {
     return this.#byPrefix.get(prefix)
   }
 
+  /** At most `most` of the prefixes that were set or deleted since the last call. */
+  takeTouched(most: number): readonly Prefix[] {
+    const taken: Prefix[] = []
+    for (const [text, prefix] of this.#touched) {
+      if (taken.length === most) break
+      this.#touched.delete(text)
+      taken.push(prefix)
+    }
+    return taken
+  }
+
+  get hasTouched(): boolean {
+    return this.#touched.size > 0
+  }
+
   set(kept: KeptOut): void {
     const { text } = kept.prefix
+    this.#touched.set(text, kept.prefix)
     const before = this.#byPrefix.get(text)
     if (before !== undefined && (before.kind !== kept.kind || groupOf(before) !== groupOf(kept))) this.#leave(before)
     this.#byPrefix.set(text, kept)
@@ -59,6 +78,7 @@ export class KeptOutRoutes {
   delete(prefix: string): void {
     const kept = this.#byPrefix.get(prefix)
     if (kept === undefined) return
+    this.#touched.set(prefix, kept.prefix)
     this.#byPrefix.delete(prefix)
     this.#leave(kept)
   }

@@ -76,6 +76,11 @@ export class KernelTable {
     return this.#byPrefix.lookup(address)?.[0]
   }
 
+  /** The longest match for a whole prefix; of several routes the one with the lowest metric. */
+  around(prefix: Prefix): KernelRoute | undefined {
+    return this.#byPrefix.around(prefix)?.[0]
+  }
+
   /** Prefixes of the routes over a link, as they are now; those that have no route any more when it is their turn are left out. */
   over(link: string): Iterable<Prefix> {
     return this.#prefixes(this.#byLink.get(link))

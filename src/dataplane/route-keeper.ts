@@ -30,6 +30,7 @@ import { KernelRoutes } from './kernel-routes.ts'
 import { KernelTable } from './kernel-table.ts'
 import type { LinkTable, TouchedLinks } from './links.ts'
 import { type Place, Places } from './places.ts'
+import { type Straying, strayingOf } from './straying.ts'
 import { Targets } from './targets.ts'
 import { Walks } from './walks.ts'
 import { WantedRoutes } from './wanted-routes.ts'
@@ -99,6 +100,17 @@ export class RouteKeeper {
     const kept = this.keptOut.get(prefix)
     if (kept !== undefined) return describeKeptOut(kept)
     return place.present === undefined ? 'it is not written yet' : undefined
+  }
+
+  /** Where packets to a learned prefix go if our route is not in the kernel; undefined: they are forwarded as learned. */
+  straying(prefix: Prefix): Straying | undefined {
+    const place = this.#places.in(prefix.text, this.#places.home)
+    const kept = this.keptOut.get(prefix.text)
+    if (kept === undefined || place?.nextHops === undefined) return undefined
+    // The change has failed, and the route of before is still there.
+    if (kept.kind === 'failed' && place.present?.type === 'unicast') return undefined
+    const learned = place.nextHops.flatMap(({ resolution }) => (resolution.kind === 'resolved' ? resolution.hops : []))
+    return strayingOf(prefix, this.table.around(prefix), learned, this.table.links)
   }
 
   // ── Actual routes ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -244,12 +244,16 @@ export class Kernel {
     this.#endLoops(now)
     this.#nft.retry(now)
     this.#emit()
+    for (const prefix of this.#routes.keptOut.takeTouched(SLICE)) {
+      this.#rooms.rib.setStraying(prefix, this.#routes.straying(prefix))
+    }
   }
 
   deadline(now: Millis): Millis | undefined {
     if (this.#rooms.rib.hasNewBest) return now
     if (this.#routes.isKnown && (this.#routes.wanted.hasTouched || this.#rooms.rib.hasNextHopsToResolve)) return now
     if (this.#routes.isBusy && this.#inFlight === undefined) return now
+    if (this.#routes.keptOut.hasTouched) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
     if (this.#handoverIsOver || (this.#loops.isDeciding && this.#hasLoops)) return now

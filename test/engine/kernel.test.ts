@@ -434,6 +434,32 @@ describe('routes', () => {
     ])
   })
 
+  test("a learned route in whose place another program's drops packets is passed on with its own next hop, until ours is back", () => {
+    const lab = new Lab()
+    const beyond = lab.world.add(
+      'beyond',
+      ['10.0.0.3', 'fd00:10::3'],
+      [
+        upsert(node('beyond', { addresses: ['10.0.0.3'], podCIDRs: [] })),
+        upsert(bgpConfiguration({ asNumber: 65003, nodeToNodeMeshEnabled: false })),
+        upsert(TAKE_ALL),
+        upsert(bgpPeer('worker-1', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'] })),
+      ],
+    )
+    lab.change(upsert(bgpPeer('beyond', { peerIP: '10.0.0.3', asNumber: 65003, advertiseLearned: true })))
+    const toldIs = (gateway: string) =>
+      lab.until(() =>
+        lab.world
+          .askJson<{ prefix: string; nextHop: string | null }[]>(beyond, 'show route')
+          .some(({ prefix, nextHop }) => prefix === '10.244.9.0/24' && nextHop === gateway),
+      )
+    expect(toldIs('10.0.0.11')).toBe(true)
+    lab.kernel.addOther('10.244.9.0/24', undefined, 'blackhole', 0)
+    expect(toldIs('10.0.0.1')).toBe(true)
+    lab.kernel.remove('10.244.9.0/24', 4)
+    expect(toldIs('10.0.0.11')).toBe(true)
+  })
+
   describe("somebody else's route for the pods of this node", () => {
     const V4 = '10.244.1.0/24'
     const SAYS = /"10\.244\.1\.0\/24" is not advertised: .* takes its packets away from the pods of this node/

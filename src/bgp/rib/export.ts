@@ -27,6 +27,7 @@ import { fitsMessage, OURS } from './pack.ts'
 import { KIND, type Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
+import type { StrayingPrefixes } from './straying.ts'
 import { type Rewrite, writeExternal, writeInternal, writeReflected } from './transform.ts'
 import type { LocalRoute, RibPeer } from './types.ts'
 
@@ -66,6 +67,7 @@ export interface ExportTables {
   readonly blocks: ByteTable
   readonly peers: Peers
   readonly serviceAddresses: ServiceAddresses
+  readonly straying: StrayingPrefixes
   readonly deferral: Deferral
   /** Whether a learned route of this family was ever advertised with this node as its next hop. */
   readonly relaying: { began: boolean }
@@ -87,6 +89,7 @@ const REASON = {
   serviceAddresses: 10,
   longLived: 11,
   deferred: 12,
+  straying: 13,
 } as const
 const REASON_TEXTS: readonly string[] = [
   '',
@@ -102,6 +105,7 @@ const REASON_TEXTS: readonly string[] = [
   'learned, and a service address: this node does not forward to it, and its next hop is not on the link of this neighbor',
   'long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
   'learned, and this agent has restarted: such routes are selected when the neighbors have sent theirs',
+  'learned, and this node does not forward to it: the kernel has another route, which drops its packets or leads them back, or none of ours',
 ]
 
 export class Exporter {
@@ -126,7 +130,7 @@ export class Exporter {
    * Routes come in runs. This is the last result that applies to all routes with the same attributes, next hop and kind of
    * source. Nothing here is held; since ids are used again, serials tell whether they still mean the same.
    */
-  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, serviceAddresses: 0, met: NONE_MET }
+  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, revision: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
   /** The next hop chosen for the last route that may be advertised. */
   #nextHop = 0
@@ -156,8 +160,10 @@ export class Exporter {
 
   /** The block for a prefix and its best path, held once for the caller, or 0 for "advertise nothing". */
   export(prefix: number, path: number): number {
-    const { paths, attributes, nextHops, blocks, peers, serviceAddresses } = this.#tables
+    const { paths, attributes, nextHops, blocks, peers, serviceAddresses, straying } = this.#tables
     const run = this.#run
+    // Both only grow.
+    const revision = serviceAddresses.revision + straying.revision
     const id = attributes.blocks.serial[paths.attributes[path] as number] as number
     const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
     const kind = peers.kind[paths.peer[path] as number] as number
@@ -167,7 +173,7 @@ export class Exporter {
       run.kind === kind &&
       run.blockSerial === blocks.serial[run.block] &&
       blocks.refs[run.block] !== 0 &&
-      run.serviceAddresses === serviceAddresses.revision
+      run.revision === revision
     ) {
       blocks.retain(run.block)
       if (run.met.length > 0) this.view.policy.again(run.met, 1)
@@ -180,7 +186,7 @@ export class Exporter {
       run.kind = kind
       run.block = block
       run.blockSerial = blocks.serial[block] as number
-      run.serviceAddresses = serviceAddresses.revision
+      run.revision = revision
       run.met = this.view.policy.acceptsAll ? NONE_MET : this.view.policy.met
     }
     return block
@@ -192,7 +198,7 @@ export class Exporter {
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view
     const own = kind === KIND.own
-    if (!own && !this.#tables.serviceAddresses.isEmpty) return false
+    if (!own && !(this.#tables.serviceAddresses.isEmpty && this.#tables.straying.isEmpty)) return false
     return (
       policy.acceptsAll || policy.ignoresPrefixes(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
     )
@@ -259,9 +265,12 @@ export class Exporter {
     this.#verdict = ACCEPT
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
     let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
-    if (kind !== KIND.own && nextHop === this.#selfId && this.#isServiceAddress(prefix)) {
-      nextHop = paths.nextHop[path] as number
-      if (!this.#isOnLink(nextHop)) return REASON.serviceAddresses
+    if (kind !== KIND.own && nextHop === this.#selfId) {
+      const refusal = this.#whyNotThroughUs(prefix)
+      if (refusal !== REASON.none) {
+        nextHop = paths.nextHop[path] as number
+        if (!this.#isOnLink(nextHop)) return refusal
+      }
     }
     if (nextHop === 0) return REASON.noNextHop
     this.#nextHop = nextHop
@@ -316,6 +325,16 @@ export class Exporter {
     // RFC 2545 §3: it is of no use beyond the link.
     if (this.#tables.nextHops.isLinkOnly(learned)) return this.#selfId
     return choice === 'default' && this.#external ? this.#selfId : learned
+  }
+
+  /** Why packets to a learned prefix must not come to this node. */
+  #whyNotThroughUs(prefix: number): number {
+    if (this.#isServiceAddress(prefix)) return REASON.serviceAddresses
+    const { straying, prefixes } = this.#tables
+    if (straying.isEmpty) return REASON.none
+    prefixes.writeAddress(prefix, this.#address)
+    const strays = straying.strays(this.#address, prefixes.lengths[prefix] as number, this.view.link)
+    return strays ? REASON.straying : REASON.none
   }
 
   /** Whether kube-proxy handles packets to the prefix: then this node does not forward them to a learned next hop. */

@@ -34,6 +34,7 @@ import { PrefixTable } from './prefix-table.ts'
 import { Removal } from './removal.ts'
 import { ASK, Review } from './review.ts'
 import { ServiceAddresses } from './service-addresses.ts'
+import { type Straying, StrayingPrefixes } from './straying.ts'
 import { Sweep } from './sweep.ts'
 import type { LocalRoute } from './types.ts'
 
@@ -61,6 +62,7 @@ export class FamilyRib {
   readonly relaying = { began: false }
   /** Destinations that kube-proxy handles on this node. */
   readonly #serviceAddresses: ServiceAddresses
+  readonly #straying: StrayingPrefixes
   readonly #shared: SharedTables
   readonly #counters = new Map<PeerSlot, ImportCounters>()
   /** Neighbors between BoRR and EoRR, and until when that may last. */
@@ -94,10 +96,12 @@ export class FamilyRib {
     this.#ownPods = new OwnPods(family)
     this.#importer = new Importer(family, shared.attributes, shared.peers, this.#ownPods)
     this.#serviceAddresses = new ServiceAddresses(family)
+    this.#straying = new StrayingPrefixes(family)
     const tables = {
       prefixes: this.prefixes,
       paths: this.paths,
       serviceAddresses: this.#serviceAddresses,
+      straying: this.#straying,
       local: this.local,
       relaying: this.relaying,
       ...shared,
@@ -357,7 +361,12 @@ export class FamilyRib {
   setServiceAddress(address: Prefix, isThere: boolean): void {
     if (isThere) this.#serviceAddresses.add(address)
     else this.#serviceAddresses.remove(address)
-    this.#askOf(address.bytes, ASK.export)
+    this.#askOf(address, ASK.export)
+  }
+
+  /** Undefined: this node forwards packets to the prefix by the route that it learned. */
+  setStraying(prefix: Prefix, straying: Straying | undefined): void {
+    if (this.#straying.set(prefix, straying)) this.#askOf(prefix, ASK.export)
   }
 
   setOwnPods(own: readonly Prefix[], lent: readonly Prefix[]): void {
@@ -366,12 +375,12 @@ export class FamilyRib {
 
   /** An address was added to this node or removed from it: routes to this very address are evaluated again. */
   reviewAddress(address: Uint8Array): void {
-    this.#askOf(address, ASK.import)
+    this.#askOf({ bytes: address, length: address.length * 8 }, ASK.import)
   }
 
-  /** Asks for new results of all paths to one address. */
-  #askOf(address: Uint8Array, asks: number): void {
-    const prefix = this.prefixes.find(address, 0, address.length * 8)
+  /** Asks for new results of all paths to one prefix. */
+  #askOf({ bytes, length }: Pick<Prefix, 'bytes' | 'length'>, asks: number): void {
+    const prefix = this.prefixes.find(bytes, 0, length)
     if (prefix === 0) return
     const { paths } = this
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)

@@ -31,6 +31,7 @@ import { Peers } from './peers.ts'
 import { ReceiveLimits } from './receive-limits.ts'
 import { ASK } from './review.ts'
 import { RouteRows } from './rows.ts'
+import type { Straying } from './straying.ts'
 import { TableMemory } from './table-memory.ts'
 import type {
   BestRoute,
@@ -240,6 +241,11 @@ export class Rib {
   setServiceAddresses(added: readonly Prefix[], removed: readonly Prefix[]): void {
     for (const address of removed) this.#ribs[address.family].setServiceAddress(address, false)
     for (const address of added) this.#ribs[address.family].setServiceAddress(address, true)
+  }
+
+  /** Where packets to a learned prefix go instead, if this node does not forward them by the route that it learned. */
+  setStraying(prefix: Prefix, straying: Straying | undefined): void {
+    this.#ribs[prefix.family].setStraying(prefix, straying)
   }
 
   /**
