@@ -144,7 +144,12 @@ class Agent {
     this.#rtnetlink = new Rtnetlink({ feed, table: options.dataplane === 'linux' ? tableOf(options) : undefined })
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
-    this.#bfd = new Bfd({ feed, start: options.bfd === 'thread' ? startBfdThread(false) : connectBfd(options.bfd) })
+    const { bfd } = options
+    this.#bfd = new Bfd({
+      feed,
+      start: bfd === 'thread' ? startBfdThread(false) : connectBfd(bfd),
+      outlivesUs: bfd !== 'thread',
+    })
     this.ended = new Promise((resolve) => {
       this.#end = resolve
     })

@@ -9,14 +9,17 @@ import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { BfdIntent } from './types.ts'
 
-/** After it connects, and after it asks for something else, an agent may still report neighbors for this long. */
+/**
+ * After it connects, an agent may still report neighbors for this long, and as long after what it last asked for in that
+ * time.
+ */
 const GRACE: Millis = 60_000
 
 export class AskedSessions {
   #all: readonly BfdIntent[] = []
   /** What the agent that is connected asks for; undefined: nothing yet, or there is none. */
   #asked: readonly BfdIntent[] | undefined
-  #since: Millis = 0
+  #connectedAt: Millis = 0
   #settleAt: Millis | undefined
 
   get all(): readonly BfdIntent[] {
@@ -35,7 +38,7 @@ export class AskedSessions {
 
   connect(now: Millis): void {
     this.disconnect()
-    this.#since = now
+    this.#connectedAt = now
   }
 
   disconnect(): void {
@@ -45,10 +48,11 @@ export class AskedSessions {
 
   ask(sessions: readonly BfdIntent[], now: Millis): void {
     this.#asked = sessions
-    const isYoung = now - this.#since < GRACE
-    const others = isYoung ? this.#besides(sessions) : []
+    const isYoung = now - this.#connectedAt < GRACE
+    const settleAt = isYoung ? now + GRACE : (this.#settleAt ?? now)
+    const others = settleAt > now ? this.#othersThan(sessions) : []
     this.#all = [...sessions, ...others]
-    this.#settleAt = others.length > 0 ? now + GRACE : undefined
+    this.#settleAt = others.length > 0 ? settleAt : undefined
   }
 
   /** Sessions that nobody has asked for since go. */
@@ -57,7 +61,7 @@ export class AskedSessions {
     this.#settleAt = undefined
   }
 
-  #besides(sessions: readonly BfdIntent[]): readonly BfdIntent[] {
+  #othersThan(sessions: readonly BfdIntent[]): readonly BfdIntent[] {
     const known = new Set<Address>(sessions.map(({ remote }) => remote))
     return this.#all.filter(({ remote }) => !known.has(remote))
   }

@@ -53,6 +53,9 @@ export class Bfd {
   #error: string | undefined
   #isChanged = false
   #isFrozen = false
+  /** All neighbors that objects name are known. */
+  #isComplete = false
+  #hasAsked = false
 
   constructor(links: LinkTable, out: Outbox) {
     this.#links = links
@@ -87,6 +90,13 @@ export class Bfd {
     if (addresses.size > 0 && this.#wanted.size > 0) this.#isChanged = true
   }
 
+  /** Objects have been carried out: where they want no session, those that the agent before us asked for must go. */
+  objectsKnown(): void {
+    if (this.#isComplete) return
+    this.#isComplete = true
+    this.#isChanged = true
+  }
+
   /** The agent ends for a restart: BFD sessions continue, or routers would drop the routes that the restart keeps. */
   freeze(): void {
     this.#isFrozen = true
@@ -107,7 +117,9 @@ export class Bfd {
     this.#askedFor = tightest
     // Not earlier: one that is stopped and started in one turn is asked for all the time, and nothing new is reported.
     for (const remote of this.#sessions.keys()) if (!this.#asked.has(remote)) this.#sessions.delete(remote)
-    if (!same(before, this.#asked)) this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
+    if (same(before, this.#asked) && (this.#hasAsked || !this.#isComplete)) return
+    this.#hasAsked = true
+    this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
   }
 
   /** A session that is Up stays on its way, as long as the node's address for it is the same. */

@@ -13,7 +13,7 @@ import type { Parts } from './parts.ts'
 import type { Reconciler } from './reconciler.ts'
 import type { StatusKeeper } from './status.ts'
 
-type Followed = Pick<Parts, 'facts' | 'store' | 'intents' | 'interfaces' | 'objectWork' | 'out'>
+type Followed = Pick<Parts, 'bfd' | 'facts' | 'store' | 'intents' | 'interfaces' | 'objectWork' | 'out'>
 
 export class ObjectFollower {
   readonly #parts: Followed
@@ -72,6 +72,7 @@ export class ObjectFollower {
     facts.intent = intent
     for (const line of problemLines(before, intent.problems)) out.log(line)
     yield* this.#reconciler.carryOut(intent, diff, inputs[0]?.at)
+    this.#parts.bfd.objectsKnown()
     if (interfaces.set(intent.interfaces)) this.interfacesChanged(facts.now)
     this.#nextRun.rememberObjects()
     this.#status?.objectsChanged(now)

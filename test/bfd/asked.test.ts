@@ -70,7 +70,19 @@ describe('an agent that does not know all neighbors yet', () => {
 
 test('an agent that has been there for a minute is obeyed at once', () => {
   const asked = restarted()
+  asked.ask([FIXED, CALLER], 69_000)
   asked.ask([FIXED], 71_000)
+  expect([remotes(asked), asked.settleAt]).toEqual([['10.0.0.1'], undefined])
+})
+
+test('an agent that asks again while it may still report neighbors keeps that time', () => {
+  const asked = restarted()
+  asked.ask([FIXED], 60_000)
+  for (const now of [75_000, 119_999]) {
+    asked.ask([FIXED, to('10.0.0.3')], now)
+    expect([remotes(asked), asked.settleAt]).toEqual([['10.0.0.1', '10.0.0.2', '10.0.0.3'], 120_000])
+  }
+  asked.ask([FIXED], 120_000)
   expect([remotes(asked), asked.settleAt]).toEqual([['10.0.0.1'], undefined])
 })
 

@@ -24,6 +24,8 @@ export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason
 export interface BfdOptions {
   readonly feed: (input: Input) => void
   readonly start: StartBfd
+  /** It runs on without us: it is told also that no session is wanted, since an earlier agent may have asked for some. */
+  readonly outlivesUs: boolean
 }
 
 /** The pause before BFD is started again. */
@@ -34,6 +36,7 @@ const TIMEOUT: Millis = 500
 export class Bfd {
   readonly #feed: (input: Input) => void
   readonly #start: StartBfd
+  readonly #outlivesUs: boolean
   readonly #asking = new Map<number, () => void>()
   #sessions: readonly BfdIntent[] = []
   #runner: BfdRunner | undefined
@@ -41,15 +44,17 @@ export class Bfd {
   #asked = 0
   #isStopped = false
 
-  constructor({ feed, start }: BfdOptions) {
+  constructor({ feed, start, outlivesUs }: BfdOptions) {
     this.#feed = feed
     this.#start = start
+    this.#outlivesUs = outlivesUs
   }
 
   perform({ sessions }: BfdEffect): void {
     if (this.#isStopped) return
     this.#sessions = sessions
-    if (sessions.length > 0 && this.#runner === undefined && this.#restart === undefined) this.#run()
+    const isNeeded = sessions.length > 0 || this.#outlivesUs
+    if (isNeeded && this.#runner === undefined && this.#restart === undefined) this.#run()
     else this.#post()
   }
 
@@ -95,7 +100,8 @@ export class Bfd {
     this.#runner = undefined
     for (const answered of [...this.#asking.values()]) answered()
     if (this.#isStopped) return
-    this.#feed({ kind: 'bfd-error', text: reason })
+    // Where no session is wanted, it need not be there.
+    if (this.#sessions.length > 0) this.#feed({ kind: 'bfd-error', text: reason })
     this.#restart = setTimeout(() => this.#run(), PAUSE)
   }
 

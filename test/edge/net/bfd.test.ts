@@ -18,10 +18,11 @@ class Scene {
     Object.assign(this, { hear, ended })
     return { post: (input) => this.posted.push(input), stop: async () => {} }
   }
-  readonly door = new Bfd({
-    feed: (input) => this.inputs.push(input),
-    start: this.start,
-  })
+  readonly door: Bfd
+
+  constructor(outlivesUs = false) {
+    this.door = new Bfd({ feed: (input) => this.inputs.push(input), start: this.start, outlivesUs })
+  }
 
   perform(...sessions: BfdIntent[]): void {
     this.door.perform({ kind: 'bfd', sessions })
@@ -50,6 +51,21 @@ test('nothing runs until somebody is to be watched', () => {
   expect(scene.started).toBe(1)
 })
 
+test('a process that outlives agents is told that nobody is to be watched, when it can be', async () => {
+  const scene = new Scene(true)
+  scene.perform()
+  expect(scene.posted).toEqual([{ kind: 'sessions', sessions: [] }])
+  scene.ended('connect ENOENT')
+  // That it is not there is no error where nothing is asked of it.
+  expect(scene.inputs).toEqual([])
+  await until('another', () => scene.started === 2)
+  expect(scene.posted).toHaveLength(2)
+  scene.perform(intent())
+  scene.ended('connect ENOENT')
+  expect(scene.inputs).toEqual([{ kind: 'bfd-error', text: 'connect ENOENT' }])
+  await scene.door.stop()
+})
+
 test('an engine that is gone is told of, and started again with what it shall do', async () => {
   const scene = new Scene()
   scene.perform(intent())
@@ -72,7 +88,7 @@ test('whoever asks is answered though the engine says nothing', async () => {
 describe('the thread', () => {
   test('runs sessions, says what priority it got, and answers', async () => {
     const inputs: Input[] = []
-    const door = new Bfd({ feed: (input) => inputs.push(input), start: startBfdThread(false) })
+    const door = new Bfd({ feed: (input) => inputs.push(input), start: startBfdThread(false), outlivesUs: false })
     // Nobody answers there; whether the port can be had depends on the machine.
     door.perform({ kind: 'bfd', sessions: [intent({ remote: '127.0.0.9', local: '127.0.0.1' })] })
     const news = () => inputs.flatMap((input) => (input.kind === 'bfd' ? input.news : []))
