@@ -20,7 +20,7 @@ export function groupAlike(
     names.has(node.name) || addressesOf(node).some((one) => addresses.has(one) || nodesAt(one).length > 1)
   const groups = Map.groupBy(nodes.values(), (node) => (isSingled(node) ? node.name : keyOf(node)))
   return [...groups.values()].map((members) => ({
-    nodes: new Set(members),
+    nodes: new Map(members.map((node) => [node.name, node])),
     first: { ipv4: firstTwo(members, 'ipv4'), ipv6: firstTwo(members, 'ipv6') },
   }))
 }

@@ -38,6 +38,7 @@ import {
 import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
 import { NO_NODE_ROUTES, NodeRoutes } from './node-routes.ts'
 import type { NodeObject } from './objects.ts'
+import type { Alike } from './peer-candidates.ts'
 import { type PeerPlan, PeerPlanner } from './peers.ts'
 import { decidePod, podsWanted } from './pod-routes.ts'
 import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
@@ -178,7 +179,8 @@ export class IntentBuilder {
   readonly #asPreview: boolean
   readonly #whyUnhealthy: NonNullable<BuilderOptions['whyUnhealthy']>
   #isStale = false
-  #counts: PeerPlan['counts'] = new Map()
+  #alike: readonly Alike[] = []
+  #groups: PeerPlan['groups'] = new Map()
   #advertisements: readonly ResolvedAdvertisement[] = []
   readonly #nodeRoutes = new NodeRoutes()
   readonly #clashes: AddressClashes
@@ -402,9 +404,11 @@ export class IntentBuilder {
     const secretsRevision = store.revisionOf('Secret')
     const restsOn = [store, me, nodes, objects, settings, policies, secretsRevision]
     const nodesAt = (address: Address) => this.#nodes.at(address)
+    const group = () => groupAlike(nodes, nodesAt, objects)
     const alike = this.#asPreview
-      ? this.#cluster.alike.ask('', [nodes, objects], this.#meter, FEW_COST, () => groupAlike(nodes, nodesAt, objects))
+      ? this.#cluster.alike.ask('', [nodes, objects], this.#meter, FEW_COST, group)
       : undefined
+    this.#alike = alike ?? []
     const plan = yield* answers.peers.askLong('', restsOn, () =>
       this.#peers.plan({
         me,
@@ -419,13 +423,18 @@ export class IntentBuilder {
         namespace: this.#namespace,
       }),
     )
-    this.#counts = plan.counts
+    this.#groups = plan.groups
     return plan
   }
 
-  /** How many nodes of the mesh this neighbor of a preview stands for. */
-  countOf(peer: string): number {
-    return this.#counts.get(peer) ?? 1
+  /** In a preview: the nodes that this neighbor stands for. */
+  groupOf(peer: string): Alike | undefined {
+    return this.#groups.get(peer)
+  }
+
+  /** In a preview: all nodes, by what others can tell of them. */
+  get alike(): readonly Alike[] {
+    return this.#alike
   }
 
   *#planKernel({ settings, source, me }: FrameInputs, { pools, podCidrs }: RangesPlan): Work<KernelPlan> {

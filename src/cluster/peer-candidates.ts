@@ -16,7 +16,8 @@ import type { Settings } from './settings.ts'
 
 /** Nodes that others can tell apart by nothing but name and address. */
 export interface Alike {
-  readonly nodes: ReadonlySet<ClusterNode>
+  /** By name. */
+  readonly nodes: ReadonlyMap<string, ClusterNode>
   /** By family of the session: the two whose sessions come first by name; the second is for the first one itself. */
   readonly first: Readonly<Record<Family, readonly ClusterNode[]>>
 }
@@ -63,8 +64,8 @@ export interface Named extends Candidate {
   /** Address and port, as text: there is one neighbor for each. */
   readonly endpoint: string
   readonly name: string
-  /** Given where it stands for several nodes of the mesh. */
-  readonly count?: number
+  /** Given where it stands for all of them but ourselves. */
+  readonly group?: Alike
 }
 
 export const withName = (candidate: Candidate): Named => ({

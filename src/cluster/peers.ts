@@ -38,8 +38,8 @@ export interface PeerPlan {
   readonly problems: readonly Problem[]
   /** Why a neighbor is left out, by the name that it would have. */
   readonly refusals: ReadonlyMap<string, string>
-  /** How many nodes of the mesh a neighbor stands for, where it is more than one. */
-  readonly counts: ReadonlyMap<string, number>
+  /** The nodes that a neighbor stands for, by its name. */
+  readonly groups: ReadonlyMap<string, Alike>
 }
 
 interface Made {
@@ -77,7 +77,7 @@ export class PeerPlanner {
     const chosen = yield* chooseOnePerEndpoint(candidates, problems, refusals)
     problems.push(...(yield* unreachableNodes(inputs)))
     const peers = new Map<string, PeerIntent>()
-    const counts = new Map<string, number>()
+    const groups = new Map<string, Alike>()
     const policies = new Map<PeerObject | undefined, PeerPolicies>()
     const meter = new CostMeter()
     for (const candidate of chosen) {
@@ -89,14 +89,14 @@ export class PeerPlanner {
       if (meter.isDue) yield meter.take()
       const name = freeName(peer, peers)
       peers.set(name, name === peer.name ? peer : { ...peer, name })
-      if (candidate.count !== undefined) counts.set(name, candidate.count)
+      if (candidate.group !== undefined) groups.set(name, candidate.group)
     }
     yield* this.#made.forgetAllBut(new Set(chosen.map(({ endpoint }) => endpoint)))
     yield chosen.length * LOOK_COST
     const { held, problems: clashes } = keyClashes(peers)
     for (const [name, why] of held) peers.set(name, holding(peers.get(name) as PeerIntent, why))
     problems.push(...clashes)
-    return { peers, problems, refusals, counts }
+    return { peers, problems, refusals, groups }
   }
 
   *#allCandidates(inputs: PeerInputs, problems: Problem[]): Work<Named[]> {
@@ -130,7 +130,10 @@ export class PeerPlanner {
         nodeCandidates(node, me, selecting, mirrored, settings.nodeToNodeMesh).map(withName),
       )
     }
-    if (inputs.alike !== undefined) return all.concat(inputs.alike.flatMap((group) => ofGroup(group, me, candidatesOf)))
+    if (inputs.alike !== undefined) {
+      const found = inputs.alike.flatMap((group) => ofGroup(group, me, candidatesOf))
+      return [...all, ...found.sort(byNode)]
+    }
     for (const node of nodes.values()) {
       if (node === me) continue
       for (const candidate of candidatesOf(node)) all.push(candidate)
@@ -144,18 +147,20 @@ export class PeerPlanner {
 
 /** Those in the mesh are told apart by nothing: one stands for all. BGPPeers name each of their neighbors. */
 function ofGroup(group: Alike, me: ClusterNode, of: (node: ClusterNode) => readonly Named[]): readonly Named[] {
-  const [some] = group.nodes
+  const [some] = group.nodes.values()
   const family = FAMILIES.find((one) => me.addresses[one] !== undefined && some?.addresses[one] !== undefined)
   const stand = family && group.first[family].find((node) => node !== me)
   if (stand === undefined) return []
   const found = of(stand)
   if (found.some(({ kind }) => kind !== 'Mesh'))
-    return [...group.nodes].flatMap((node) => (node === me ? [] : of(node)))
-  const count = group.nodes.size - (group.nodes.has(me) ? 1 : 0)
-  return found.map((candidate) => ({ ...candidate, count }))
+    return [...group.nodes.values()].flatMap((node) => (node === me ? [] : of(node)))
+  return found.map((candidate) => ({ ...candidate, group }))
 }
 
 const holding = (peer: PeerIntent, why: string): PeerIntent => ({ ...peer, held: peer.held ?? why })
+
+const byNode = ({ node: a }: Named, { node: b }: Named): number =>
+  a === b ? 0 : (a?.name ?? '') < (b?.name ?? '') ? -1 : 1
 
 /** Two nodes may have one address and two ports, and two interfaces one symbol: `a.1` and `a-1`. */
 function freeName({ name, port }: PeerIntent, taken: ReadonlyMap<string, PeerIntent>): string {
@@ -175,7 +180,7 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
   const selectors = objects.filter((object) => object.peerSelector !== undefined && selects(object, me))
   const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
   const isNear = (node: ClusterNode): boolean => node === me || commonAddress(me, node, undefined) !== undefined
-  if (alike?.every(({ nodes: [one] }) => one === undefined || isNear(one)) === true) return []
+  if (alike?.every(({ nodes: [some] }) => some === undefined || isNear(some[1])) === true) return []
   if (!inMesh && selectors.length === 0) return []
   const wanted = (node: ClusterNode): string | undefined => {
     const object = selectors.find(({ peerSelector }) => peerSelector && matches(peerSelector, node.labels))

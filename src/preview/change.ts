@@ -2,10 +2,13 @@
  * What a change of the objects would do on one node: sessions that are added, removed or reset, and routes that each
  * neighbor would gain or lose.
  */
+import { familyOfAddress } from '../base/address.ts'
 import { whyReset } from '../bgp/session/change.ts'
+import type { Alike } from '../cluster/peer-candidates.ts'
 import { same } from '../cluster/same.ts'
 import { peerConfig } from '../engine/peer-config.ts'
-import { type Advertised, groupKey, type NodePreview, type PeerPreview } from './node.ts'
+import { type Move, movesOf } from './moves.ts'
+import type { Advertised, NodePreview, PeerPreview } from './node.ts'
 
 export type ChangeLine =
   | { readonly kind: 'node-added' | 'node-removed'; readonly node: string }
@@ -24,74 +27,110 @@ export function changeOf(before: readonly NodePreview[], after: readonly NodePre
   const old = new Map(before.map((preview) => [preview.node, preview]))
   const now = new Set(after.map(({ node }) => node))
   const removed = before.filter(({ node }) => !now.has(node))
+  const moves = movesOf(alikeIn(before), alikeIn(after))
   return [
     ...removed.map(({ node }): ChangeLine => ({ kind: 'node-removed', node })),
-    ...after.flatMap((preview) => changeOfNode(old.get(preview.node), preview)),
+    ...after.flatMap((preview) => changeOfNode(old.get(preview.node), preview, moves)),
   ]
 }
 
-function changeOfNode(before: NodePreview | undefined, after: NodePreview): readonly ChangeLine[] {
+/** The same list in every preview of a node that is known. */
+const alikeIn = (previews: readonly NodePreview[]): readonly Alike[] =>
+  previews.find(({ alike }) => alike.length > 0)?.alike ?? []
+
+function changeOfNode(
+  before: NodePreview | undefined,
+  after: NodePreview,
+  moves: readonly Move[],
+): readonly ChangeLine[] {
   const { node } = after
   if (before === undefined) return [{ kind: 'node-added', node }]
-  const { old, removed } = matched(before.peers, after.peers)
+  const pairs = [...namedPairs(before, after), ...meshPairs(before, after, moves)]
   return [
-    ...removed.map((peer): ChangeLine => ({ kind: 'session-removed', node, peer: peerLabel(peer) })),
-    ...after.peers.flatMap((peer) => {
-      const known = old.get(peer)
-      if (known !== undefined)
-        return [...changeOfSession(before, known, after, peer), ...changeOfRoutes(node, known, peer)]
-      return [{ kind: 'session-added', node, peer: peerLabel(peer) } as const, ...changeOfRoutes(node, undefined, peer)]
+    ...pairs.flatMap(({ old, now, label }): ChangeLine[] =>
+      old !== undefined && now === undefined ? [{ kind: 'session-removed', node, peer: label }] : [],
+    ),
+    ...pairs.flatMap(({ old, now, label, resets }): readonly ChangeLine[] => {
+      if (now === undefined) return []
+      const added: ChangeLine = { kind: 'session-added', node, peer: label }
+      const ofSession = old === undefined ? [added] : changeOfSession(before, old, after, { ...now, label, resets })
+      return [...ofSession, ...changeOfRoutes(node, old, { ...now, label })]
     }),
   ]
 }
 
-interface Matched {
-  /** What each row was before the change. */
-  readonly old: ReadonlyMap<PeerPreview, PeerPreview>
-  readonly removed: readonly PeerPreview[]
+/** What a neighbor, or some nodes of the mesh, were before the change and are after it. */
+interface Pair {
+  readonly old: PeerPreview | undefined
+  readonly now: PeerPreview | undefined
+  readonly label: string
+  /** Why the other end resets the session. */
+  readonly resets?: string | undefined
 }
 
-/** Rows of one key are the same neighbor. Those of the mesh that are left on both sides are taken for the same, in order. */
-function matched(before: readonly PeerPreview[], after: readonly PeerPreview[]): Matched {
-  const left = new Map(before.map((peer) => [groupKey(peer.intent), peer]))
-  const old = new Map<PeerPreview, PeerPreview>()
-  const match = (peer: PeerPreview, key: string): void => {
-    const known = left.get(key)
-    if (known === undefined) return
-    old.set(peer, known)
-    left.delete(key)
-  }
-  for (const peer of after) match(peer, groupKey(peer.intent))
-  const changed = [...left].filter(([, { intent }]) => intent.kind === 'Mesh').map(([key]) => key)
-  for (const peer of after) {
-    if (peer.intent.kind === 'Mesh' && !old.has(peer)) match(peer, changed.shift() ?? '')
-  }
-  return { old, removed: [...left.values()] }
+const isMesh = ({ intent }: PeerPreview): boolean => intent.kind === 'Mesh'
+
+/** A name is a neighbor. */
+function namedPairs(before: NodePreview, after: NodePreview): Pair[] {
+  const named = ({ peers }: NodePreview) =>
+    new Map(peers.filter((peer) => !isMesh(peer)).map((peer) => [peer.intent.name, peer]))
+  const [old, now] = [named(before), named(after)]
+  const gone = [...old].filter(([name]) => !now.has(name))
+  return [
+    ...gone.map(([label, peer]) => ({ old: peer, now: undefined, label })),
+    ...[...now].map(([label, peer]) => ({ old: old.get(label), now: peer, label })),
+  ]
 }
 
-export const peerLabel = ({ intent, count }: PeerPreview): string =>
-  intent.kind === 'Mesh' ? `the mesh (${count} ${count === 1 ? 'node' : 'nodes'})` : intent.name
+/** Nodes of the mesh that were in one row and are in one row, or in none. That a node is new or gone is said of itself. */
+function meshPairs(before: NodePreview, after: NodePreview, moves: readonly Move[]): Pair[] {
+  const [old, now] = [rowsByGroup(before), rowsByGroup(after)]
+  const pairs = new Map<string, Omit<Pair, 'label'> & { count: number }>()
+  for (const move of moves) {
+    const [was, is] = [move.old && old.get(move.old), move.now && now.get(move.now)]
+    const count = move.names.size - (move.names.has(after.node) ? 1 : 0)
+    const isTold = move.old !== undefined && move.now !== undefined && (was ?? is) !== undefined
+    if (count === 0 || !isTold) continue
+    const resets = is && move.resets[familyOfAddress(is.intent.address)]
+    const key = [was && before.peers.indexOf(was), is && after.peers.indexOf(is), resets].join()
+    const pair = pairs.get(key) ?? { old: was, now: is, resets, count: 0 }
+    pairs.set(key, pair)
+    pair.count += count
+  }
+  return [...pairs.values()].map(({ count, ...pair }) => ({ ...pair, label: meshLabel(count) }))
+}
+
+const rowsByGroup = ({ peers }: NodePreview): ReadonlyMap<Alike, PeerPreview> =>
+  new Map(peers.flatMap((peer) => peer.groups.map((group) => [group, peer] as const)))
+
+const meshLabel = (count: number): string => `the mesh (${count} ${count === 1 ? 'node' : 'nodes'})`
+
+export const peerLabel = (peer: PeerPreview): string => (isMesh(peer) ? meshLabel(peer.count) : peer.intent.name)
 
 function changeOfSession(
   before: NodePreview,
   old: PeerPreview,
   after: NodePreview,
-  peer: PeerPreview,
+  { intent, label, resets }: Pick<PeerPreview, 'intent'> & Omit<Pair, 'old' | 'now'>,
 ): readonly ChangeLine[] {
-  const line = { node: after.node, peer: peerLabel(peer) }
-  if (peer.intent.held !== undefined && old.intent.held === undefined) {
-    return [{ kind: 'session-held', ...line, reason: peer.intent.held }]
+  const line = { node: after.node, peer: label }
+  if (intent.held !== undefined && old.intent.held === undefined) {
+    return [{ kind: 'session-held', ...line, reason: intent.held }]
   }
   if (before.intent.node === undefined || after.intent.node === undefined) return []
   // Who of the mesh stands for it may be another node now: its address and AS say nothing.
-  const { name, address, remoteAs } = peer.intent
+  const { name, address, remoteAs } = intent
   const like = old.intent.kind === 'Mesh' ? { ...old.intent, name, address, remoteAs } : old.intent
-  const reason = whyReset(peerConfig(like, before.intent.node), peerConfig(peer.intent, after.intent.node))
+  const reason = whyReset(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node)) ?? resets
   return reason === undefined ? [] : [{ kind: 'session-resets', ...line, reason }]
 }
 
-function changeOfRoutes(node: string, before: PeerPreview | undefined, after: PeerPreview): readonly ChangeLine[] {
-  const peer = peerLabel(after)
+function changeOfRoutes(
+  node: string,
+  before: PeerPreview | undefined,
+  after: Pick<PeerPreview, 'advertised'> & Pick<Pair, 'label'>,
+): readonly ChangeLine[] {
+  const peer = after.label
   const old = new Map((before?.advertised ?? []).map((route) => [route.prefix, route]))
   const now = new Map(after.advertised.map((route) => [route.prefix, route]))
   const kindOf = (route: Advertised): 'advertises' | 'changes' | undefined => {

@@ -10,6 +10,7 @@ import { ownAttributes } from '../bgp/wire/attribute.ts'
 import type { PeerType } from '../bgp/wire/context.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cluster/intent.ts'
+import type { Alike } from '../cluster/peer-candidates.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 
 export interface NodePreview {
@@ -20,12 +21,16 @@ export interface NodePreview {
   readonly peers: readonly PeerPreview[]
   /** What is advertised to no neighbor, by prefix or object, and why. */
   readonly withheld: ReadonlyMap<string, string>
+  /** All nodes of the cluster, by what others can tell of them; none where one node is previewed alone. */
+  readonly alike: readonly Alike[]
 }
 
 export interface PeerPreview {
   readonly intent: PeerIntent
   /** Neighbors of the mesh with the same routes are one row; so many they are. */
   readonly count: number
+  /** The nodes of the mesh that the row stands for. */
+  readonly groups: readonly Alike[]
   readonly advertised: readonly Advertised[]
   readonly refused: readonly Refused[]
 }
@@ -48,7 +53,7 @@ export interface Refused {
   readonly reason: string
 }
 
-/** `calico`: the objects are of a group of Calico's. */
+/** Of one node, whole: each neighbor of its mesh, and what the kernel gets. `calico`: the objects are of a group of Calico's. */
 export const previewNode = (store: ObjectStore, node: string, calico = false): NodePreview =>
   previewBy(new IntentBuilder({ node, calico }), store, node)
 
@@ -73,10 +78,9 @@ function previewBy(builder: IntentBuilder, store: ObjectStore, node: string): No
     asNumber: intent.node?.asNumber,
     routerId: intent.node?.routerId,
     intent,
-    peers: groups([...intent.peers.values()], builder).map(([peer, count]) =>
-      previewPeer(peer, count, routes, intent.node),
-    ),
+    peers: groups([...intent.peers.values()], builder).map((group) => previewPeer(group, node, routes, intent.node)),
     withheld: intent.refusals,
+    alike: builder.alike,
   }
 }
 
@@ -87,31 +91,40 @@ export function problemsOf(store: ObjectStore, previews: readonly NodePreview[])
 }
 
 /** Neighbors of one key are one row: those of the mesh that are told the same, from the same address. */
-export function groupKey(peer: PeerIntent): string {
+function groupKey(peer: PeerIntent): string {
   if (peer.kind !== 'Mesh') return peer.name
   const { exportPolicy, families, sourceAddress, held } = peer
   return ['Mesh', exportPolicy.name, peerTypeOf(peer), families.join(), sourceAddress ?? '', held ?? ''].join('\n')
 }
 
-/** Neighbors, of the mesh one for all that differ in nothing but who they are. */
-function groups(peers: readonly PeerIntent[], builder: IntentBuilder): readonly (readonly [PeerIntent, number])[] {
-  const found = new Map<string, [PeerIntent, number]>()
+/** Neighbors that are one row: the first of them, and the nodes of the mesh that they stand for. */
+interface Group {
+  readonly first: PeerIntent
+  readonly groups: Alike[]
+  /** Neighbors that stand for themselves. */
+  single: number
+}
+
+function groups(peers: readonly PeerIntent[], builder: IntentBuilder): readonly Group[] {
+  const found = new Map<string, Group>()
   for (const peer of peers) {
     const key = groupKey(peer)
-    const group = found.get(key)
-    const count = builder.countOf(peer.name)
-    if (group === undefined) found.set(key, [peer, count])
-    else group[1] += count
+    const row = found.get(key) ?? { first: peer, groups: [], single: 0 }
+    found.set(key, row)
+    const group = builder.groupOf(peer.name)
+    if (group === undefined) row.single++
+    else row.groups.push(group)
   }
   return [...found.values()]
 }
 
 function previewPeer(
-  intent: PeerIntent,
-  count: number,
+  { first: intent, groups, single }: Group,
+  me: string,
   routes: readonly RouteIntent[],
   node: NodeIntent | undefined,
 ): PeerPreview {
+  const count = groups.reduce((sum, { nodes }) => sum + nodes.size - (nodes.has(me) ? 1 : 0), single)
   const peerType = peerTypeOf(intent)
   const evaluate = evaluator(intent.exportPolicy, peerType)
   const advertised: Advertised[] = []
@@ -133,7 +146,7 @@ function previewPeer(
     if (verdict.kind === 'accept') advertised.push(advertisedOf(route, verdict, peerType))
     else refused.push({ prefix, reason: verdict.reason })
   }
-  return { intent, count, advertised, refused }
+  return { intent, count, groups, advertised, refused }
 }
 
 /** An AS in words is taken at its word; `external` is whatever is not ours. */

@@ -29,7 +29,10 @@ const WEB = service('shop/web', {
 const ON_TWO = endpointSlice('shop/web', 'IPv4', [{ node: 'n2', ready: true }])
 const OBJECTS = [ONE, TWO, CLUSTER, TOR, WEB, ON_TWO]
 
-const preview = (objects: readonly ApiObject[], name = 'n1') => previewNode(storeOf(objects), name)
+const preview = (objects: readonly ApiObject[], name = 'n1') => {
+  const [one] = previewNodes(storeOf(objects), [name])
+  return one as NodePreview
+}
 const told = ({ peers }: NodePreview) =>
   Object.fromEntries(
     peers.map(({ intent, advertised }) => [intent.object ?? intent.kind, advertised.map(({ prefix }) => prefix)]),
@@ -142,6 +145,38 @@ describe('what a change would do', () => {
     expect(change(mixed, [ONE, one, TWO, dual])).toEqual([resets, resets])
   })
 
+  test('some nodes of the mesh become others: what ends, what is reset, and what they are told no more', () => {
+    const family = (index: number) => ({ addresses: [`10.1.0.${index}`, `fd00:1::${index}`] })
+    const [two, three, four] = [2, 3, 4].map((index) => node(`m${index}`, family(index))) as [
+      ApiObject,
+      ApiObject,
+      ApiObject,
+    ]
+    const of = (one: ApiObject) => change([ONE, CLUSTER, two, three, four], [ONE, CLUSTER, two, three, one])
+    const annotated = (key: string, value: string) =>
+      node('m4', { ...family(4), annotations: { [`godwit.dev/${key}`]: value } })
+    const mesh = { node: 'n1', peer: 'the mesh (1 node)' }
+    expect(of(annotated('routeReflectorClusterID', '244.0.0.1'))).toEqual([{ kind: 'session-removed', ...mesh }])
+    expect(of(annotated('asNumber', '65077'))).toEqual([{ kind: 'session-resets', ...mesh, reason: 'remote AS' }])
+    expect(of(node('m4', { addresses: ['10.1.0.9', 'fd00:1::4'] }))).toEqual([
+      { kind: 'session-resets', ...mesh, reason: 'remote address' },
+    ])
+    expect(of(node('m4', { addresses: ['10.1.0.4'] }))).toEqual([
+      { kind: 'session-resets', ...mesh, reason: 'address families' },
+      { kind: 'withdraws', ...mesh, prefix: 'fd00:244:1::/64' },
+    ])
+    const global = { node: 'n1', peer: 'Global_10_1_0_4' }
+    expect(
+      change(
+        [ONE, CLUSTER, two, four],
+        [ONE, CLUSTER, two, four, bgpPeer('m', { peerIP: '10.1.0.4', asNumber: 64512 })],
+      ).slice(0, 2),
+    ).toEqual([
+      { kind: 'session-removed', ...mesh },
+      { kind: 'session-added', ...global },
+    ])
+  })
+
   test('routes come and go', () => {
     const configuration = bgpConfiguration({ asNumber: 64512, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] })
     expect(change([ONE, CLUSTER, TOR], [ONE, configuration, TOR])).toEqual([
@@ -204,7 +239,8 @@ test('of many nodes each is seen as it is alone, and what all see alike is looke
     const names = nodes.map(({ metadata }) => metadata.name)
     const alone = names.map((name) => previewNode(store, name))
     const together = previewNodes(store, names)
-    const seen = ({ intent, ...rest }: (typeof alone)[number]) => ({
+    const seen = ({ intent, alike: _alike, peers, ...rest }: (typeof alone)[number]) => ({
+      peers: peers.map(({ groups: _groups, ...peer }) => peer),
       ...rest,
       node: intent.node,
       said: intent.problems,
