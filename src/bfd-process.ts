@@ -4,7 +4,8 @@
  *
  * SIGTERM means that another run follows: neighbors are asked to wait for half a minute, and a file beside the socket
  * holds what the next run must know. SIGINT means the end: neighbors are told that it is on purpose. The file holds the
- * sessions of a run that is killed, too: a neighbor whose Detection Time has not expired does not notice the next run.
+ * sessions of a run that is killed, too: a neighbor whose Detection Time has not expired does not notice the next run. A run
+ * that is started before the one before it has ended waits for that end.
  */
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
@@ -16,6 +17,7 @@ import { monotonicClock } from './edge/clock.ts'
 import type { BfdRunner } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
+import { awaitBfd } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { SocketFile } from './edge/operate/socket-file.ts'
 import { RunFile } from './edge/run-file.ts'
@@ -34,6 +36,7 @@ interface Handover {
 type Kept = Extract<BfdNews, { readonly kind: 'keep' }>
 type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
 
+const WAITS = 'another godwit bfd runs in this network namespace: this one goes on when that one has ended'
 /** Neighbors wait for the next run for this long. */
 const AWAY_MILLIS = 30_000
 /** The engine gives neighbors three seconds to answer. */
@@ -95,6 +98,8 @@ class BfdProcess {
 
   async open(): Promise<void> {
     this.#log.write(logLine('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
+    const waits = () => this.#log.write(logLine('warn', 'bfd-waits', WAITS))
+    await awaitBfd(waits)
     // Before anything is sent or written: two runs would share discriminators and the file.
     await this.#socket.refuseIfTaken()
     this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()

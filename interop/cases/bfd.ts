@@ -387,6 +387,11 @@ const apart: Case = {
     await agent.start()
     await bfdUp(scene, 'single')
     await stays('the agent being there again', 2)
+    const next = startBfd(node)
+    await eventually(async () => expect((await bfdLog(scene)).includes('another godwit bfd runs'), 'it does not wait'))
+    await daemon.stop()
+    await stays('one that was started too early being there alone', 3)
+    await next.stop()
   },
 }
 

@@ -1,26 +1,51 @@
 /**
- * Allows one agent per network namespace: two would remove each other's routes and NAT rules, whatever sockets and
- * folders they use. The lock is an abstract Unix socket (unix(7)), which belongs to the network namespace, as routes
- * do. It is held while the process is stopped, and freed when the process dies.
+ * Locks of which each network namespace has one. A lock is an abstract Unix socket (unix(7)), which belongs to the network
+ * namespace, as routes and ports do. It is held while the process is stopped, and freed when the process dies.
  */
 import { createServer, type Server } from 'node:net'
 
-const NAME = '\0godwit/dataplane'
+const DATAPLANE = '\0godwit/dataplane'
+const BFD = '\0godwit/bfd'
+/** How often a process that waits tries again: BFD of this node is not there meanwhile. */
+const RETRY_MILLIS = 50
 
 export interface Lock {
   release(): void
 }
 
-/** Throws an error of one line if another agent holds the lock. Without abstract sockets there is no lock. */
-export function lockDataplane(): Promise<Lock> {
+/**
+ * Allows one agent: two would remove each other's routes and NAT rules, whatever sockets and folders they use. Throws an
+ * error of one line if another agent holds the lock. Without abstract sockets there is no lock.
+ */
+export async function lockDataplane(): Promise<Lock> {
+  const lock = await take(DATAPLANE)
+  if (lock !== undefined) return lock
+  throw new Error('another agent writes routes and NAT of this machine; end it first, or use --dataplane none')
+}
+
+/**
+ * Waits until no other BFD process runs: what it leaves is complete only at its end, and the ports of BFD are its own
+ * until then. `waits`: called once where there is one.
+ */
+export async function awaitBfd(waits: () => void): Promise<Lock> {
+  for (let tries = 0; ; tries++) {
+    const lock = await take(BFD)
+    if (lock !== undefined) return lock
+    if (tries === 0) waits()
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MILLIS))
+  }
+}
+
+/** Undefined: another process holds it. */
+function take(path: string): Promise<Lock | undefined> {
   if (process.platform !== 'linux') return Promise.resolve({ release: () => {} })
   const server: Server = createServer((socket) => socket.destroy())
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      const text = 'another agent writes routes and NAT of this machine; end it first, or use --dataplane none'
-      reject(error.code === 'EADDRINUSE' ? new Error(text, { cause: error }) : error)
+      if (error.code === 'EADDRINUSE') resolve(undefined)
+      else reject(error)
     })
-    server.listen({ path: NAME, backlog: 1 }, () => {
+    server.listen({ path, backlog: 1 }, () => {
       server.unref()
       server.on('error', () => {})
       resolve({ release: () => void server.close() })

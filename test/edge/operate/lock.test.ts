@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import { lockDataplane } from '../../../src/edge/operate/lock.ts'
+import { expect, test, vi } from 'vitest'
+import { awaitBfd, lockDataplane } from '../../../src/edge/operate/lock.ts'
 
 test.runIf(process.platform === 'linux')(
   'one holder for each network namespace, and the next when it is gone',
@@ -9,5 +9,20 @@ test.runIf(process.platform === 'linux')(
     lock.release()
     const next = await lockDataplane()
     next.release()
+  },
+)
+
+test.runIf(process.platform === 'linux')(
+  'a BFD process waits for the end of another one, and says so once',
+  async () => {
+    const first = await awaitBfd(() => expect.unreachable('there is no other'))
+    const said = Promise.withResolvers<void>()
+    const waits = vi.fn(said.resolve)
+    const next = awaitBfd(waits)
+    await said.promise
+    first.release()
+    const lock = await next
+    expect(waits).toHaveBeenCalledOnce()
+    lock.release()
   },
 )
