@@ -4,11 +4,19 @@
  *
  * Paths that may not be used, or that policy rejects, are kept with the reason.
  */
+import type { Millis } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { grownSize, growU8, growU16, growU32, usedBytes } from '../route/columns.ts'
 import { FreeIds, shrunkSize } from '../route/ids.ts'
 import type { NextHopTable } from '../route/next-hop-table.ts'
 import type { PrefixTable } from './prefix-table.ts'
+
+/** Tenths of a second on the engine's clock: thirteen years in 32 bits. */
+const SINCE_UNIT = 100
+
+export const sinceOf = (now: Millis): number => Math.floor(now / SINCE_UNIT)
+
+export const timeOf = (since: number): Millis => since * SINCE_UNIT
 
 export class AdjIn {
   /** By prefix: its first path, 0 for none. */
@@ -28,7 +36,7 @@ export class AdjIn {
   refused = new Uint8Array(0)
   /** 1: its attributes or next hop changed since decision last saw it. */
   changed = new Uint8Array(0)
-  /** Tenths of a second on the engine's clock. */
+  /** When it was announced, as `sinceOf` has it. */
   since = new Uint32Array(0)
   /** In which generation it was announced last (generations.ts). The column exists only once there is a second one. */
   generation = new Uint32Array(0)

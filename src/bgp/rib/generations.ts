@@ -17,7 +17,7 @@ export class Generations {
   /** The generation of routes announced now; 0 until the first cycle begins. */
   present = 0
   /** Paths of a lower generation are being removed. */
-  lowest = 0
+  lowestValid = 0
   freshness: Freshness = 'fresh'
   /** Stale paths of a lower generation are long-lived stale: any other path is better (RFC 9494). */
   longLivedBelow = 0
@@ -34,7 +34,7 @@ export class Generations {
   lose(): boolean {
     // RFC 9494 §4.2: long-lived stale routes survive further losses.
     const again = this.freshness === 'stale' && this.longLivedBelow === 0
-    if (again) this.lowest = this.present
+    if (again) this.lowestValid = this.present
     this.present++
     this.freshness = 'stale'
     return again
@@ -52,10 +52,10 @@ export class Generations {
   }
 
   /** EoRR, End-of-RIB, or a timeout: stale routes are removed. True: there may be some. */
-  end(): boolean {
+  endCycle(): boolean {
     if (this.freshness === 'fresh') return false
     this.freshness = 'fresh'
-    this.lowest = this.present
+    this.lowestValid = this.present
     this.longLivedBelow = 0
     return true
   }

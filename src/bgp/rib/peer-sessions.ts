@@ -36,7 +36,7 @@ export class PeerSessions {
   add(peer: RibPeer, keep: readonly Family[]): boolean {
     const before = this.#peers.get(peer.name)
     const slot = this.#rejoin(peer) ?? this.#peers.add(peer)
-    for (const family of FAMILIES) if (!keep.includes(family)) this.#ribs[family].dropStale(slot)
+    for (const family of FAMILIES) if (!keep.includes(family)) this.#ribs[family].stale.drop(slot)
     for (const family of peer.families) this.#ribs[family].addPeer(slot)
     this.#reviewOwnAddresses()
     return before !== undefined && before !== slot
@@ -70,7 +70,7 @@ export class PeerSessions {
     const kept = this.#awaited.get(slot)
     for (const family of families) kept?.delete(family)
     if (kept?.size === 0) this.remove(name)
-    else for (const family of families) this.#ribs[family].dropStale(slot)
+    else for (const family of families) this.#ribs[family].stale.drop(slot)
   }
 
   /** Down for good: its routes and its Adj-RIB-Out are removed. */

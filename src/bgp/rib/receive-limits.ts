@@ -6,9 +6,10 @@ import { writeU32 } from '../../base/bytes.ts'
 import { AFI, type Family, SAFI_UNICAST } from '../../base/family.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE } from '../wire/notification.ts'
-import { type FamilyRib, MOST_TAKEN } from './family-rib.ts'
+import type { FamilyRib } from './family-rib.ts'
 import { type MemoryLimit, memoryOf, NEAR } from './memory-limit.ts'
 import type { PeerSlot } from './peers.ts'
+import { MOST_TAKEN } from './rejected-routes.ts'
 import type { MemoryNews, ReceiveResult } from './types.ts'
 
 export class ReceiveLimits {

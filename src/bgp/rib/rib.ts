@@ -122,7 +122,7 @@ export class Rib {
    */
   beginLongLived(name: string, families: readonly Family[]): void {
     const slot = this.#sessions.slot(name)
-    for (const family of families) this.#ribs[family].beginLongLived(slot)
+    for (const family of families) this.#ribs[family].stale.beginLongLived(slot)
   }
 
   /** The session is down: removes its routes and its Adj-RIB-Out. */
@@ -149,12 +149,12 @@ export class Rib {
 
   /** The neighbor begins to advertise everything again (RFC 7313, BoRR). */
   beginRefresh(name: string, family: Family, now: Millis): void {
-    this.#ribs[family].beginRefresh(this.#sessions.slot(name), now)
+    this.#ribs[family].stale.beginRefresh(this.#sessions.slot(name), now)
   }
 
   /** The neighbor has sent its whole table: routes that it did not advertise again are removed. */
   endRefresh(name: string, family: Family): void {
-    this.#ribs[family].endRefresh(this.#sessions.slot(name))
+    this.#ribs[family].stale.endRefresh(this.#sessions.slot(name))
   }
 
   /** Neighbors to be asked for their routes again: some were rejected, and there is room now. */
@@ -179,7 +179,7 @@ export class Rib {
   endLateRefreshes(now: Millis): readonly { readonly name: string; readonly family: Family }[] {
     if (!this.#isDue(now)) return NONE_DUE
     return FAMILIES.flatMap((family) =>
-      this.#ribs[family].endLateRefreshes(now).map(({ peer }) => ({ name: peer.name, family })),
+      this.#ribs[family].stale.endLateRefreshes(now).map(({ peer }) => ({ name: peer.name, family })),
     )
   }
 

@@ -7,10 +7,11 @@ import type { ByteTable } from '../route/byte-table.ts'
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
 import { decodeAttributes, elementsOf, type PathAttributes } from '../wire/attribute.ts'
 import type { AdjIn } from './adj-in.ts'
+import { timeOf } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
 import { type Explained, STEPS } from './decide.ts'
 import { REFUSED, REFUSED_TEXTS } from './eligible.ts'
-import { type FamilyRib, SINCE_UNIT } from './family-rib.ts'
+import type { FamilyRib } from './family-rib.ts'
 import { LOST } from './loc-rib.ts'
 import { OURS } from './pack.ts'
 import { OWN, type Peers } from './peers.ts'
@@ -164,7 +165,7 @@ export class RouteRows {
       reason: this.#reason(rib, prefix, path, query, decided),
       filtered: paths.refused[path] !== 0,
       attributes: sent?.attributes ?? this.#attributes.decode(paths.attributes[path] as number),
-      since: (paths.since[path] as number) * SINCE_UNIT,
+      since: timeOf(paths.since[path] as number),
       exportedTo: advertisedTo(rib, prefix, path),
     }
   }

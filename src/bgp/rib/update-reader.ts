@@ -39,7 +39,7 @@ export class UpdateReader {
     this.#withdraw(slot)
     if (decoder.treatAsWithdraw || this.#isTooLong) this.#treatAsWithdrawn(slot)
     else if (decoder.attributesLength > 0) this.#announceAll(slot, now)
-    if (decoder.endOfRib !== undefined) this.#ribs[decoder.endOfRib].endOfRib(slot)
+    if (decoder.endOfRib !== undefined) this.#ribs[decoder.endOfRib].stale.endOfRib(slot)
     return undefined
   }
 

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import type { Policy } from '../../../src/bgp/policy/rule.ts'
-import { MOST_TAKEN } from '../../../src/bgp/rib/family-rib.ts'
 import { MOST_PATHS } from '../../../src/bgp/rib/planes.ts'
+import { MOST_TAKEN } from '../../../src/bgp/rib/rejected-routes.ts'
 import { context, neighbor, ownRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 

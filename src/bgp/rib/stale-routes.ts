@@ -1,0 +1,134 @@
+/**
+ * Routes that a neighbor may have dropped without telling: those that it does not announce again after a restart (RFC 4724),
+ * or between BoRR and EoRR of a route refresh (RFC 7313). They are kept until it has sent its table or its time has run out,
+ * and then removed; long-lived stale ones (RFC 9494) are kept longer, as the last choice.
+ */
+import { earlier } from '../../base/timers.ts'
+import type { Millis } from '../../base/units.ts'
+import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
+import type { AdjIn } from './adj-in.ts'
+import type { ImportCounters } from './import-counters.ts'
+import type { NeighborPaths } from './neighbor-paths.ts'
+import type { PeerSlot } from './peers.ts'
+import { ASK } from './review.ts'
+import type { Reviewer } from './reviewer.ts'
+import { Sweep } from './sweep.ts'
+import type { Sweeps } from './sweeps.ts'
+
+/** How long after BoRR routes are kept that were not announced again. */
+const STALE_TIME: Millis = 600_000
+
+export class StaleRoutes {
+  readonly #paths: AdjIn
+  readonly #attributes: AttributeTable
+  readonly #neighbors: NeighborPaths
+  readonly #reviewer: Reviewer
+  readonly #sweeps: Sweeps
+  /** Neighbors between BoRR and EoRR, and until when that may last. */
+  readonly #refreshing = new Map<PeerSlot, Millis>()
+  /** Neighbors whose stale routes are still being removed. */
+  readonly #purges = new Map<PeerSlot, Sweep>()
+
+  constructor(paths: AdjIn, attributes: AttributeTable, neighbors: NeighborPaths, reviewer: Reviewer, sweeps: Sweeps) {
+    this.#paths = paths
+    this.#attributes = attributes
+    this.#neighbors = neighbors
+    this.#reviewer = reviewer
+    this.#sweeps = sweeps
+  }
+
+  /** BoRR (RFC 7313 §4): routes that the neighbor does not announce again from here on are stale. */
+  beginRefresh(slot: PeerSlot, now: Millis): void {
+    const counters = this.#neighbors.countersOf(slot)
+    if (counters === undefined) return
+    counters.generations.beginRefresh()
+    counters.old = counters.held
+    if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
+  }
+
+  /** EoRR: stale routes are removed. Without a BoRR before it there are none. */
+  endRefresh(slot: PeerSlot): void {
+    if (this.#refreshing.delete(slot)) this.drop(slot)
+  }
+
+  /** RFC 7313 §4: stale routes are not kept for ever. Gives the neighbors whose EoRR has not come. */
+  endLateRefreshes(now: Millis): PeerSlot[] {
+    const late = [...this.#refreshing].filter(([, until]) => until <= now).map(([slot]) => slot)
+    for (const slot of late) this.endRefresh(slot)
+    return late
+  }
+
+  /** When the next refresh has lasted too long. */
+  deadline(): Millis | undefined {
+    let first: Millis | undefined
+    for (const until of this.#refreshing.values()) first = earlier(first, until)
+    return first
+  }
+
+  /** The neighbor's End-of-RIB (RFC 4724 §4.2): routes that it did not announce again are removed. */
+  endOfRib(slot: PeerSlot): void {
+    const counters = this.#neighbors.countersOf(slot)
+    if (counters === undefined) return
+    counters.endOfRib = true
+    if (counters.generations.freshness !== 'refreshing') this.drop(slot)
+  }
+
+  /** The session is lost: all routes are stale, and are removed unless they are kept. */
+  lose(slot: PeerSlot, keep: boolean): void {
+    this.#refreshing.delete(slot)
+    const counters = this.#neighbors.countersOf(slot)
+    if (counters === undefined) return
+    const isPurgeDue = counters.generations.lose()
+    counters.old = counters.held
+    if (!keep) this.drop(slot)
+    else if (isPurgeDue) this.#purge(slot, counters)
+  }
+
+  /** RFC 9494 §4.2, §4.3: stale routes become the last choice; those with NO_LLGR are removed. */
+  beginLongLived(slot: PeerSlot): void {
+    const counters = this.#neighbors.countersOf(slot)
+    if (counters?.generations.beginLongLived() !== true) return
+    const paths = this.#paths
+    const visit = (path: number): boolean => {
+      if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
+      if (!counters.generations.isLongLived(paths.generationOf(path))) return false
+      const flags = this.#attributes.flags[paths.received[path] as number] as number
+      if ((flags & CARRIES.noLongLived) !== 0) this.#neighbors.remove(path, this.#neighbors.countersOf(slot))
+      else this.#reviewer.askAgain(path, ASK.import)
+      return true
+    }
+    this.#sweeps.add(new Sweep(() => paths.end, visit))
+  }
+
+  /** Removes the routes that are still stale when a refresh or a restart has ended, or its time has run out. */
+  drop(slot: PeerSlot): void {
+    const counters = this.#neighbors.countersOf(slot)
+    if (counters?.generations.endCycle()) this.#purge(slot, counters)
+  }
+
+  /** The neighbor is removed, with all of its routes. */
+  forget(slot: PeerSlot): void {
+    this.#refreshing.delete(slot)
+    this.#purges.get(slot)?.cancel()
+    this.#purges.delete(slot)
+  }
+
+  /** Removes the paths of a neighbor below its lowest valid generation. */
+  #purge(slot: PeerSlot, { generations }: ImportCounters): void {
+    const paths = this.#paths
+    const visit = (path: number): boolean => {
+      if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
+      if (paths.generationOf(path) >= generations.lowestValid) return false
+      this.#neighbors.remove(path, this.#neighbors.countersOf(slot))
+      return true
+    }
+    // Paths that an earlier purge has not reached are stale for this one too, so many purges cost one walk.
+    this.#purges.get(slot)?.cancel()
+    const done = (): void => {
+      this.#purges.delete(slot)
+    }
+    const sweep = new Sweep(() => paths.end, visit, done)
+    this.#purges.set(slot, sweep)
+    this.#sweeps.add(sweep)
+  }
+}
