@@ -3,6 +3,7 @@
  *
  * A round reads a bounded number of answers; what is left waits until the other sockets have had their turn.
  */
+import { setImmediate as soon } from 'node:timers/promises'
 import { errnoText } from '../error-text.ts'
 import {
   Attributes,
@@ -16,13 +17,15 @@ import {
   readAnswer,
   Writer,
 } from './netlink-message.ts'
-import type { NetlinkSocket } from './netlink-socket.ts'
+import { type NetlinkSocket, RECEIVE_BUFFER } from './netlink-socket.ts'
 
 /**
  * Octets received in one round, and passed on together: an answer of a dump has 32 KiB, an event some hundred. A change of
  * a link with ten thousand addresses is no small thing to pass on: a round of events is one.
  */
 const ROUND = 32 * 1024
+/** Events received in one round: each is passed on, and most cause work of their own. */
+const EVENTS = 64
 /** The requested object does not exist, such as a table without any route. */
 const ENOENT = 2
 
@@ -50,6 +53,9 @@ export class NetlinkReader {
   readonly #writer = new Writer(256)
   #dump: Dump | undefined
   #seq = 0
+  /** Octets, in all. */
+  #received = 0
+  #isClosed = false
 
   constructor(options: NetlinkReaderOptions) {
     this.#options = options
@@ -76,12 +82,17 @@ export class NetlinkReader {
     })
   }
 
-  /** Reads all events that the kernel has queued so far. */
-  catchUp(): void {
-    while (this.#read());
+  /**
+   * Reads all events that the kernel has queued so far, in rounds. Its queue is bounded: of one that never becomes empty, those
+   * that came before are read when that much has been received.
+   */
+  async catchUp(): Promise<void> {
+    const until = this.#received + RECEIVE_BUFFER
+    while (!this.#isClosed && this.#received < until && this.#read()) await soon()
   }
 
   close(): void {
+    this.#isClosed = true
     this.#options.socket.close()
     this.#endDump(new Error('the reader was closed'))
   }
@@ -99,12 +110,13 @@ export class NetlinkReader {
   }
 
   #receive(): boolean {
-    for (let octets = 0; octets < ROUND; ) {
+    for (let octets = 0, messages = 0; octets < ROUND && messages < EVENTS; messages++) {
       const received = this.#options.socket.receive()
       if (received === 'nothing') return false
       if (received === 'overrun') this.#options.onOverrun()
       else {
         octets += received.length
+        this.#received += received.length
         this.#take(received)
       }
     }

@@ -33,7 +33,7 @@ const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 
 /** The socket's buffer holds some thousand events. Beyond that the kernel drops them. */
-const RECEIVE_BUFFER = 4 * 1024 * 1024
+export const RECEIVE_BUFFER = 4 * 1024 * 1024
 /** The kernel puts at most 32 KiB of a dump into one answer. */
 const LARGEST = 64 * 1024
 

@@ -124,7 +124,7 @@ export class Rtnetlink {
       const reason = this.#error ?? 'the kernel cannot be asked'
       const failed = (await this.#writer?.write(changes)) ?? changes.map((_, index) => ({ index, reason }))
       // Takes the events queued so far: whether they came before or after our writes is unknown.
-      this.#reader?.catchUp()
+      await this.#reader?.catchUp()
       this.#isWriting = false
       const bad = new Set(failed.map(({ index }) => index))
       for (const [index, change] of changes.entries()) {
