@@ -303,11 +303,11 @@ describe('a NOTIFICATION ends it', () => {
 
 describe('another connection while the session is up', () => {
   /** The neighbor calls again; gives what the first connection heard since. */
-  function callAgain({ rig, neighbor }: ReturnType<typeof begin>, after: number): number {
+  function callAgain({ rig, neighbor }: ReturnType<typeof begin>, after: number, called?: string): number {
     rig.pass(after)
     const before = neighbor.heard.length
     neighbor.heard.length = 0
-    neighbor.connect()
+    neighbor.connect(called)
     neighbor.send(neighbor.open())
     return before
   }
@@ -330,6 +330,17 @@ describe('another connection while the session is up', () => {
     callAgain(scene, 30_000)
     scene.neighbor.send(KEEPALIVE)
     expect([scene.neighbor.established, scene.rig.held(scene.neighbor)]).toEqual([true, 3])
+  })
+
+  test('a call to another address of ours is not that, and is refused: a router with both configured would end its own sessions', () => {
+    const scene = begin()
+    callAgain(scene, 30_000, '10.0.0.77')
+    expect([scene.neighbor.notification, scene.rig.held(scene.neighbor)]).toEqual(['6/7', 3])
+    const restarted = begin()
+    restarted.speak({ restarted: true })
+    callAgain(restarted, 30_000, '10.0.0.77')
+    restarted.neighbor.send(KEEPALIVE)
+    expect([restarted.neighbor.established, restarted.rig.held(restarted.neighbor)]).toEqual([true, 3])
   })
 
   test('so soon after the session came up it is a collision, unless it says that it has restarted', () => {

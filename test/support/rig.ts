@@ -194,14 +194,15 @@ export class RawNeighbor {
     this.asn = asn
   }
 
-  connect(): this {
+  /** `called`: which of our addresses it calls. */
+  connect(called = OUR_ADDRESS): this {
     this.conn = RawNeighbor.#connections
     RawNeighbor.#connections += 2
     this.heard.length = 0
     this.ended = false
     this.untaken = 0
     const remote = { address: this.address, port: 50_000 }
-    const local = { address: OUR_ADDRESS, port: 179 }
+    const local = { address: called, port: 179 }
     this.#rig.feed({ kind: 'accepted', conn: this.conn, local, remote })
     this.#rig.work()
     return this

@@ -371,13 +371,16 @@ export class Peer {
   }
 
   /** Whether a further connection means that the neighbor has lost the session; otherwise both dialled at the same time. */
-  #isRestart({ dialled, begunAt }: Connection, { restart }: Session): boolean {
+  #isRestart({ dialled, begunAt }: Connection, { restart, local }: Session): boolean {
     const before = this.session?.restart
     if (before === undefined || dialled || begunAt < this.#since) return false
     // A restarted neighbor sets the Restart State bit in every OPEN. If the current session's OPEN had it too, both
     // connections stem from one restart.
     const isNews = restart?.restarted === true && !before.restarted
-    return isNews || begunAt - this.#since >= COLLISION_WINDOW
+    // One that calls another address of ours has two neighbors configured that are this node, such as a VIP that has moved
+    // here: each of its calls would end the session of the other.
+    const isSame = this.session?.local.address === local.address
+    return isNews || (isSame && begunAt - this.#since >= COLLISION_WINDOW)
   }
 
   /** A connection of the neighbor is, or is about to be, the session. */
