@@ -35,7 +35,7 @@ import {
   type PeerIntent,
   type Problem,
 } from './intent.ts'
-import { type ClusterNode, type ClusterNodes, nodeProblems, planNode } from './node.ts'
+import { type ClusterNode, type ClusterNodes, nodeProblems, planNode, sharedPodCidrs } from './node.ts'
 import { NO_NODE_ROUTES, NodeRoutes } from './node-routes.ts'
 import type { NodeObject } from './objects.ts'
 import type { Alike } from './peer-candidates.ts'
@@ -335,10 +335,11 @@ export class IntentBuilder {
     const hosts = this.#nodes.hosts.revision
     const { pools } = ranges
     const pods = this.#nodes.podCidrs
-    const restsOn = [hosts, pods.revision, pools, settings]
+    const restsOn = [hosts, pods.revision, pools, settings, me]
     const rangeProblems = this.#answers.problems.ask('', restsOn, this.#meter, FEW_COST, () => [
       ...this.#clashes.rangeProblems(settings),
       ...podRangeProblems(settings, pools, pods),
+      ...sharedPodCidrs(me, pods),
     ])
     yield this.#meter.take()
     const node = store.get('Node', me.name)

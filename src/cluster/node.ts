@@ -7,6 +7,7 @@ import type { Asn, RouterId } from '../base/units.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { NodeIntent, Problem } from './intent.ts'
 import type { NodeObject } from './objects.ts'
+import type { PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { Labels } from './selector.ts'
 import type { Settings } from './settings.ts'
@@ -117,8 +118,25 @@ function familyProblem({ name, addresses, podCidrs }: ClusterNode, family: Famil
   ]
 }
 
-/** Problems of this node: missing addresses, and a router ID that another node has. */
-/** `nodesAt`: the nodes with this address. */
+/** Pod CIDRs that another node has too: both advertise them, and packets to a pod of one arrive at the other. */
+export function sharedPodCidrs({ name, podCidrs }: ClusterNode, all: Pick<PrefixIndex, 'otherOwner'>): Problem[] {
+  return podCidrs.flatMap((prefix) => {
+    const other = all.otherOwner(prefix.text, name)
+    if (other === undefined) return []
+    const says = `is also a pod CIDR of Node/${other}: both advertise it, and packets to pods of one reach the other`
+    return makeProblem({
+      code: 'pod-cidr-twice',
+      object: `Node/${name}`,
+      field: 'spec.podCIDRs',
+      value: prefix.text,
+      says,
+    })
+  })
+}
+
+/**
+ * Problems of this node: missing addresses, and a router ID that another node has. `nodesAt`: the nodes with this address.
+ */
 export function nodeProblems(me: ClusterNode, nodesAt: (address: Address) => readonly ClusterNode[]): Problem[] {
   const object = `Node/${me.name}`
   const problems: Problem[] = []

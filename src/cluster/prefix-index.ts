@@ -36,6 +36,11 @@ export class PrefixIndex {
     return others.reduce((least, one) => (least !== undefined && least < one ? least : one), first)
   }
 
+  /** The first by name of the owners other than this one. */
+  otherOwner(prefix: string, owner: string): string | undefined {
+    return [...(this.#owners.get(prefix) ?? [])].filter((other) => other !== owner).sort()[0]
+  }
+
   /** The prefixes inside `around`, in order. The index must not change in between. */
   *inside(around: Prefix): Iterable<Prefix> {
     const sorted = this.#sorted[around.family]

@@ -50,7 +50,10 @@ describe('the plan', () => {
       'and that of this node to this node',
       [other('a', 2, '10.1.1.0/24')],
       [],
-      [/^Node\/a spec.podCIDRs: "10.1.1.0\/24" is also a pod CIDR of Node\/me, which gets the route; no route/],
+      [
+        /^Node\/a spec.podCIDRs: "10.1.1.0\/24" is also a pod CIDR of Node\/me, which gets the route; no route/,
+        /^Node\/me spec.podCIDRs: "10.1.1.0\/24" is also a pod CIDR of Node\/a: both advertise it/,
+      ],
     ],
     [
       'one inside that of this node',

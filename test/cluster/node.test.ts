@@ -207,6 +207,22 @@ describe('own node', () => {
     expect(hosts(builder.build(store))).toHaveLength(2 + 64)
   })
 
+  test('one pod CIDR on two nodes is a problem of both, until one has another', () => {
+    const other = (...podCIDRs: string[]) => node('b', { addresses: ['10.0.0.2'], podCIDRs })
+    const mine = node('a', { addresses: ['10.0.0.1'], podCIDRs: ['10.244.1.0/24', '10.244.2.0/24'] })
+    const store = storeOf([mine, other('10.244.1.0/24')])
+    const [here, there] = [new IntentBuilder({ node: 'a' }), new IntentBuilder({ node: 'b' })]
+    const says = 'both advertise it, and packets to pods of one reach the other'
+    expect(problemsOf(here.build(store))).toEqual([
+      `Node/a spec.podCIDRs: "10.244.1.0/24" is also a pod CIDR of Node/b: ${says}`,
+    ])
+    expect(problemsOf(there.build(store))).toEqual([
+      `Node/b spec.podCIDRs: "10.244.1.0/24" is also a pod CIDR of Node/a: ${says}`,
+    ])
+    store.apply([upsert(other('10.244.3.0/24'))])
+    expect(problemsOf(here.build(store))).toEqual([])
+  })
+
   test('one address on two nodes is a problem', () => {
     expect(problemsOf(intentOf('a', [a, node('b', { addresses: ['10.0.0.1'] })]))).toEqual([
       'Node/a status.addresses: "10.0.0.1" is also the address of Node/b, so both have the same router ID; sessions between them fail',
