@@ -23,16 +23,22 @@ const KINDS = Object.keys(SERVICE_FIELDS) as ServiceAddressKind[]
 export type RangeSettings = Pick<Settings, 'serviceCidrs' | 'loadBalancerAggregation'>
 
 export function serviceRanges(settings: RangeSettings, pools: Iterable<PoolObject>): readonly PrefixMatch[] {
+  const { whole, single } = joined(settings, pools)
+  return [...whole, ...single]
+}
+
+/** Adjacent ranges become one, whatever kinds they are of. `single`: those that count for single addresses alone. */
+function joined(settings: RangeSettings, pools: Iterable<PoolObject>): Record<'whole' | 'single', PrefixMatch[]> {
   const pods = podPools(pools).map(({ prefix }) => prefix)
   const { serviceCidrs: cidrs, loadBalancerAggregation: isWhole } = settings
   const balanced = cidrs['load-balancer']
   const without = (ranges: readonly Prefix[]) => cover(ranges.flatMap((range) => withoutPods(range, pods)))
   const whole = without([...cidrs.cluster, ...cidrs.external, ...(isWhole ? balanced : [])])
   const single = isWhole ? [] : without(balanced)
-  return [
-    ...whole.map((prefix) => within(prefix)),
-    ...single.map((prefix) => within(prefix, ADDRESS_BITS[prefix.family])),
-  ]
+  return {
+    whole: whole.map((prefix) => within(prefix)),
+    single: single.map((prefix) => within(prefix, ADDRESS_BITS[prefix.family])),
+  }
 }
 
 /** The parts of a range outside the pools that lie in it. */
@@ -43,7 +49,7 @@ function withoutPods(range: Prefix, pods: readonly Prefix[]): readonly Prefix[] 
   return halves(range).flatMap((half) => withoutPods(half, inside))
 }
 
-/** The range that a prefix lies in. */
+/** The joined range that a prefix lies in; it need not be a configured one. */
 export const serviceRangeAround = (ranges: readonly PrefixMatch[], prefix: Prefix): Prefix | undefined =>
   ranges.find((range) => prefix.length >= range.minLength && contains(range.prefix, prefix))?.prefix
 
@@ -53,18 +59,21 @@ export function podRangeProblems(
   pools: Iterable<PoolObject>,
   podCidrs: Pick<PrefixIndex, 'inside' | 'ownerOf'>,
 ): Problem[] {
-  const ranges = serviceRanges(settings, pools)
+  const { whole, single } = joined(settings, pools)
   return KINDS.flatMap((kind) => {
-    const ofKind = ranges.filter(({ prefix }) => settings.serviceCidrs[kind].some((cidr) => contains(cidr, prefix)))
-    for (const { prefix, minLength } of ofKind) {
+    const isOfKind = (prefix: Prefix) => settings.serviceCidrs[kind].some((cidr) => overlaps(cidr, prefix))
+    const ranges = kind === 'load-balancer' && !settings.loadBalancerAggregation ? single : whole
+    for (const { prefix, minLength } of ranges.filter((range) => isOfKind(range.prefix))) {
       for (const pods of podCidrs.inside(prefix)) {
-        const node = pods.length < minLength ? undefined : podCidrs.ownerOf(pods.text)
+        const node = pods.length < minLength || !isOfKind(pods) ? undefined : podCidrs.ownerOf(pods.text)
         if (node !== undefined) return podsProblem(kind, pods, node)
       }
     }
     return []
   })
 }
+
+const overlaps = (one: Prefix, other: Prefix): boolean => contains(one, other) || contains(other, one)
 
 const podsProblem = (kind: ServiceAddressKind, pods: Prefix, node: string): Problem =>
   makeProblem({

@@ -108,6 +108,29 @@ describe('a prefix belongs to services', () => {
   })
 })
 
+test('pods are reported if, and only if, routes to them are not written', () => {
+  const some = fc.array(
+    fc
+      .record({ value: fc.nat(255), length: fc.integer({ min: 0, max: 5 }) })
+      .map(({ value, length }) => makePrefix(Uint8Array.of(10, 0, 0, value), 24 + length)),
+    { maxLength: 3 },
+  )
+  fc.assert(
+    fc.property(some, some, some, some, fc.boolean(), (cluster, balanced, pools, podCidrs, isWhole) => {
+      const pods = new PrefixIndex()
+      for (const cidr of podCidrs) pods.add(cidr, 'node-1')
+      const ranges = settings({ cluster: cluster.map(textOf), 'load-balancer': balanced.map(textOf) }, isWhole)
+      const all = pools.map(({ text }) => pool(text))
+      const found = serviceRanges(ranges, all)
+      const isRefused = podCidrs.some((cidr) => serviceRangeAround(found, cidr) !== undefined)
+      expect(podRangeProblems(ranges, all, pods).length > 0).toBe(isRefused)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+const textOf = ({ text }: { readonly text: string }): string => text
+
 test('pods in a service range that no pool names are named, one for each kind of range', () => {
   const pods = new PrefixIndex()
   for (const number of [1, 2]) pods.add(prefix(`10.244.${number}.0/24`), `node-${number}`)
@@ -121,6 +144,20 @@ test('pods in a service range that no pool names are named, one for each kind of
     'spec.serviceExternalIPs 10.244.2.0/24',
   ])
   expect(problems({ 'load-balancer': ['0.0.0.0/0'] }, [], false)).toEqual([])
+  // Ranges that are joined, of one kind and of two.
+  expect(problems({ external: ['10.244.0.0/17', '10.244.128.0/17'] })).toEqual([
+    'spec.serviceExternalIPs 10.244.1.0/24',
+  ])
+  expect(problems({ external: ['10.244.0.0/16'], cluster: ['10.245.0.0/16'] })).toEqual([
+    'spec.serviceExternalIPs 10.244.1.0/24',
+  ])
+  expect(problems({ external: ['10.244.2.0/25'], cluster: ['10.244.2.128/25'] })).toEqual([
+    'spec.serviceClusterIPs 10.244.2.0/24',
+    'spec.serviceExternalIPs 10.244.2.0/24',
+  ])
+  expect(problems({ cluster: ['10.244.0.0/16'], 'load-balancer': ['0.0.0.0/0'] }, [], false)).toEqual([
+    'spec.serviceClusterIPs 10.244.1.0/24',
+  ])
   pods.add(prefix('10.244.9.7/32'), 'node-1')
   expect(problems({ 'load-balancer': ['0.0.0.0/0'] }, [], false)).toEqual(['spec.serviceLoadBalancerIPs 10.244.9.7/32'])
 })
