@@ -32,6 +32,9 @@ export class Contact {
     return this.#lost
   }
 
+  /** What the server was last asked to be at. */
+  #version: { readonly askedAt: Millis; readonly answer: Promise<string | undefined> } | undefined
+
   /** The longest pause between two tries. */
   get longestPause(): Millis {
     return Math.max(SHORTEST_LONGEST, this.nodes * PAUSE_PER_NODE)
@@ -75,6 +78,18 @@ export class Contact {
     this.#failures = 0
     this.#wake()
     return wasLost
+  }
+
+  /** The version of the server after a time: all watches that ended before it need only one answer. */
+  async versionAfter(time: Millis, ask: () => Promise<string | undefined>): Promise<string | undefined> {
+    const others = this.#version
+    // Where another kind is refused, this one may not be.
+    if (others !== undefined && others.askedAt >= time) {
+      const version = await others.answer.catch(() => undefined)
+      if (version !== undefined) return version
+    }
+    this.#version = { askedAt: performance.now(), answer: ask() }
+    return this.#version.answer
   }
 
   /** The try failed: after the pause of this reflector, the next one that waits tries. */

@@ -52,6 +52,8 @@ export interface Sink {
   listed(): void
   /** The API does not answer as it should; undefined: it does. `ofServer`: the failure concerns every kind. */
   error(error: { readonly text: string; readonly ofServer: boolean } | undefined): void
+  /** The server has an older state than it had: what was written to it since then is lost. */
+  restored?(): void
 }
 
 /** A digest of each object, by its key. */
@@ -83,6 +85,8 @@ export class Reflector {
   /** The server supports our field selector, as far as we know. */
   #selects = true
   #failures = 0
+  /** When the last watch ended, if that was early: the server may have been restarted, with an older state. */
+  #endedAt: Millis | undefined
   #refusals = 0
   #absentSince: Millis | undefined
   #hasError = false
@@ -115,6 +119,8 @@ export class Reflector {
       if (await this.#contact.turn(this, this.#stop.signal)) this.#failures = 0
       let pause: Millis
       try {
+        const [version, endedAt] = [this.#version, this.#endedAt]
+        if (version !== undefined && endedAt !== undefined) await this.#compareVersions(version, endedAt)
         if (this.#version === undefined) await this.#list()
         pause = await this.#watch()
       } catch (error) {
@@ -129,6 +135,29 @@ export class Reflector {
   #beforeWaiting(): void {
     this.#clearError()
     this.#absentSince = undefined
+  }
+
+  /**
+   * A server whose storage is restored from a backup counts versions from there again. A watch from our version would not
+   * report what changes before that version is reached: all is listed anew.
+   */
+  async #compareVersions(ours: string, endedAt: Millis): Promise<void> {
+    const shared = await this.#contact.versionAfter(endedAt, () => this.#readVersion())
+    // Kinds usually share one storage; whether this one does, its own answer says.
+    const isRestored = isBefore(shared, ours) && isBefore(await this.#readVersion(), ours)
+    this.#endedAt = undefined
+    if (!isRestored) return
+    this.#version = undefined
+    this.#sink.restored?.()
+  }
+
+  /** What the server is at. */
+  async #readVersion(): Promise<string | undefined> {
+    const query = { ...this.#selection(), limit: 1 }
+    const silence = Math.min(this.#timing.silence, 60_000)
+    const answer = await this.#api.list(pathOf(this.#place), query, silence, this.#stop.signal, () => {})
+    if (this.#contact.heard()) this.#failures = 0
+    return pageOf(answer).version
   }
 
   async #list(): Promise<void> {
@@ -154,6 +183,7 @@ export class Reflector {
     } while (token !== undefined)
     if (version === undefined) throw new Error('the list has no resourceVersion')
     this.#version = version
+    this.#endedAt = undefined
     this.#pageSize = this.#timing.pageSize
     this.#refusals = 0
     this.#reportListed(next)
@@ -204,12 +234,13 @@ export class Reflector {
 
   /** Watches until the server ends the watch; returns the pause before the next one. */
   async #watch(): Promise<Millis> {
+    const timeoutSeconds = Math.round(240 + 240 * Math.random())
     const query = {
       ...this.#selection(),
       watch: true,
       allowWatchBookmarks: true,
       resourceVersion: this.#version,
-      timeoutSeconds: Math.round(240 + 240 * Math.random()),
+      timeoutSeconds,
     }
     const { silence } = this.#timing
     let opened: Millis | undefined
@@ -228,9 +259,15 @@ export class Reflector {
     } finally {
       // A watch that lasted a while was good: the next failure counts as a first one.
       if (opened !== undefined && this.#livedLong(opened)) this.#failures = 0
+      if (opened !== undefined) this.#noteEnd(opened + (timeoutSeconds - 1) * 1_000)
     }
     // A server that ends each watch at once must not be asked in a tight loop.
     return opened !== undefined && this.#livedLong(opened) ? 0 : this.#timing.firstPause
+  }
+
+  #noteEnd(due: Millis): void {
+    const now = performance.now()
+    this.#endedAt = now < due ? now : undefined
   }
 
   #livedLong(opened: Millis): boolean {
@@ -401,6 +438,12 @@ const NOT_OF_VERSION: ReadonlySet<number> = new Set([401, 403, 404, 429, 502, 50
 
 const mayMeanVersion = (error: unknown): boolean =>
   error instanceof SyntaxError || (error instanceof ApiError && !NOT_OF_VERSION.has(error.status))
+
+/** Versions are numbers that grow, in each server that says how they compare. */
+function isBefore(version: string | undefined, other: string): boolean {
+  const isNumber = (text: string | undefined): text is string => text !== undefined && /^\d{1,20}$/.test(text)
+  return isNumber(version) && isNumber(other) && BigInt(version) < BigInt(other)
+}
 
 /** No answer arrived. */
 const isUnreached = (error: unknown): boolean => !(error instanceof ApiError) && isOfServer(error)

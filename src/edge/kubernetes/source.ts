@@ -232,7 +232,8 @@ class Kubernetes implements Source {
     const error: Sink['error'] = (one) => this.#errors.set(resource.kind, one)
     const own = resource.kind === 'Node' ? this.#ownNode : undefined
     const change: Sink['change'] = own === undefined ? this.#gather : (one) => own.take(one)
-    return new Reflector(resource, this.#api, { change, listed, error }, this.#timing, this.#contact)
+    const restored = () => this.#status?.restored()
+    return new Reflector(resource, this.#api, { change, listed, error, restored }, this.#timing, this.#contact)
   }
 
   #flush(): void {

@@ -134,6 +134,13 @@ export class StatusDoor {
     this.#wakeOwn()
   }
 
+  /** What was written may be lost: it is written again where it differs. */
+  restored(): void {
+    this.nodeReturned()
+    if (!this.#lease.isHeld) return
+    for (const held of [false, true]) this.#setHeld(held)
+  }
+
   /** What is written about this node. */
   #wakeOwn(): void {
     this.#jobs.BGPNodeStatus.wake()

@@ -253,6 +253,23 @@ describe('writing to the API', () => {
     expect(api.store.list(EVENTS)).toHaveLength(2)
   })
 
+  test('what a server restored from a backup has lost is written again', async () => {
+    const source = await open('worker-1', true)
+    source.report?.({ kind: 'untaint', nodes: [] })
+    await until('held', () => leases.length === 1)
+    const backup = api.store.backup()
+    tell(source)
+    await untilStored({ metadata: {} })
+    await until('the condition', () => writes(`${NODES}/worker-1`).length === 1)
+    await api.stop()
+    api.store.restore(backup)
+    await api.start()
+    await untilStored({ status: { sessions: { summary: '1/2' } } })
+    await until('the condition again', () => JSON.stringify(api.store.get(NODES, '/worker-1')).includes('BGPReady'))
+    // The engine tells the conditions of objects whenever the Lease is new.
+    await until('conditions are told again', () => leases.join().startsWith('true,false,true'))
+  })
+
   test('many are read as a list; what others wrote in the status stays', async () => {
     const names = Array.from({ length: 250 }, (_, index) => `peer-${index}`)
     for (const name of names) api.apply(peer(name))

@@ -86,6 +86,8 @@ export interface Admitted {
 
 interface Watcher {
   readonly path: string
+  /** It hears of what is newer: a version to come, where the server was restored, is awaited without a word. */
+  readonly from: number
   readonly selection: Selection
   readonly takesBookmarks: boolean
   readonly response: ServerResponse
@@ -222,7 +224,8 @@ export class ApiServer {
 
   /** Tells every watcher how far it is. */
   sendBookmarks(): void {
-    for (const watcher of this.#watchers) if (watcher.takesBookmarks) this.#sendBookmark(watcher)
+    for (const watcher of this.#watchers)
+      if (watcher.takesBookmarks && this.store.version >= watcher.from) this.#sendBookmark(watcher)
   }
 
   /** Ends every watch, in order or by breaking the connection. */
@@ -374,7 +377,7 @@ export class ApiServer {
       return
     }
     const takesBookmarks = isTrue(query.get('allowWatchBookmarks'))
-    const watcher: Watcher = { path, selection, takesBookmarks, response }
+    const watcher: Watcher = { path, from, selection, takesBookmarks, response }
     const now = this.store.list(path).map((object): StoredEvent => ({ type: 'ADDED', version: 0, path, object }))
     for (const event of from > 0 && !startsWithAll ? this.store.since(path, from) : now) sendEvent(watcher, event)
     if (startsWithAll) this.#sendBookmark(watcher, { 'k8s.io/initial-events-end': 'true' })
@@ -401,7 +404,8 @@ export class ApiServer {
   }
 
   #spread(event: StoredEvent): void {
-    for (const watcher of this.#watchers) if (watcher.path === event.path) sendEvent(watcher, event)
+    for (const watcher of this.#watchers)
+      if (watcher.path === event.path && event.version > watcher.from) sendEvent(watcher, event)
   }
 }
 

@@ -43,6 +43,11 @@ export class Refusal extends Error {
   }
 }
 
+export interface Backup {
+  readonly version: number
+  readonly objects: ReadonlyMap<string, ReadonlyMap<string, StoredObject>>
+}
+
 export class Store {
   #version = 1000
   /** Changes at or before this version are forgotten. */
@@ -106,6 +111,21 @@ export class Store {
     this.#version++
     this.#compacted = this.#version
     this.#events = []
+  }
+
+  /** What there is now, for `restore`. */
+  backup(): Backup {
+    const objects = [...this.#objects].map(([path, some]) => [path, new Map(some)] as const)
+    return { version: this.#version, objects: new Map(objects) }
+  }
+
+  /** As when etcd is restored from a backup: versions are those of then, and nothing before is known. */
+  restore({ version, objects }: Backup): void {
+    this.#version = version
+    this.#compacted = version
+    this.#events = []
+    this.#objects.clear()
+    for (const [path, some] of objects) this.#objects.set(path, new Map(some))
   }
 
   isGone(version: number): boolean {
