@@ -8,7 +8,7 @@ import { inFormat, isMadeOfJson } from './cli/output.ts'
 import { podsWanted } from './cluster/pod-routes.ts'
 import { ObjectStore } from './cluster/store.ts'
 import { errorText } from './edge/error-text.ts'
-import { isManifestName, Manifests } from './edge/manifests/source.ts'
+import { isManifestName, LARGEST_FILE, Manifests, TOO_LARGE } from './edge/manifests/source.ts'
 import { isCalicoGroup, type Source } from './edge/resources.ts'
 import type { Input } from './engine/input.ts'
 import { calicoDifferences } from './preview/calico.ts'
@@ -64,10 +64,24 @@ async function readObjects(from: string, options: CheckOptions): Promise<ObjectS
   try {
     if (file?.isFile() === true) await symlink(resolve(from), join(folder, manifestName(from)))
     // The folder's reader leaves out pipes, which `<(kubectl get ...)` is.
-    else await writeFile(join(folder, 'input.yaml'), file === undefined ? process.stdin : createReadStream(from))
+    else
+      await writeFile(
+        join(folder, 'input.yaml'),
+        upToLargest(file === undefined ? process.stdin : createReadStream(from)),
+      )
     return await readFolder(folder, options.apiGroup)
   } finally {
     await rm(folder, { recursive: true })
+  }
+}
+
+/** A pipe may never end. */
+async function* upToLargest(input: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  let octets = 0
+  for await (const chunk of input) {
+    octets += chunk.length
+    if (octets > LARGEST_FILE) throw new Error(`the input ${TOO_LARGE}`)
+    yield chunk
   }
 }
 

@@ -1,7 +1,7 @@
 /** `godwit check` with its doors: folders, files and standard input. */
 import { execFile, spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -59,6 +59,18 @@ describe('what is read', () => {
     const command = `"${process.execPath}" "${ROOT}src/main.ts" check <(cat "${RACK}") --diff <(cat "${RACK}")`
     const { stdout } = await promisify(execFile)('bash', ['-c', command], { timeout: 20_000 })
     expect(stdout).toMatch(/\n1 node: 0 errors/)
+  })
+
+  test.each(['-', '<(cat)'])('a pipe that never ends, as %s', async (source) => {
+    const temporary = await mkdtemp(join(folder, 'endless-'))
+    const command = `yes 'a: b' | "${process.execPath}" "${ROOT}src/main.ts" check ${source}`
+    const env = { ...process.env, TMPDIR: temporary }
+    const ended = promisify(execFile)('bash', ['-c', command], { timeout: 30_000, env })
+    await expect(ended).rejects.toMatchObject({
+      code: 1,
+      stderr: 'godwit: E_SOURCE the input is larger than 16777216 bytes\n',
+    })
+    expect(await readdir(temporary)).toEqual([])
   })
 
   test('what is not there is one line', async () => {

@@ -68,8 +68,8 @@ interface Sighting {
 const NOTHING: ManifestFile = { objects: [], problems: [] }
 /** Files of other names are not read. */
 export const isManifestName = (name: string): boolean => /^[^.].*\.(ya?ml|json)$/.test(name)
-const LARGEST_FILE = 16 * 1024 * 1024
-const TOO_LARGE = `is larger than ${LARGEST_FILE} bytes`
+export const LARGEST_FILE = 16 * 1024 * 1024
+export const TOO_LARGE = `is larger than ${LARGEST_FILE} bytes`
 /** A folder with more manifests is no folder of manifests: it cannot be read. */
 const MOST_FILES = 10_000
 const GONE = 'gone'
