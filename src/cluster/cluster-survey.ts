@@ -9,6 +9,8 @@ import type { PeerObject } from './objects.ts'
 import type { Alike } from './peer-candidates.ts'
 import { type PodCidrSource, PodSources } from './pods.ts'
 import type { PoolObject } from './pool.ts'
+import { labelsNamedBy } from './selector.ts'
+import { EXCLUDE_LABEL } from './services.ts'
 import type { ObjectStore, Touched } from './store.ts'
 import { NodeSurvey } from './survey.ts'
 
@@ -20,13 +22,11 @@ export class ClusterSurvey {
   readonly alike = new Answers<readonly Alike[]>(Object.is)
   readonly #pods = new PodSources()
   readonly #labels = new Answers<readonly string[]>()
-  readonly #namedLabels: (store: ObjectStore) => readonly string[]
   /** What was followed last. */
   #at: { readonly store: ObjectStore; readonly revision: number; readonly source: PodCidrSource } | undefined
 
-  constructor(namedLabels: (store: ObjectStore) => readonly string[]) {
+  constructor() {
     this.nodes = new NodeSurvey(this.#pods)
-    this.#namedLabels = namedLabels
   }
 
   /** `touched`: undefined where anything may have changed. */
@@ -35,7 +35,7 @@ export class ClusterSurvey {
     const at = this.#at
     if (at?.store === store && at.revision === revision && at.source === source) return
     const selecting = [store, store.revisionOf('BGPPeer'), store.revisionOf('BGPAdvertisement')]
-    const labels = this.#labels.ask('', selecting, meter, LABELS_COST, () => this.#namedLabels(store))
+    const labels = this.#labels.ask('', selecting, meter, LABELS_COST, () => namedLabels(store))
     const moved = yield* this.#pods.follow(source, store, touched)
     const nodes = touched?.flatMap(({ kind, key }) => (kind === 'Node' ? [key] : []))
     yield* this.nodes.follow(store, nodes && [...nodes, ...moved], labels)
@@ -45,3 +45,16 @@ export class ClusterSurvey {
 
 /** Approximate cost of reading the selectors, in microseconds. */
 const LABELS_COST = 20
+
+/** The labels and annotations of Nodes that some object reads: changes of all others are ignored. */
+function namedLabels(store: ObjectStore): string[] {
+  const selectors = [
+    ...[...store.table('BGPPeer').values()].flatMap(({ nodeSelector, peerSelector }) => [nodeSelector, peerSelector]),
+    ...[...store.table('BGPAdvertisement').values()].map(({ nodeSelector }) => nodeSelector),
+  ]
+  const named = selectors.flatMap((selector) => (selector === undefined ? [] : labelsNamedBy(selector)))
+  const values = [...store.table('BGPPeer').values()].flatMap(({ asNumberFrom, localAsNumberFrom, peerIpFrom }) =>
+    [asNumberFrom, localAsNumberFrom, peerIpFrom].flatMap((from) => (from === undefined ? [] : from.key)),
+  )
+  return [...new Set([EXCLUDE_LABEL, ...named, ...values])].sort()
+}

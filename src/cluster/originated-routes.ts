@@ -1,0 +1,162 @@
+/**
+ * The routes that this node originates: what services, pods and BGPAdvertisements claim, and its pod CIDRs. A change of one
+ * service costs one service; all are decided again only when a value that they depend on has changed.
+ */
+import type { Prefix } from '../base/prefix.ts'
+import type { CostMeter, Work } from '../base/work.ts'
+import {
+  type Advertising,
+  type InterfaceAddresses,
+  type NodeAdvertisement,
+  namePods,
+  ownClaims,
+} from './advertisements.ts'
+import type { ClusterNode } from './node.ts'
+import { decidePod } from './pod-routes.ts'
+import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
+import { RouteBook } from './route-book.ts'
+import { same } from './same.ts'
+import { decideService, rangeClaims, type ServiceSettings } from './services.ts'
+import { type ResolvedAdvertisement, settingsOfPrefix } from './settings.ts'
+import type { ObjectStore } from './store.ts'
+
+const CONFIGURATION = 'BGPConfiguration/default'
+const SERVICE = 'Service/'
+const ADVERTISEMENT = 'BGPAdvertisement/'
+const POD = 'Pod/'
+/** Approximate costs in microseconds: to decide a service, and to see that nothing has changed. */
+const SERVICE_COST = 8
+const LOOK_COST = 0.2
+
+const NO_CLAIMS = { claims: [], why: undefined }
+
+export class OriginatedRoutes {
+  /** Claims of all objects, and the routes that they make. */
+  readonly book = new RouteBook()
+  /** Services decided since the start: tests count the work of a change by it. */
+  decided = 0
+  readonly #node: string
+  readonly #meter: CostMeter
+  #services: ServiceSettings | undefined
+  /** The BGPAdvertisements by which pods were last decided. */
+  #advertisingOfPods: readonly NodeAdvertisement[] | undefined
+  /** Names of the BGPAdvertisements that have claims in `book`. */
+  #advertised: ReadonlySet<string> = new Set()
+  /** The `prefixAdvertisements` in force. */
+  #prefixSettings: readonly ResolvedAdvertisement[] = []
+  /** Addresses with `ipMode: Proxy`, by service. */
+  readonly #proxied = new Map<string, readonly Prefix[]>()
+  /** All values of `#proxied`, each once; undefined after a change. */
+  #allProxied: readonly Prefix[] | undefined = []
+
+  /** `node`: the name of this node. */
+  constructor(node: string, meter: CostMeter) {
+    this.#node = node
+    this.#meter = meter
+  }
+
+  /** Load balancer addresses of services with `ipMode: Proxy`, each once; the same list while none changes. */
+  get proxied(): readonly Prefix[] {
+    this.#allProxied ??= [...new Map([...this.#proxied.values()].flat().map((one) => [one.text, one])).values()]
+    return this.#allProxied
+  }
+
+  /** Another store: all services and pods are decided again. */
+  startOver(): void {
+    this.#services = undefined
+    this.#advertisingOfPods = undefined
+  }
+
+  /** Nothing is originated any more. */
+  *clear(): Work {
+    this.startOver()
+    this.#advertised = new Set()
+    this.#proxied.clear()
+    this.#allProxied = undefined
+    for (const claimed of [...this.book.objects()]) {
+      this.book.set(claimed, [])
+      yield SERVICE_COST
+    }
+    this.book.refusals.clear()
+  }
+
+  /** `held`: why none is advertised. */
+  setPodCidrs(me: ClusterNode, source: PodCidrSource, advertising: Advertising, held: string | undefined): void {
+    const claims = podClaims(me, held, (prefix) => namePods(advertising, prefix))
+    this.book.set(`Node/${me.name}`, claims, held ?? whyNoPods(me, source))
+  }
+
+  /** Sets the routes that exist only because of BGPAdvertisements, and removes those of deleted ones. */
+  setAdvertised(
+    advertising: readonly NodeAdvertisement[],
+    me: ClusterNode,
+    interfaces: ReadonlyMap<string, InterfaceAddresses>,
+  ): void {
+    const there = new Set(advertising.map(({ object }) => ADVERTISEMENT + object.name))
+    for (const object of this.#advertised) if (!there.has(object)) this.book.set(object, [])
+    for (const one of advertising) {
+      const { claims, why } = ownClaims(one, me, interfaces)
+      this.book.set(ADVERTISEMENT + one.object.name, claims, why)
+    }
+    this.#advertised = there
+  }
+
+  *usePrefixSettings(advertisements: readonly ResolvedAdvertisement[]): Work {
+    if (same(advertisements, this.#prefixSettings)) return
+    this.#prefixSettings = advertisements
+    yield* this.book.useSettings((prefix) => settingsOfPrefix(advertisements, prefix))
+  }
+
+  *setServices(store: ObjectStore, settings: ServiceSettings): Work {
+    if (same(settings, this.#services)) return
+    this.#services = settings
+    this.book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
+    for (const object of [...this.book.objects()]) {
+      const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
+      if (key !== undefined && store.get('Service', key) === undefined) this.#meter.add(this.decideService(store, key))
+      this.#meter.add(LOOK_COST)
+      if (this.#meter.isDue) yield this.#meter.take()
+    }
+    for (const key of store.table('Service').keys()) yield this.decideService(store, key)
+  }
+
+  /** Decides all pods again. The API serves only pods of this node; a folder of manifests may have others too. */
+  setPods(store: ObjectStore, advertising: readonly NodeAdvertisement[]): void {
+    if (advertising === this.#advertisingOfPods) return
+    this.#advertisingOfPods = advertising
+    const known = [...this.book.objects()].flatMap((object) =>
+      object.startsWith(POD) ? [object.slice(POD.length)] : [],
+    )
+    for (const key of new Set([...known, ...store.table('Pod').keys()])) this.decidePod(store, key)
+  }
+
+  decidePod(store: ObjectStore, key: string): void {
+    const pod = store.get('Pod', key)
+    if (this.#advertisingOfPods === undefined) return
+    const { claims, why } = pod === undefined ? NO_CLAIMS : decidePod(pod, this.#node, this.#advertisingOfPods)
+    this.book.set(POD + key, claims, why)
+  }
+
+  /** Returns about what it took, in microseconds. */
+  decideService(store: ObjectStore, key: string): number {
+    if (this.#services === undefined) return 0
+    this.decided++
+    const { spent } = this.book
+    const { advertising, cidrs } = this.#services
+    const service = store.get('Service', key)
+    const slices = store.slicesOf(key)
+    const { claims, why } = service === undefined ? NO_CLAIMS : decideService(service, slices, this.#services)
+    this.book.set(SERVICE + key, claims, why)
+    this.#noteProxied(key, service?.proxiedIps ?? [])
+    const ranges = cidrs.cluster.length + cidrs.external.length + cidrs['load-balancer'].length
+    const looks = slices.length + advertising.length + claims.length * ranges
+    return SERVICE_COST + this.book.spent - spent + looks * LOOK_COST
+  }
+
+  #noteProxied(key: string, proxied: readonly Prefix[]): void {
+    if (same(proxied, this.#proxied.get(key) ?? [])) return
+    if (proxied.length === 0) this.#proxied.delete(key)
+    else this.#proxied.set(key, proxied)
+    this.#allProxied = undefined
+  }
+}
