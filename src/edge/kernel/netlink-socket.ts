@@ -43,7 +43,7 @@ type Received = Uint8Array | 'nothing' | 'overrun'
 export interface NetlinkSocket {
   /** The port by which the kernel names us as the sender. */
   readonly port: number
-  /** Throws the reason where no socket can be opened. */
+  /** Like all others it throws once the socket was closed. */
   send(bytes: Uint8Array): void
   /** Sends on another thread: the kernel carries out a message while it is sent. */
   sendApart(bytes: Uint8Array): Promise<void>
@@ -98,10 +98,12 @@ class Socket implements NetlinkSocket {
   }
 
   send(bytes: Uint8Array): void {
+    this.#mustBeOpen()
     send(this.#fd, bytes)
   }
 
   async sendApart(bytes: Uint8Array): Promise<void> {
+    this.#mustBeOpen()
     this.#sending++
     try {
       await sendApart(this.#fd, bytes)
@@ -112,6 +114,7 @@ class Socket implements NetlinkSocket {
   }
 
   receive(): Received {
+    this.#mustBeOpen()
     const length = receive(this.#fd, this.#bytes)
     if (length !== undefined) return this.#bytes.subarray(0, length)
     // The kernel would also report this by ENOBUFS, but that is an error of the socket: libuv then stops polling it.
@@ -130,6 +133,11 @@ class Socket implements NetlinkSocket {
     this.#isClosed = true
     this.#poll?.close()
     if (this.#sending === 0) closeSocket(this.#fd)
+  }
+
+  /** The number of a closed descriptor may be another one's by now. */
+  #mustBeOpen(): void {
+    if (this.#isClosed) throw new Error('the socket was closed')
   }
 
   #setUp(groups: readonly number[]): void {

@@ -59,12 +59,13 @@ export class RouteWriter {
   }
 
   async #send({ bytes, from, to }: Batch, changes: readonly RouteChange[]): Promise<Failure[]> {
+    let answers: Map<number, Answer> | undefined
     try {
       await this.#socket.sendApart(bytes)
+      answers = this.#answers()
     } catch (error) {
       return failAll(from, to, errorText(error))
     }
-    const answers = this.#answers()
     if (answers?.has(this.#base + to - 1) !== true) {
       return failAll(from, to, 'the kernel did not answer')
     }

@@ -136,12 +136,14 @@ export class Rtnetlink {
     })
   }
 
+  /** A reading ends at once, a write under way as a whole: the next run should not find half of it. */
   async stop(): Promise<void> {
     this.#isStopped = true
     clearInterval(this.#recheck)
     clearTimeout(this.#timer)
-    this.#close()
+    this.#closeReader()
     await this.#queue
+    this.#close()
   }
 
   /** Runs one piece of work after the other; none rejects. */
@@ -177,10 +179,14 @@ export class Rtnetlink {
   }
 
   #close(): void {
-    this.#reader?.close()
+    this.#closeReader()
     this.#closeWriter()
-    this.#reader = undefined
     this.#writer = undefined
+  }
+
+  #closeReader(): void {
+    this.#reader?.close()
+    this.#reader = undefined
   }
 
   /** All sockets are closed, and opened again after a pause: a full reading then finds what happened meanwhile. */

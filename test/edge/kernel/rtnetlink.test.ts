@@ -248,6 +248,75 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     expect(follower.fulls).toBe(1)
   })
 
+  describe('a write under way', () => {
+    /** Opens as the host does; `during` is called while the first batch is with the kernel. */
+    const interrupted = (during: () => void): OpenNetlink => {
+      let isFirst = true
+      return (options) => {
+        const socket = netlinkIn(host as Namespace)(options)
+        const sendApart = socket.sendApart.bind(socket)
+        socket.sendApart = (bytes) => {
+          const sending = sendApart(bytes)
+          if (isFirst) during()
+          isFirst = false
+          return sending
+        }
+        return socket
+      }
+    }
+    // More than one batch.
+    const many = Array.from({ length: 2_000 }, (_, at) => add(`10.${64 + (at >> 8)}.${at & 255}.0/24`, '10.0.0.3'))
+
+    test('is carried out as a whole before the agent ends', async () => {
+      let stopped: Promise<void> | undefined
+      await follow({
+        openSocket: interrupted(() => {
+          stopped = rtnetlink.stop()
+        }),
+      })
+      await write(...many)
+      await stopped
+      expect(ip(`route show proto ${GODWIT_PROTOCOL}`).trim().split('\n')).toHaveLength(many.length)
+    })
+
+    test('fails with a reason where reading fails, and the sockets are opened again', async () => {
+      const applied: number[] = []
+      const errors: (string | undefined)[] = []
+      let readable = () => {}
+      let isBroken = false
+      const opened = interrupted(() => {
+        isBroken = true
+        readable()
+        isBroken = false
+      })
+      await follow({
+        retry: 1,
+        feed: (input) => {
+          if (input.kind === 'applied') applied.push(input.failed.length)
+          if (input.kind === 'kernel-error') errors.push(input.text)
+        },
+        openSocket: (options) => {
+          const socket = opened(options)
+          const [receive, onReadable] = [socket.receive.bind(socket), socket.onReadable.bind(socket)]
+          socket.receive = () => {
+            if (isBroken) throw new Error('broken')
+            return receive()
+          }
+          socket.onReadable = (call) => {
+            readable = call
+            onReadable(call)
+          }
+          return socket
+        },
+      })
+      rtnetlink.perform({ kind: 'routes', seq: seq++, changes: many })
+      await until('applied', () => applied.length > 0)
+      expect(applied[0]).toBeGreaterThan(0)
+      await until('read again', () => errors.length === 2)
+      expect(errors).toEqual([expect.stringContaining('broken'), undefined])
+    })
+  })
+
   test('what others do to our routes while we write is told', async () => {
     const gone = new Set<string>()
     await follow({
