@@ -63,12 +63,14 @@ export class BfdEngine {
     this.#least = options.least
   }
 
-  /** One turn. `now` never runs backwards. */
+  /**
+   * One turn. `now` never runs backwards. Time passes only with `tick`, which the caller sends when it has read all sockets:
+   * with any other input a session would end while its packets are unread.
+   */
   handle(input: BfdInput, now: Millis): readonly BfdEffect[] {
     this.#effects = []
     this.#take(input, now)
-    for (const session of this.#deadlines.take(now)) this.#expire(session, now)
-    if (this.#leavesAt !== undefined) this.#handOver(now)
+    this.#handOverIfReady()
     return this.#effects
   }
 
@@ -106,16 +108,26 @@ export class BfdEngine {
         this.#effects.push({ kind: 'answer', id: input.id, sessions: this.#views(), counters: this.#counters() })
         return
       case 'tick':
+        this.#takeTime(now)
         return
     }
   }
 
-  /** When all neighbors have answered, or one has had its time. */
-  #handOver(now: Millis): void {
-    const sessions = [...this.#byRemote.values()]
-    const isDone = (this.#leavesAt ?? now) <= now || !sessions.some(({ isPolling }) => isPolling)
-    if (!isDone) return
+  #takeTime(now: Millis): void {
+    for (const session of this.#deadlines.take(now)) this.#expire(session, now)
+    if (this.#leavesAt !== undefined && this.#leavesAt <= now) this.#handOver()
+  }
+
+  /** All neighbors have answered. */
+  #handOverIfReady(): void {
+    if (this.#leavesAt === undefined) return
+    for (const { isPolling } of this.#byRemote.values()) if (isPolling) return
+    this.#handOver()
+  }
+
+  #handOver(): void {
     this.#leavesAt = undefined
+    const sessions = [...this.#byRemote.values()]
     const saved = sessions.map((session) => session.save(this.#ports.get(session) ?? 0))
     this.#effects.push({ kind: 'handed-over', sessions: saved })
   }

@@ -152,6 +152,28 @@ test.each([true, false])('RFC 5882 §4.3: a loss is told with the C bits of both
   expect(reports).toMatchObject([{ from: 'Up', session: { state: 'Down', diagnostic: 1, independent: theirs } }])
 })
 
+test('a session never ends while its packets are unread: time passes only with a tick', () => {
+  const engine = makeEngine()
+  const opens = opened(engine.handle(sessions({ remote: '10.0.0.1' }, { remote: '10.0.0.2' }), 0))
+  const ofNeighbor = (at: number, state: 'Init' | 'Up') =>
+    packet({ state, yourDiscriminator: opens[at]?.session ?? 0 }, { from: `10.0.0.${at + 1}` })
+  for (const at of [0, 1]) engine.handle(ofNeighbor(at, 'Init'), 0)
+  // The process was suspended, and then reads one after the other, with questions and orders in between.
+  const late = 60_000
+  engine.handle({ kind: 'hand-over', away: 0 }, 0)
+  const effects = [
+    ...engine.handle({ kind: 'ask', id: 1 }, late),
+    ...engine.handle(sessions({ remote: '10.0.0.1' }, { remote: '10.0.0.2' }), late),
+    ...engine.handle(ofNeighbor(0, 'Up'), late),
+    ...engine.handle(ofNeighbor(1, 'Up'), late),
+  ]
+  expect(effects.filter(({ kind }) => kind === 'handed-over')).toEqual([])
+  const states = () => answerOf(engine, late).sessions.map(({ state }) => state)
+  expect(states()).toEqual(['Up', 'Up'])
+  engine.handle({ kind: 'tick' }, late)
+  expect(states()).toEqual(['Up', 'Up'])
+})
+
 describe('packets a second are bounded', () => {
   const mesh = (count: number, transmit: number) =>
     Array.from({ length: count }, (_, at) => ({
