@@ -309,14 +309,15 @@ export class Session {
    */
   #adopt(): void {
     const wanted = this.#wanted()
-    if (this.#advertises(wanted)) return
+    const isNew = !this.#advertises(wanted)
     if (this.#state !== 'Up') {
+      if (isNew) this.#poll = 'sending'
       this.#advertised = wanted
+      // Also where nothing is new: a sequence that was under way may never end.
       this.#used = wanted
-      this.#poll = 'sending'
       return
     }
-    if (this.#poll !== 'none') return
+    if (!isNew || this.#poll !== 'none') return
     this.#advertised = wanted
     this.#used = {
       // An increase: the interval in use MUST NOT change until the Poll Sequence has ended.

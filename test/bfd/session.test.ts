@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { Chance } from '../../src/base/chance.ts'
 import { Bench } from './support.ts'
 
 const gaps = (bench: Bench): number[] =>
@@ -330,4 +331,41 @@ describe('an end on purpose (§6.8.16)', () => {
 
 test('§4.1: Required Min Echo RX is 0, as nothing is looped back', () => {
   expect(Bench.up().last.requiredMinEchoRx).toBe(0)
+})
+
+describe('a Poll Sequence that ends with the session', () => {
+  test('[78] §6.8.3: a session that is not Up uses what it advertises, also where the sequence was not answered', () => {
+    const bench = Bench.up({}, { multiplier: 3 }).configure({ transmit: 1_000_000, receive: 50_000 })
+    expect(bench.view.interval).toBe(100_000)
+    bench.runTo(2_000)
+    expect(bench.view).toMatchObject({ state: 'Down', desiredMinTx: 1_000_000, interval: 1_000_000 })
+    bench.receive({ state: 'Down', desiredMinTx: 10_000 })
+    expect(bench.view.detectionTime).toBe(150_000)
+  })
+
+  test('… after any events', () => {
+    const chance = new Chance(5)
+    const pick = <Item>(...items: Item[]): Item => items[Math.floor(chance.next() * items.length)] as Item
+    const seen = new Set<string>()
+    for (let run = 0; run < 200; run++) {
+      const bench = Bench.up({}, { multiplier: 3 })
+      for (let count = 0; count < 20; count++) {
+        const state = pick('Down', 'Init', 'Up', 'Up', 'AdminDown' as const)
+        pick<() => unknown>(
+          () => bench.configure({ transmit: pick(50_000, 300_000, 1_000_000), receive: pick(50_000, 1_000_000) }),
+          () => bench.receive({ state, final: pick(true, false), requiredMinRx: 1, desiredMinTx: 1, multiplier: 3 }),
+          () => bench.runTo(bench.now + pick(10, 100, 4_000)),
+          () => bench.handle({ kind: pick('disable', 'enable', 'enable') }),
+          () => bench.handle({ kind: 'lengthen', away: pick(0, 30_000_000) }),
+        )()
+        const { view } = bench
+        seen.add(view.state)
+        if (view.state === 'Up') continue
+        expect(view.interval).toBe(Math.max(view.desiredMinTx, view.remoteMinRx))
+        const theirs = Math.max(view.requiredMinRx, view.remoteDesiredMinTx)
+        expect(view.detectionTime).toBe(view.remoteMultiplier * theirs)
+      }
+    }
+    expect([...seen].sort()).toEqual(['AdminDown', 'Down', 'Init', 'Up'])
+  })
 })

@@ -98,9 +98,10 @@ export class Bench {
     return this.handle({ kind: 'configure', intent: { ...this.session.intent, ...change }, least })
   }
 
-  /** Every timer up to then fires at its time. */
+  /** Every timer up to then fires at its time, until the session is over. */
   runTo(at: number): this {
     for (let due = this.session.deadline(); due !== undefined && due <= at; due = this.session.deadline()) {
+      if (this.session.isOver(due)) break
       this.now = Math.max(this.now, due)
       this.handle({ kind: 'timer' })
     }
