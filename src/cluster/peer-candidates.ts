@@ -9,6 +9,7 @@ import { type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
 import type { PeerObject, SecretObject } from './objects.ts'
 import { DEFAULT_GATEWAY } from './parse/peer-ip.ts'
+import { withValuesOf } from './peer-values.ts'
 import type { Policies } from './policies.ts'
 import { makeProblem } from './problem.ts'
 import { matches } from './selector.ts'
@@ -89,7 +90,7 @@ export function nodeCandidates(
         : [],
     ),
     // A BGPPeer of the other node selects this node: this node peers back, unless `reversePeering` is Manual.
-    ...mirrored.flatMap((object) => (selects(object, node) ? nodeCandidate(object, me, node, 'mirror') : [])),
+    ...mirrored.flatMap((object) => (selects(object, node) ? mirrorCandidate(object, me, node) : [])),
     ...(mesh ? meshCandidate(me, node) : []),
   ]
 }
@@ -180,6 +181,14 @@ export function leadsTo({ remote, peerSelector, asNumber }: PeerObject, me: Clus
 /** Whether a neighbor is this node itself. Our address with another port is another speaker on this node. */
 function isMe({ addresses, listenPort }: ClusterNode, { address, port }: NonNullable<PeerObject['remote']>): boolean {
   return addresses[familyOfAddress(address)] === address && (port ?? listenPort) === listenPort
+}
+
+/** The other node shows us the AS number that its BGPPeer has for it, or does not peer where its Node lacks a value. */
+function mirrorCandidate(object: PeerObject, me: ClusterNode, node: ClusterNode): Candidate[] {
+  const { object: theirs } = withValuesOf(object, node)
+  if (theirs === undefined) return []
+  const { localAsNumber = node.asNumber } = theirs
+  return nodeCandidate(object, me, node, 'mirror').map((candidate) => ({ ...candidate, remoteAs: localAsNumber }))
 }
 
 function nodeCandidate(

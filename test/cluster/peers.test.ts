@@ -282,6 +282,20 @@ describe('peerSelector', () => {
     expect(peersOf(intentOf('b', [a, b, NO_MESH, bgpPeer('to-b', toB)]))).toEqual(['Node_fd00__1'])
     expect(peersOf(intentOf('b', [a, b, NO_MESH, bgpPeer('to-b', { ...toB, reversePeering: 'Manual' })]))).toEqual([])
   })
+
+  test.each<[string, object, Record<string, string>, number | undefined]>([
+    ['of the node', {}, {}, 64512],
+    ['of the BGPPeer', { localASNumber: 65099 }, {}, 65099],
+    ['that the BGPPeer reads from that node', { localASNumberFrom: { label: 'own-as' } }, { 'own-as': '65098' }, 65098],
+    ['that node lacks, where it does not peer', { localASNumberFrom: { label: 'own-as' } }, {}, undefined],
+  ])('a mirror expects the AS number %s', (_name, spec, labels, remoteAs) => {
+    const from = node('a', { addresses: ['10.0.0.1'], labels })
+    const toB = bgpPeer('to-b', { peerIP: '10.0.0.2', asNumber: 64512, node: 'a', ...spec })
+    expect(intentOf('b', [from, b, NO_MESH, toB]).peers.get('Node_10_0_0_1')?.remoteAs).toBe(remoteAs)
+    // Both ends agree on what each is.
+    const other = intentOf('a', [from, b, NO_MESH, toB]).peers.get('Node_10_0_0_2')
+    expect(other?.localAs).toBe(remoteAs)
+  })
 })
 
 describe('policies', () => {

@@ -2,6 +2,7 @@
  * What inputs take in memory while they are kept, as an estimate that never falls far below the truth: whoever sends
  * large objects, or many small ones, must not fill memory with what is kept for a replay file.
  */
+import type { BfdNews } from '../../bfd/types.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { KernelRoute } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
@@ -35,11 +36,18 @@ export function weightOf(input: Input): number {
     case 'polled':
       return PLAIN + 8 * input.unread.length
     case 'bfd':
-      return PLAIN + ROW * input.news.length
+      return sum(input.news, weightOfNews)
+    case 'restarted':
+      return PLAIN + weightOfObject(input.document) + weightOfObject(input.byHand)
+    case 'cni':
+      return PLAIN + weightOfText(input.config) + weightOfText(input.error)
     default:
       return PLAIN
   }
 }
+
+/** An answer has every session, and each question has one: a scrape, `show bfd` or `show nat`. */
+const weightOfNews = (news: BfdNews): number => ('sessions' in news ? ROW * (1 + news.sessions.length) : ROW)
 
 function weightOfChange(change: ObjectChange): number {
   switch (change.kind) {
