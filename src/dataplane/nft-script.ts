@@ -18,7 +18,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { NatPlan, NatRule } from './nat.ts'
-import type { LoopPlan } from './service-loops.ts'
+import { type LoopPlan, MOST_WAYS } from './service-loops.ts'
 
 export const NFT_TABLE = 'godwit'
 export const NAT_CHAIN = 'postrouting'
@@ -173,13 +173,17 @@ function loopRules({ verdict, returned }: LoopPlan): Written[] {
   return FAMILIES.flatMap((family) => {
     const { word, services, spared, returned: set } = NFT_FAMILY[family]
     const loops = ends(family, `${word} daddr @${services} ${word} daddr != @${spared}`, 'service loops')
-    const back = returned[family]
-    const links = back?.links.filter((name) => PLAIN_NAME.test(name)) ?? []
-    if (back === undefined || links.length === 0) return [loops]
-    const match = `${word} daddr @${set} iifname { ${links.map((name) => `"${name}"`).join(', ')} }`
-    return [loops, ends(family, match, 'returned')]
+    const back = returned[family].flatMap(({ links }, at) => {
+      const plain = links.filter((name) => PLAIN_NAME.test(name)).map((name) => `"${name}"`)
+      if (plain.length === 0) return []
+      return ends(family, `${word} daddr @${numbered(set, at)} iifname { ${plain.join(', ')} }`, 'returned')
+    })
+    return [loops, ...back]
   })
 }
+
+/** The name of a set for each of several ways. */
+const numbered = (set: string, at: number): string => (at === 0 ? set : `${set}_${at + 1}`)
 
 /** Interface names that need no quoting in a script. */
 const PLAIN_NAME = /^[\w.:@+-]+$/
@@ -212,15 +216,16 @@ const loopSets = ({ services, spared, returned }: LoopPlan): NamedSet[] =>
       [names.services, services[family]],
       [names.spared, spared[family]],
     ]
-    const back = returned[family]
-    return back === undefined ? sets : [...sets, [names.returned, back.addresses]]
+    const back = returned[family].map(({ addresses }, at): NamedSet => [numbered(names.returned, at), addresses])
+    return [...sets, ...back]
   })
 
 /** Our sets of prefixes by name: the family of their elements. */
 export const SET_FAMILIES: ReadonlyMap<string, Family> = new Map(
   FAMILIES.flatMap((family) => {
     const { pools, hosts, services, spared, returned } = NFT_FAMILY[family]
-    return [pools, hosts, services, spared, returned].map((name) => [name, family] as const)
+    const ways = Array.from({ length: MOST_WAYS }, (_, at) => numbered(returned, at))
+    return [pools, hosts, services, spared, ...ways].map((name) => [name, family] as const)
   }),
 )
 

@@ -15,7 +15,7 @@
  *
  * In: what is advertised, the cluster's addresses, the kernel's routes. Out: lists of prefixes, which `nft-script` renders.
  */
-import { FAMILIES, type Family } from '../base/family.ts'
+import type { Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
@@ -34,16 +34,21 @@ export interface LoopPlan {
   readonly services: Readonly<Record<Family, readonly Prefix[]>>
   /** Destinations inside `services` whose packets are not dropped; disjoint. */
   readonly spared: Readonly<Record<Family, readonly Prefix[]>>
-  /** Spared load balancer addresses whose packets are dropped if they arrive on the link that they would leave by. */
-  readonly returned: Readonly<Partial<Record<Family, Returned>>>
+  /**
+   * Spared load balancer addresses whose packets are dropped if they arrive on the link that they would leave by; at most
+   * `MOST_WAYS` in each family.
+   */
+  readonly returned: Readonly<Record<Family, readonly Returned[]>>
 }
 
+/** Addresses of load balancers, disjoint, whose packets leave by the same links. */
 interface Returned {
-  /** Addresses of load balancers; disjoint. */
   readonly addresses: readonly Prefix[]
-  /** The links that packets to them leave by. */
   readonly links: readonly string[]
 }
+
+/** Each takes a rule, which every forwarded packet passes. Packets to addresses beyond them loop until their TTL expires. */
+export const MOST_WAYS = 8
 
 /** Lookups in the kernel's routes, of all programs. */
 export interface HeldRoutes {
@@ -96,6 +101,8 @@ export class ServiceLoops {
   #changed = true
   /** Walks over the kernel's routes, a bounded number in each turn. */
   readonly #walks = new Walks()
+  /** A walk over all routes that has not begun yet: it will see whatever changes until then. */
+  #hasWalkAhead = false
 
   constructor(held: HeldRoutes) {
     this.#held = held
@@ -152,7 +159,7 @@ export class ServiceLoops {
     this.#changed = false
     const { serviceLoopPrevention: action = 'Disabled', hasServiceRanges = false } = this.#intent ?? {}
     const verdict = hasServiceRanges ? VERDICTS[action] : undefined
-    if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: {} }
+    if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: NOTHING }
     const ranges = cover([...this.#ranges.values()])
     const services = bothFamilies(ranges)
     const spared: Prefix[] = []
@@ -179,25 +186,27 @@ export class ServiceLoops {
   *#returned(): Work<LoopPlan['returned']> {
     const { proxied = [], ownPods } = this.#intent ?? {}
     const pods = ownPods?.own ?? []
-    const addresses: Record<Family, Prefix[]> = { ipv4: [], ipv6: [] }
-    const ways: Record<Family, Set<string>> = { ipv4: new Set(), ipv6: new Set() }
+    const isOfPods = new Map<string, boolean>()
+    const leavesBy = (link: string): boolean => {
+      const known = isOfPods.get(link) ?? this.#held.isOnLink(pods, link)
+      isOfPods.set(link, known)
+      return !known
+    }
+    const byWay: Record<Family, Map<string, Way>> = { ipv4: new Map(), ipv6: new Map() }
     for (const address of proxied) {
       yield WAY_COST
-      if (this.#around(address) === undefined || this.#isOfSomebody(address)) continue
-      addresses[address.family].push(address)
-      for (const link of this.#held.linksTo(address)) ways[address.family].add(link)
-    }
-    const found: Partial<Record<Family, Returned>> = {}
-    for (const family of FAMILIES) {
-      const links = [...ways[family]].filter((link) => !this.#held.isOnLink(pods, link)).sort()
+      if (this.#around(address) === undefined || this.#hasOwnerOrRoute(address)) continue
+      const links = this.#held.linksTo(address).filter(leavesBy).sort()
       if (links.length === 0) continue
-      found[family] = { addresses: yield* coverInOrder(yield* sorted(addresses[family], byPosition)), links }
+      const way = byWay[address.family].get(links.join('\n'))
+      if (way !== undefined) way.addresses.push(address)
+      else byWay[address.family].set(links.join('\n'), { links, addresses: [address] })
     }
-    return found
+    return { ipv4: yield* firstWays(byWay.ipv4), ipv6: yield* firstWays(byWay.ipv6) }
   }
 
   /** Whether the address belongs to a node, or the kernel has a more specific route to it. */
-  #isOfSomebody(address: Prefix): boolean {
+  #hasOwnerOrRoute(address: Prefix): boolean {
     return this.#nodes.has(address.text) || this.#routed.around(address) !== undefined
   }
 
@@ -224,10 +233,17 @@ export class ServiceLoops {
   #decideInside(prefix: Prefix): void {
     this.#changed = true
     if (isHostPrefix(prefix)) this.#decide(prefix)
-    else this.#walks.add(this.#decideAll())
+    else this.#decideAllOnce()
+  }
+
+  #decideAllOnce(): void {
+    if (this.#hasWalkAhead) return
+    this.#hasWalkAhead = true
+    this.#walks.add(this.#decideAll())
   }
 
   *#decideAll(): Iterable<void> {
+    this.#hasWalkAhead = false
     for (const { prefix } of this.#held.all()) {
       this.#decide(prefix)
       yield
@@ -260,6 +276,22 @@ export class ServiceLoops {
     if (around === undefined) return false
     return around.length < prefix.length || isHostPrefix(prefix) || this.#own.has(prefix.text)
   }
+}
+
+interface Way {
+  readonly addresses: Prefix[]
+  readonly links: readonly string[]
+}
+
+/** In the order of their links, so that the same ways give the same rules. */
+function* firstWays(ways: ReadonlyMap<string, Way>): Work<Returned[]> {
+  const keys = [...ways.keys()].sort().slice(0, MOST_WAYS)
+  const found: Returned[] = []
+  for (const key of keys) {
+    const { addresses, links } = ways.get(key) as Way
+    found.push({ addresses: yield* coverInOrder(yield* sorted(addresses, byPosition)), links })
+  }
+  return found
 }
 
 function bothFamilies(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {

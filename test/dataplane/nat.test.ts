@@ -47,7 +47,7 @@ const intent = (pools: readonly PoolObject[], rest: Partial<DataplaneIntent> = {
   ...rest,
 })
 const NOTHING = { ipv4: [], ipv6: [] }
-const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: {} }
+const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: NOTHING }
 const render = (of: DataplaneIntent) => renderNft({ nat: finish(planNat(of)), loops: NO_LOOPS, keepsNat: false })
 const rules = (of: DataplaneIntent): string[] =>
   [...render(of).rules.values()].flatMap((rule) => (rule === undefined ? [] : `${rule.match} ⇒ ${rule.verdict}`))

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { finish } from '../../src/base/work.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
@@ -7,7 +7,7 @@ import { LinkTable } from '../../src/dataplane/links.ts'
 import { elementOf, renderChange, renderNft } from '../../src/dataplane/nft-script.ts'
 import { findDifference } from '../../src/dataplane/nft-table.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
-import { type LoopPlan, ServiceLoops } from '../../src/dataplane/service-loops.ts'
+import { type LoopPlan, MOST_WAYS, ServiceLoops } from '../../src/dataplane/service-loops.ts'
 import { linkOf } from '../support/fake-kernel.ts'
 import { settle } from '../support/settle.ts'
 
@@ -143,6 +143,17 @@ describe('what ends here', () => {
     expect(node.services).toEqual([])
     expect(node.plan?.verdict).toBeUndefined()
   })
+  test('many ranges at once cost one walk over the kernel’s routes', () => {
+    const node = new Node()
+    const walks = vi.spyOn(node.keeper.kernel, 'all')
+    node.kernel([route('10.100.3.0/24')])
+    const many = Array.from({ length: 50 }, (_, at) => service(`10.${2 * at + 100}.0.0/16`))
+    expect(node.advertise(...many).services).toHaveLength(50)
+    expect(node.spared).toEqual(['10.100.3.0/24'])
+    expect(walks).toHaveBeenCalledTimes(1)
+    expect(node.withdraw(...many.map(({ prefix: { text } }) => text)).services).toEqual([])
+    expect(walks).toHaveBeenCalledTimes(2)
+  })
   test('nothing is planned anew while nothing changes', () => {
     const { loops } = new Node().advertise(...RANGES)
     expect(loops.hasChanged).toBe(true)
@@ -170,7 +181,7 @@ describe('what a load balancer takes ends here only where it came from where it 
     node.kernel([route('0.0.0.0/0', { hops: ways('eth1', 'eth0') })])
     const four = (links: string) => `ip daddr @returned4 iifname { ${links} } reject`
     expect(rulesOf(node)).toEqual([four('"eth0", "eth1"')])
-    expect(node.plan?.returned.ipv4?.addresses.map(({ text }) => text)).toEqual(['10.96.9.8/31'])
+    expect(node.plan?.returned.ipv4[0]?.addresses.map(({ text }) => text)).toEqual(['10.96.9.8/31'])
     node.kernel([route('::/0', { hops: ways('eth2') })])
     expect(rulesOf(node)).toEqual([four('"eth0", "eth1"'), 'ip6 daddr @returned6 iifname { "eth2" } reject'])
     const flat = [
@@ -184,25 +195,39 @@ describe('what a load balancer takes ends here only where it came from where it 
     expect(node.withdraw('fd96::/112').services).toEqual(['10.96.0.0/16'])
     expect(rulesOf(node)).toEqual([four('"eth0", "eth1"')])
   })
+  test('each by the links of its own way; of many different ways the first have a rule', () => {
+    const many = Array.from({ length: MOST_WAYS + 1 }, (_, at) => prefix(`10.${100 + at}.0.1`))
+    const node = new Node({ proxied: many }).advertise(...many.map((_, at) => service(`10.${100 + at}.0.0/16`)))
+    node.kernel(many.map((_, at) => route(`10.${100 + at}.0.0/16`, { hops: ways(`eth${at}`) })))
+    expect(rulesOf(node)).toEqual(
+      Array.from({ length: MOST_WAYS }, (_, at) => {
+        const set = at === 0 ? 'returned4' : `returned4_${at + 1}`
+        return `ip daddr @${set} iifname { "eth${at}" } drop`
+      }),
+    )
+    expect(node.plan?.returned.ipv4.map(({ addresses }) => addresses.map(({ text }) => text))).toEqual(
+      many.slice(0, MOST_WAYS).map(({ text }) => [text]),
+    )
+  })
   test('a way that changes changes them; a default route that we learned counts', () => {
     const node = new Node({ proxied }).advertise(...RANGES)
     const first = route('0.0.0.0/0', { hops: ways('eth0'), metric: 2000 })
     node.kernel([first])
-    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth0'])
+    expect(node.services && node.plan?.returned.ipv4[0]?.links).toEqual(['eth0'])
     const learned = route('0.0.0.0/0', { hops: ways('eth3'), protocol: GODWIT_PROTOCOL, metric: 1024 })
     node.kernel([learned])
-    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth3'])
+    expect(node.services && node.plan?.returned.ipv4[0]?.links).toEqual(['eth3'])
     node.kernel([route('10.0.0.0/8', { hops: ways('eth4') })])
-    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth4'])
+    expect(node.services && node.plan?.returned.ipv4[0]?.links).toEqual(['eth4'])
     node.kernel([], [first, learned])
-    expect(node.services && node.plan?.returned.ipv4?.links).toEqual(['eth4'])
+    expect(node.services && node.plan?.returned.ipv4[0]?.links).toEqual(['eth4'])
   })
   test('not where the kernel has a way of its own to it, nor an address of a node', () => {
     const node = new Node({ proxied, nodeHosts: [prefix('10.96.9.8/32')] }).advertise(...RANGES)
     node.kernel([route('0.0.0.0/0', { hops: ways('eth0') })])
-    expect(node.services && node.plan?.returned.ipv4?.addresses.map(({ text }) => text)).toEqual(['10.96.9.9/32'])
+    expect(node.services && node.plan?.returned.ipv4[0]?.addresses.map(({ text }) => text)).toEqual(['10.96.9.9/32'])
     node.kernel([route('10.96.9.9/32')])
-    expect(node.services && node.plan?.returned).toEqual({})
+    expect(node.services && node.plan?.returned).toEqual({ ipv4: [], ipv6: [] })
   })
   test('a link whose name nft could misread is left out', () => {
     const node = new Node({ proxied }).advertise(...RANGES)

@@ -45,7 +45,7 @@ function scriptFor(natOutgoing: boolean, more: Partial<PoolNat> = {}, six = more
 
 const NO_NODE_ROUTES = { nodeRoutes: { direct: undefined, leftToFelix: [], podless: { first: [], count: 0 } } }
 const NOTHING = { ipv4: [], ipv6: [] }
-const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: {} }
+const NO_LOOPS = { verdict: undefined, services: NOTHING, spared: NOTHING, returned: NOTHING }
 
 describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
   let [node, pod, outside]: (Namespace | undefined)[] = []
