@@ -41,7 +41,7 @@ export interface JobOptions {
 const MOST_CONFLICTS = 3
 /** Status codes after which a retry may succeed with other credentials or later. */
 const PASSING: readonly number[] = [401, 408, 409, 429]
-/** After this many answers with errors of the server, the error is reported. */
+/** After this many answers in a row that may pass, such as errors of the server, the last one is reported. */
 const MANY = 5
 
 export class Job {
@@ -112,7 +112,7 @@ export class Job {
     if (status === 409 && ++this.#conflicts <= MOST_CONFLICTS) return firstPause * Math.random()
     this.#failures++
     const isRefused = status >= 400 && status < 500 && !PASSING.includes(status)
-    if (isRefused || (status >= 500 && this.#failures >= MANY)) this.#options.refused(errorText(error))
+    if (isRefused || (status >= 400 && this.#failures >= MANY)) this.#options.refused(errorText(error))
     if (isRefused) return refusedPause * (0.5 + Math.random())
     const backoff =
       Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause) * (0.5 + Math.random() / 2)
