@@ -32,7 +32,7 @@ export class NodeRouteRows {
     this.#keeper = keeper
   }
 
-  /** A cursor below zero is among the rows of nodes: -1 is the first. */
+  /** A cursor below zero is among the rows of nodes: -1 - n stands for row n of `all()`, which may change between pages. */
   page(rib: RibRows, query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     if (query.for !== undefined) return this.#pageFor(query.for, rib, query, from, limit)
     if (from !== undefined && from < 0) return this.#page(query, -1 - from, limit)
@@ -109,16 +109,16 @@ export class NodeRouteRows {
     let longest: WantedRoute | undefined
     for (const one of this.#routes.all()) {
       const { prefix } = one.route
-      const isMeant = isHost ? contains(prefix, wanted) : prefix.text === wanted.text
-      if (isMeant && prefix.length > (longest?.route.prefix.length ?? -1)) longest = one
+      const isThere = isHost ? contains(prefix, wanted) : prefix.text === wanted.text
+      if (!isThere || prefix.length <= (longest?.route.prefix.length ?? -1)) continue
+      if (this.#isMeant(one, query)) longest = one
     }
     return longest
   }
 
   #page(query: RouteQuery, from: number, limit: number): RoutePage {
     const { found, next } = this.#walk(query, from, limit)
-    const rows = found.map((one) => this.#row(one))
-    return { rows: query.primary === true ? rows.filter(({ best }) => best) : rows, next }
+    return { rows: found.map((one) => this.#row(one)), next }
   }
 
   #walk(query: RouteQuery, from: number, limit: number): { found: WantedRoute[]; next: RouteCursor | undefined } {
@@ -127,9 +127,15 @@ export class NodeRouteRows {
     let at = from
     for (; at < all.length && found.length < limit && at - from < MOST_LOOKS; at++) {
       const one = all[at] as WantedRoute
-      if (isMeant(one.route.prefix, query)) found.push(one)
+      if (this.#isMeant(one, query)) found.push(one)
     }
     return { found, next: at < all.length ? -1 - at : undefined }
+  }
+
+  #isMeant({ route: { prefix } }: WantedRoute, { family, in: range, primary }: RouteQuery): boolean {
+    if (family !== undefined && prefix.family !== family) return false
+    if (range !== undefined && !contains(range, prefix)) return false
+    return primary !== true || this.#keeper.whyNotDirect(prefix.text) === undefined
   }
 
   #hasSome(query: RouteQuery): boolean {
@@ -163,9 +169,6 @@ export class NodeRouteRows {
 /** Direct routes belong to no neighbor, are advertised to none and rejected by none: such queries exclude them. */
 const asksForAll = ({ protocol, export: advertisedTo, noexport, filtered }: RouteQuery): boolean =>
   protocol === undefined && advertisedTo === undefined && noexport === undefined && filtered !== true
-
-const isMeant = (prefix: Prefix, { family, in: range }: { readonly family?: Family; readonly in?: Prefix }): boolean =>
-  (family === undefined || prefix.family === family) && (range === undefined || contains(range, prefix))
 
 const lengthOf = (row: RouteRow | undefined): number => Number(row?.prefix.split('/')[1] ?? -1)
 

@@ -5,7 +5,7 @@ import { evaluator, type PolicyRoute } from '../bgp/policy/evaluate.ts'
 import type { RouteCount, RouteCursor, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
 import { elementsOf } from '../bgp/wire/attribute.ts'
 import type { ShowRoute } from './command.ts'
-import { OWN_KINDS, ownKind } from './own-kind.ts'
+import { NODE_ROUTE, OWN_KINDS, ownKind } from './own-kind.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
@@ -41,8 +41,9 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
     command.where,
     filter,
     own === undefined ? undefined : ({ peer, origin }: RouteRow) => peer === undefined && ownKind(origin) === own,
-    // A route is never advertised back to its neighbor, so export policy does not apply. As in BIRD, it is not listed.
-    asksPolicy === undefined ? undefined : ({ peer }: RouteRow) => peer !== asksPolicy,
+    // A route is never advertised back to its neighbor, and a direct one to nobody, so export policy does not apply. As in
+    // BIRD, such routes are not listed.
+    asksPolicy === undefined ? undefined : ({ peer, origin }: RouteRow) => peer !== asksPolicy && origin !== NODE_ROUTE,
   ]
   const family = command.table ?? command.for?.family ?? command.in?.family
   return {

@@ -293,6 +293,27 @@ describe('for those who look', () => {
     expect(made.ask(1, 'show route count')).toContain('9 of 9 routes for 5 networks in table master4')
   })
 
+  test('with the word primary, only those that the kernel has, listed and counted', () => {
+    const made = lan(DIRECT, { addresses: (number) => (number === 3 ? ['10.9.0.3', 'fd00:99::3'] : undefined) })
+    expect(made.ask(1, 'show route for 10.128.3.9')).toContain(pods4(3))
+    for (const words of [pods4(3), 'for 10.128.3.9'])
+      expect([words, made.ask(1, `show route ${words} primary`)]).toEqual([words, expect.not.stringContaining('unicast')])
+    for (const words of [pods4(2), 'for 10.128.2.9', 'protocol node_route', 'in 10.128.2.0/23']) {
+      const best = rows(made, words).filter((row) => row.best)
+      expect([words, rows(made, `${words} primary`)]).toEqual([words, best])
+    }
+    expect(made.ask(1, 'show route primary count')).toContain('4 of 4 routes for 4 networks in table master4')
+    expect(made.ask(1, 'show route for 10.128.3.9 primary count')).toContain('0 of 4 routes for 4 networks')
+  })
+
+  test('no neighbor is offered them before its export policy', () => {
+    const made = lan(BOTH)
+    made.world.pass(30_000)
+    const sources = rows(made, 'preexport Mesh_10_0_0_2').map(({ source }) => source)
+    expect(sources.length).toBeGreaterThan(0)
+    expect(sources).not.toContain('node-route')
+  })
+
   test('pages are whole, whatever the number of routes', () => {
     const many = Array.from({ length: 700 }, (_, index) => `10.${200 + (index >> 8)}.${index & 255}.0/24`)
     const made = lan(DIRECT)
