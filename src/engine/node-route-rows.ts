@@ -66,17 +66,18 @@ export class NodeRouteRows {
   gaps(): Omit<NodeRouteGaps, 'podless'> | undefined {
     if (!this.#routes.isOn) return undefined
     const first: NodeRouteGap[] = []
-    let count = 0
+    let [count, foreign] = [0, 0]
     for (const { route } of this.#routes.all()) {
       const owner = this.#keeper.kernel.ownerAt(route.prefix)
       const isFelixs = this.#keeper.wanted.isLeft(route.prefix)
       if (owner === 'ours' || (owner === 'foreign' && isFelixs)) continue
       count++
+      if (owner === 'foreign') foreign++
       const reason = this.#keeper.whyNotDirect(route.prefix.text)
       if (first.length < MOST_GAPS && reason !== undefined)
         first.push({ prefix: route.prefix.text, node: route.node, reason, isForeign: owner === 'foreign', isFelixs })
     }
-    return { first, count }
+    return { first, count, foreign }
   }
 
   /** The longest match of both, or both where they have the same prefix. */

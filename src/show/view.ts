@@ -200,6 +200,8 @@ export interface NodeRouteGaps {
   /** Prefixes that have no route of ours, over BGP neither: the first of them, and how many there are. */
   readonly first: readonly NodeRouteGap[]
   readonly count: number
+  /** How many of them another program has written a route to. */
+  readonly foreign: number
   /** Other nodes without pod CIDRs: the first of them, and how many there are. */
   readonly podless: { readonly first: readonly string[]; readonly count: number }
 }

@@ -117,7 +117,7 @@ describe('what doctor asks for', () => {
 
   test('nothing where routes come from BGP alone, and no gap where all are there', () => {
     expect(gaps(lan(MESH))).toBeUndefined()
-    expect(gaps(lan(DIRECT))).toEqual({ first: [], count: 0, podless: { first: [], count: 0 } })
+    expect(gaps(lan(DIRECT))).toEqual({ first: [], count: 0, foreign: 0, podless: { first: [], count: 0 } })
   })
 
   test('nodes on no link', () => {
@@ -135,6 +135,7 @@ describe('what doctor asks for', () => {
     expect(gaps(made)).toMatchObject({
       first: [{ prefix: pods4(2), node: 'n2', isForeign: true, isFelixs: false }],
       count: 1,
+      foreign: 1,
       podless: { first: ['n4'], count: 1 },
     })
   })
@@ -297,7 +298,10 @@ describe('for those who look', () => {
     const made = lan(DIRECT, { addresses: (number) => (number === 3 ? ['10.9.0.3', 'fd00:99::3'] : undefined) })
     expect(made.ask(1, 'show route for 10.128.3.9')).toContain(pods4(3))
     for (const words of [pods4(3), 'for 10.128.3.9'])
-      expect([words, made.ask(1, `show route ${words} primary`)]).toEqual([words, expect.not.stringContaining('unicast')])
+      expect([words, made.ask(1, `show route ${words} primary`)]).toEqual([
+        words,
+        expect.not.stringContaining('unicast'),
+      ])
     for (const words of [pods4(2), 'for 10.128.2.9', 'protocol node_route', 'in 10.128.2.0/23']) {
       const best = rows(made, words).filter((row) => row.best)
       expect([words, rows(made, `${words} primary`)]).toEqual([words, best])

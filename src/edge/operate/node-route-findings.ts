@@ -4,9 +4,12 @@ import type { Finding } from './doctor-checks.ts'
 
 const WHAT = 'node routes'
 
-export function nodeRouteFindings({ first, count, podless }: NodeRouteGaps): Finding[] {
+export function nodeRouteFindings({ first, count, foreign, podless }: NodeRouteGaps): Finding[] {
   const found = first.map(gapFinding)
-  if (count > first.length) found.push(moreFinding(count - first.length))
+  const moreForeign = foreign - first.filter(({ isForeign }) => isForeign).length
+  const more = count - first.length - moreForeign
+  if (more > 0) found.push(moreFinding('bad', more))
+  if (moreForeign > 0) found.push(moreFinding('warn', moreForeign))
   if (count === 0) found.push(FINE)
   return podless.count === 0 ? found : [...found, podlessFinding(podless)]
 }
@@ -23,10 +26,10 @@ function cureOf({ prefix, isForeign, isFelixs }: NodeRouteGap): string {
   return 'give this node an address on a link of that node, or a neighbor that advertises the prefix: the mesh, a reflector or a router'
 }
 
-const moreFinding = (count: number): Finding => ({
-  level: 'bad',
+const moreFinding = (level: 'bad' | 'warn', count: number): Finding => ({
+  level,
   what: WHAT,
-  says: `${count} more pod CIDRs have no route of the agent`,
+  says: `${count} more pod CIDRs have no route of the agent${level === 'warn' ? ', but one of another program' : ''}`,
   todo: '`godwit show explain PREFIX` says why for one of them',
 })
 

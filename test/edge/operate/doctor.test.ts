@@ -166,15 +166,16 @@ test.each<[string, Parameters<typeof runDoctor>[1], string]>([
 
 describe('direct routes to pods of other nodes', () => {
   const NONE = { first: [], count: 0 }
+  const FULL = { ...NONE, foreign: 0, podless: NONE }
   const gap = { prefix: '10.244.2.0/24', node: 'n2', reason: 'why', isForeign: false, isFelixs: false }
   const said = (gaps: Parameters<typeof nodeRouteFindings>[0]) => nodeRouteFindings(gaps).map(formatFinding).join('')
 
   test('are all there', () => {
-    expect(said({ ...NONE, podless: NONE })).toMatch(/^ok {4}node routes: the kernel has a route/)
+    expect(said(FULL)).toMatch(/^ok {4}node routes: the kernel has a route/)
   })
   test('that are missing, or stand for another program, say what to do', () => {
     const foreign = { ...gap, prefix: '10.244.3.0/24', isForeign: true }
-    const text = said({ first: [gap, foreign], count: 5, podless: { first: ['n7', 'n8'], count: 3 } })
+    const text = said({ first: [gap, foreign], count: 5, foreign: 1, podless: { first: ['n7', 'n8'], count: 3 } })
     expect(text).toMatch(
       /^bad {3}node routes: 10\.244\.2\.0\/24 of Node\/n2 has no route of the agent: why\n {6}→ give/,
     )
@@ -185,11 +186,18 @@ describe('direct routes to pods of other nodes', () => {
     expect(text).toMatch(/\nwarn {2}node routes: Node\/n7, Node\/n8 and 1 more have no pod CIDR/)
     expect(text).not.toMatch(/^ok/m)
   })
+  test('of which another program has many more are a warning, however many', () => {
+    const foreign = Array.from({ length: 10 }, (_, at) => ({ ...gap, prefix: `10.244.${at}.0/24`, isForeign: true }))
+    const text = said({ first: foreign, count: 25, foreign: 25, podless: NONE })
+    expect(text).not.toMatch(/^bad/m)
+    expect(text).toMatch(/\nwarn {2}node routes: 15 more pod CIDRs .* one of another program/)
+    expect(said({ first: foreign, count: 25, foreign: 24, podless: NONE })).toMatch(/\nbad {3}node routes: 1 more pod/)
+  })
   test('that Felix is to write', () => {
-    const text = said({ first: [{ ...gap, isFelixs: true }], count: 1, podless: NONE })
+    const text = said({ first: [{ ...gap, isFelixs: true }], count: 1, foreign: 0, podless: NONE })
     expect(text).toMatch(/→ see why Felix does not write it/)
   })
   test('a single new node', () => {
-    expect(said({ ...NONE, podless: { first: ['n7'], count: 1 } })).toMatch(/Node\/n7 has no pod CIDR/)
+    expect(said({ ...FULL, podless: { first: ['n7'], count: 1 } })).toMatch(/Node\/n7 has no pod CIDR/)
   })
 })
