@@ -7,6 +7,7 @@
  *
  * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
+import { formatAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
@@ -293,15 +294,19 @@ export class Kernel {
     return this.#problems
   }
 
-  /** Why next hops of learned routes are unreachable; empty until the kernel has been read. */
+  /**
+   * Why next hops of learned routes are unreachable; empty until the kernel has been read. Addresses of this node are left out:
+   * routers on a shared link tell a node its own routes back, with the next hop that they came with.
+   */
   #unresolved(): Unresolved {
     if (!this.#routes.isKnown) return { reasons: [], count: 0 }
     const { first, count } = this.#rooms.rib.unreachableNextHops(MOST)
-    const reasons = first.flatMap((bytes) => {
+    const others = first.filter((bytes) => !this.#rooms.links.isOwn(formatAddress(globalPart(bytes) ?? bytes)))
+    const reasons = others.flatMap((bytes) => {
       const resolution = this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined })
       return resolution.kind === 'unresolved' ? [resolution.reason] : []
     })
-    return { reasons, count }
+    return { reasons, count: count - first.length + others.length }
   }
 
   #applied({ what, seq, failed }: Extract<KernelInput, { kind: 'applied' }>, now: Millis): void {

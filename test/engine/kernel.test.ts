@@ -398,6 +398,20 @@ describe('routes', () => {
     expect(lab.problems().join().includes('leads to the next hop 10.30.0.5')).toBe(!recursiveNextHops)
   })
 
+  test('a router that tells of an address of this node as next hop is no problem: the route says why it is not used', () => {
+    const lab = new Lab()
+    lab.settle()
+    const direct = 'fd00:244:0:9::/64'
+    lab.kernel.addAddress('eth0', '10.0.0.12/24')
+    const led = bgpAdvertisement('led', { routes: [{ podCIDRs: true }], nextHop: { ipv4: '10.0.0.12' } })
+    lab.world.change(lab.tor, [upsert(led)])
+    expect(lab.until(() => !lab.kernel.own.some((route) => route.startsWith('10.244.9.')))).toBe(true)
+    lab.world.pass(1_000)
+    expect(lab.world.ask(lab.worker, 'show route all')).toMatch(/next_hop: 10\.0\.0\.12[\s\S]*?unreachable/)
+    expect(lab.problems().join()).not.toMatch(/next hop/)
+    expect(lab.kernel.own.some((route) => route.startsWith(direct))).toBe(true)
+  })
+
   test('a next hop that leads nowhere is named, and again when it does', () => {
     const lab = new Lab()
     lab.settle()
