@@ -39,6 +39,7 @@ import { cases as packetsWalk } from './packets-walk.ts'
 import { cases as packetsWho } from './packets-who.ts'
 import { cases as protection } from './protection.ts'
 import { cases as readme } from './readme.ts'
+import { cases as reflectorRestart } from './reflector-restart.ts'
 import { cases as services } from './services.ts'
 import { cases as session } from './session.ts'
 import { cases as stall } from './stall.ts'
@@ -58,6 +59,7 @@ export const CASES: readonly Case[] = [
   ...errorsUpdate,
   ...featuresSession,
   ...featuresRoutes,
+  ...reflectorRestart,
   ...featuresNumbers,
   ...exabgp,
   ...nextHops,

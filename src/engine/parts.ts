@@ -143,6 +143,10 @@ export class Parts {
     return new Restart(boot, {
       neighbors: () => this.#deferringNeighbors(),
       hasEnded: (name, family) => this.rib.hasEnded(name, family),
+      received: (name, family) => {
+        const { importUpdates, importWithdraws } = this.rib.counts(name, family)
+        return importUpdates.received + importWithdraws.received
+      },
       isReady: () => hasOwn() && !this.requested.awaitsSecrets,
       hasOwn,
       leading: (family) => this.kernel?.leading(family),

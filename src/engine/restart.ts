@@ -10,7 +10,7 @@ import { type Address, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis, RouterId } from '../base/units.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
-import type { Session } from '../bgp/session/types.ts'
+import type { ConnId, Session } from '../bgp/session/types.ts'
 import { type LogLine, logLine } from './log-line.ts'
 import type { RangeCallers } from './range-callers.ts'
 
@@ -67,10 +67,12 @@ function whyNoRestart(
 /** RFC 4724 §4.1, Selection_Deferral_Timer. Neighbors keep our routes meanwhile, but hear only of our own. */
 const LONGEST_DEFERRAL: Millis = 20_000
 /**
- * Peers that have restarted themselves need not be waited for, or two would wait for each other. But what they originate
- * comes at once, and FRR says for two minutes that it has restarted.
+ * Peers that have restarted themselves need not be waited for, or two would wait for each other. But FRR says for two
+ * minutes that it has restarted, and one that waits for us tells what it originates before. So a pause after its routes
+ * counts as their end, and a longer one where it has sent none: FRR waits up to 10 s for more before it sends the first.
  */
-const PATIENCE: Millis = 3_000
+const PAUSE: Millis = 3_000
+const SILENCE: Millis = 12_000
 /** How often neighbors are checked. */
 const LOOK: Millis = 100
 
@@ -78,6 +80,8 @@ const LOOK: Millis = 100
 export interface Deferring {
   neighbors(): Iterable<DeferringNeighbor>
   hasEnded(name: string, family: Family): boolean
+  /** So many routes it has announced and withdrawn. */
+  received(name: string, family: Family): number
   /** All that this node originates is ready to be advertised. */
   isReady(): boolean
   /** No own prefix waits for objects, for the kernel, or to be decided; nor does another one. */
@@ -92,20 +96,27 @@ export interface DeferringNeighbor {
   readonly name: string
   /** It is not dialled. */
   readonly isStopped: boolean
-  readonly session: Pick<Session, 'families' | 'restart'> | undefined
+  readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
+}
+
+/** The session of a neighbor that has restarted, at the last check. */
+interface Seen {
+  readonly conn: ConnId
+  readonly received: number
+  /** When that number last grew, or the session was new. */
+  readonly at: Millis
 }
 
 class Deferral {
   readonly #rooms: Deferring
   #until: Millis
-  readonly #patientUntil: Millis
+  readonly #seen = new Map<string, Seen>()
   #lookAt: Millis
 
   /** `now`: objects are known, and neighbors are dialled from here on. */
   constructor(rooms: Deferring, now: Millis) {
     this.#rooms = rooms
     this.#until = now + LONGEST_DEFERRAL
-    this.#patientUntil = now + PATIENCE
     this.#lookAt = now
   }
 
@@ -124,15 +135,26 @@ class Deferral {
     if (now < this.#lookAt) return false
     this.#lookAt = now + LOOK
     if (!this.#rooms.isReady()) return false
-    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasTold(neighbor, now)) return false
-    return true
+    // All are checked, so that each pause is measured from its beginning.
+    let areAllDone = true
+    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasTold(neighbor, now)) areAllDone = false
+    return areAllDone
   }
 
   /** RFC 4724 §4.1: End-of-RIB of every peer but those that have restarted themselves, or do not take part. */
   #hasTold({ name, session, isStopped }: DeferringNeighbor, now: Millis): boolean {
     if (session === undefined) return isStopped
-    if (session.restart === undefined || (session.restart.restarted && now >= this.#patientUntil)) return true
-    return session.families.every((family) => this.#rooms.hasEnded(name, family))
+    if (session.restart === undefined) return true
+    if (session.families.every((family) => this.#rooms.hasEnded(name, family))) return true
+    return session.restart.restarted && this.#isQuiet(name, session, now)
+  }
+
+  #isQuiet(name: string, { conn, families }: Pick<Session, 'conn' | 'families'>, now: Millis): boolean {
+    const received = families.reduce((sum, family) => sum + this.#rooms.received(name, family), 0)
+    const before = this.#seen.get(name)
+    const isSame = before?.conn === conn && before.received === received
+    if (!isSame) this.#seen.set(name, { conn, received, at: now })
+    return isSame && now >= before.at + (received === 0 ? SILENCE : PAUSE)
   }
 }
 
@@ -150,6 +172,8 @@ export class Restart {
   #deferral: Deferral | undefined
   /** Until when End-of-RIB waits for prefixes; undefined before neighbors are dialled, and from the first time that none waits. */
   #endUntil: Millis | undefined
+  /** So many learned routes at least were in the kernel. */
+  readonly #leading: Partial<Record<Family, number>> = {}
   /** What the document that was saved last says, in short. */
   #remembered: string | undefined
 
@@ -204,11 +228,14 @@ export class Restart {
     return `the kernel has lost learned routes, and neighbors send packets here for them (${now} are left of ${before} or more)`
   }
 
-  /** Powers of two: a table that grows or shrinks is not written anew with each route. */
+  /** A table that grows or shrinks is not written anew with each route, nor one that changes back and forth. */
   #relayed(): RestartDocument['relayed'] {
     const relayed = FAMILIES.filter((family) => this.#rooms.relays(family))
     if (relayed.length === 0) return undefined
-    return Object.fromEntries(relayed.map((family) => [family, powerBelow(this.#rooms.leading(family) ?? 0)]))
+    for (const family of relayed) {
+      this.#leading[family] = leastOf(this.#rooms.leading(family) ?? 0, this.#leading[family])
+    }
+    return Object.fromEntries(relayed.map((family) => [family, this.#leading[family]]))
   }
 
   /** No learned route is advertised yet, and kernel routes stay as they are. */
@@ -268,6 +295,10 @@ export class Restart {
     return callers.size === 0 ? document : { ...document, callers: callers.first(MOST_CALLERS) }
   }
 }
+
+/** A power of two that is not above a number: the one before, unless the number is now less, or three times as much. */
+const leastOf = (number: number, before = 0): number =>
+  number < before || number >= 3 * before ? powerBelow(number) : before
 
 /** The highest power of two that is not above a number; 0 for 0. */
 const powerBelow = (number: number): number => (number === 0 ? 0 : 2 ** (31 - Math.clz32(number)))

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { RouterId } from '../../src/base/units.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
+import { RangeCallers } from '../../src/engine/range-callers.ts'
 import { Restart, readRestart } from '../../src/engine/restart.ts'
 import { bgpPeer, node, upsert } from '../support/objects.ts'
 import type { Host } from '../support/world.ts'
@@ -104,15 +105,18 @@ describe('the agent is killed', () => {
   })
 
   test.each([
-    { ended: false, after: 3_000 },
-    { ended: true, after: 50 },
+    { ended: false, routes: 1, after: 3_150 },
+    // FRR says for two minutes that it has restarted, and may wait for 10 s before it sends the first route.
+    { ended: false, routes: 0, after: 12_100 },
+    { ended: true, routes: 1, after: 50 },
   ])(
-    '§4.1: one that says it has restarted gets 3 s for its routes; its End-of-RIB has come: $ended',
-    ({ ended, after }) => {
-      const session = { families: ['ipv4'], restart: { restarted: true } } as unknown as Session
+    '§4.1: one that says it has restarted gets time for its routes ($routes); its End-of-RIB has come: $ended',
+    ({ ended, routes, after }) => {
+      const session = { conn: 1, families: ['ipv4'], restart: { restarted: true } } as unknown as Session
       const restart = new Restart('boot', {
         neighbors: () => [{ name: 'tor', isStopped: false, session }],
         hasEnded: () => ended,
+        received: () => routes,
         isReady: () => true,
         hasOwn: () => true,
         leading: () => undefined,
@@ -120,10 +124,29 @@ describe('the agent is killed', () => {
       })
       restart.take({ boot: 'boot', routerId: 1 as RouterId, families: ['ipv4'] }, ['ipv4'])
       expect(restart.begin(1 as RouterId, false, 0)?.code).toBe('restarted')
-      const overAt = [50, 100, 1_000, 2_900, 3_000].find((now) => restart.look(now) !== undefined)
+      const overAt = [50, 1_000, 3_000, 3_150, 11_900, 12_100].find((now) => restart.look(now) !== undefined)
       expect(overAt).toBe(after)
     },
   )
+
+  test('the document for the next run is not written anew where a table changes back and forth', () => {
+    let leading = 0
+    const restart = new Restart('boot', {
+      neighbors: () => [],
+      hasEnded: () => true,
+      received: () => 0,
+      isReady: () => true,
+      hasOwn: () => false,
+      leading: () => leading,
+      relays: (family) => family === 'ipv4',
+    })
+    const written = [5, 1_023, 1_024, 1_023, 1_024, 3_100, 2_047, 2_048, 2_047, 1_000, 1_100, 3].map((count) => {
+      leading = count
+      return restart.remember(1 as RouterId, new Set(['ipv4']), new RangeCallers())?.relayed?.ipv4
+    })
+    const none = undefined
+    expect(written).toEqual([4, 512, none, none, none, 2_048, 1_024, none, none, 512, none, 2])
+  })
 
   test('§4.1: nor is one that does not announce graceful restart', () => {
     const lab = new RestartLab({ maxRestartTime: '0s' })
