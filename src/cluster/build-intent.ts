@@ -7,15 +7,17 @@
  * dependencies changes. All services are decided again only when a value that they depend on has changed. Long work is
  * done in steps.
  */
+import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, finish, type Work } from '../base/work.ts'
 import { AddressClashes } from './address-clashes.ts'
 import type { InterfaceAddresses } from './advertisements.ts'
 import { ClusterSurvey } from './cluster-survey.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { type Frame, FramePlanner } from './frame.ts'
-import type { HealthSettings, Intent, Problem } from './intent.ts'
+import type { HealthSettings, Intent, PodOwner, Problem } from './intent.ts'
 import { OriginatedRoutes } from './originated-routes.ts'
 import type { Alike } from './peer-candidates.ts'
+import { findPodOwner } from './pod-owner.ts'
 import { makeProblem } from './problem.ts'
 import { serviceSettings } from './services.ts'
 import { KINDS, type Kind } from './source.ts'
@@ -90,6 +92,10 @@ export class IntentBuilder {
   get work(): { readonly services: number; readonly prefixes: number; readonly frames: number } {
     const { decided, book } = this.#originated
     return { services: decided, prefixes: book.decided, frames: this.#frames }
+  }
+
+  podOwner(prefix: Prefix): PodOwner | undefined {
+    return this.#store && findPodOwner(prefix, this.#cluster, this.#store)
   }
 
   /** In a preview: the nodes that this neighbor stands for. */

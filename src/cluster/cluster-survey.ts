@@ -29,6 +29,11 @@ export class ClusterSurvey {
     this.nodes = new NodeSurvey(this.#pods)
   }
 
+  /** Pods have addresses from Calico's IPAM. */
+  get readsBlocks(): boolean {
+    return this.#at?.source === 'CalicoIPAM'
+  }
+
   /** `touched`: undefined where anything may have changed. */
   *follow(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource, meter: CostMeter): Work {
     const { revision } = store

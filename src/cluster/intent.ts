@@ -246,6 +246,17 @@ export interface DataplaneIntent {
 }
 
 /** The routes to pods of other nodes, and who writes them into the kernel. */
+/** Whose pods have some prefix. */
+export interface PodOwner {
+  /** A Node; or a block of Calico's IPAM that no node has. */
+  readonly object: string
+  readonly prefix: Prefix
+  /** Of the node. */
+  readonly addresses: readonly Address[]
+  /** Why no node has the block. */
+  readonly why: string | undefined
+}
+
 export interface NodeRoutesIntent {
   /**
    * Direct routes, computed from the Nodes that are on a link of this node; undefined: such routes come only from BGP.

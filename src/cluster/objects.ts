@@ -159,6 +159,8 @@ export interface AffinityObject {
   readonly prefix: Prefix
   /** The owner of the block; undefined while the affinity is not confirmed. */
   readonly node: string | undefined
+  /** Why there is none. */
+  readonly why?: string
 }
 
 /** An IPAMBlock of Calico IPAM: the addresses of a block that pods of other nodes have. */

@@ -1,6 +1,6 @@
 /** Sorted prefixes, each with the names of its owners. */
 import type { Family } from '../base/family.ts'
-import { contains, type Prefix } from '../base/prefix.ts'
+import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 
 export class PrefixIndex {
   readonly #sorted: Readonly<Record<Family, Prefix[]>> = { ipv4: [], ipv6: [] }
@@ -39,6 +39,16 @@ export class PrefixIndex {
   /** The first by name of the owners other than this one. */
   otherOwner(prefix: string, owner: string): string | undefined {
     return [...(this.#owners.get(prefix) ?? [])].filter((other) => other !== owner).sort()[0]
+  }
+
+  /** The most specific prefix that contains it. */
+  around({ bytes, length, family }: Prefix): Prefix | undefined {
+    const sorted = this.#sorted[family]
+    for (let shorter = length; shorter >= 0 && sorted.length > 0; shorter--) {
+      const prefix = makePrefix(bytes, shorter)
+      if (this.#owners.has(prefix.text)) return prefix
+    }
+    return undefined
   }
 
   /** The prefixes inside `around`, in order. The index must not change in between. */

@@ -5,7 +5,8 @@ import type { Millis } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
-import type { Intent, Problem, RouteIntent } from '../cluster/intent.ts'
+import type { IntentBuilder } from '../cluster/build-intent.ts'
+import type { Intent, PodOwner, Problem, RouteIntent } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { LinkTable } from '../dataplane/links.ts'
@@ -99,6 +100,7 @@ export interface ViewedParts {
   readonly rib: Rib
   readonly links: LinkTable
   readonly objects: Objects
+  readonly intents: Pick<IntentBuilder, 'podOwner'>
   /** Undefined with `--dataplane none`. */
   readonly kernel: Kernel | undefined
   readonly bfd: Bfd
@@ -110,6 +112,7 @@ export class EngineView implements View {
   readonly #rib: Rib
   readonly #links: LinkTable
   readonly #objects: Objects
+  readonly #intents: ViewedParts['intents']
   readonly #kernel: Kernel | undefined
   readonly #bfd: Bfd
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
@@ -121,6 +124,7 @@ export class EngineView implements View {
     this.#rib = parts.rib
     this.#links = parts.links
     this.#objects = parts.objects
+    this.#intents = parts.intents
     this.#kernel = parts.kernel
     this.#bfd = parts.bfd
     this.#act = actions.act
@@ -295,6 +299,10 @@ export class EngineView implements View {
 
   pools(): readonly PoolObject[] {
     return this.#facts.intent?.dataplane?.pools ?? []
+  }
+
+  podOwner(prefix: Prefix): PodOwner | undefined {
+    return this.#intents.podOwner(prefix)
   }
 
   stop(reason: string, how: 'leave' | 'restart'): void {

@@ -2,7 +2,7 @@
  * `show explain`: why an address, a prefix or a service is advertised, learned and forwarded, or why not. Each step
  * from the object to the wire names the object or neighbor that it depends on, its result, and the reason.
  */
-import { contains, isHostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
+import { contains, isHostPrefix, makePrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
@@ -10,6 +10,7 @@ import { podPools, poolAround } from '../cluster/pools.ts'
 import { abridged } from './abridged.ts'
 import { NODE_ROUTE } from './own-kind.ts'
 import { paced } from './paced.ts'
+import { ownerSteps } from './pod-owner.ts'
 import { formatLastError, stateOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import type { Subject } from './subject.ts'
@@ -76,17 +77,28 @@ const unique = (prefixes: readonly Prefix[]): Prefix[] => [
 
 function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Generator<typeof PAUSE | Explanation> {
   const paths = view.routes({ for: prefix, family: prefix.family }, undefined, MOST_LISTED).rows
-  const kernel = view.kernelWay(prefix)
+  const matched = paths[0]?.prefix ?? prefix.text
+  const kernel = kernelWay(prefix, matched, view)
   const steps = [...before, ...routeSteps(prefix, paths, view), ...kernelSteps(kernel), ...natSteps(prefix, view)]
   const peers = yield* peerSteps(paths, view)
-  const matched = paths[0]?.prefix ?? prefix.text
   yield { subject: matched === prefix.text ? matched : `${prefix.text}, by ${matched}`, steps, peers, kernel }
+}
+
+/** The way of packets to an address, and what keeps the route that was found for it out of the kernel. */
+function kernelWay(prefix: Prefix, matched: string, view: View): KernelWay | undefined {
+  const kernel = view.kernelWay(prefix)
+  const route = matched === prefix.text ? undefined : parsePrefix(matched)
+  if (kernel === undefined || route === undefined || kernel.keptOut !== undefined) return kernel
+  const keptOut = view.kernelWay(route)?.keptOut
+  return { ...kernel, keptOut: keptOut === undefined ? undefined : `${matched}: ${keptOut}` }
 }
 
 /** From the objects to the paths; one step that says so where there are none. */
 function routeSteps(prefix: Prefix, paths: readonly RouteRow[], view: View): Step[] {
   const filtered = view.routes({ for: prefix, family: prefix.family, filtered: true }, undefined, MOST_LISTED).rows
-  const steps = [...objectSteps(prefix, view), ...filtered.map(filteredStep), ...paths.map(pathStep)]
+  const owner = ownerSteps(prefix, paths.length > 0, view)
+  const imports = filtered.map((row) => filteredStep(row, prefix))
+  const steps = [...objectSteps(prefix, view), ...owner, ...imports, ...paths.map(pathStep)]
   if (steps.length > 0) return steps
   const reason = 'no object of this node contains it, and no neighbor has advertised a route to it'
   return [{ step: 'path', object: undefined, verdict: 'none', reason }]
@@ -119,7 +131,7 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
         reason: ownWords(route),
       }),
     )
-  const refusal = view.refusals().get(prefix.text)
+  const refusal = refusalAround(prefix, around[0]?.prefix, view)
   if (refusal !== undefined)
     steps.unshift({ step: 'own route', object: undefined, verdict: 'not advertised', reason: refusal })
   for (const { name, prefix: range, disableBgpExport } of view.pools()) {
@@ -135,6 +147,18 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
     })
   }
   return steps
+}
+
+/** Why the prefix, or the block that it is in, is not advertised; up to `until`, the own route that it is in. */
+function refusalAround(prefix: Prefix, until: Prefix | undefined, view: View): string | undefined {
+  const refusals = view.refusals()
+  const shortest = until === undefined || !contains(until, prefix) ? 0 : until.length
+  for (let length = prefix.length; length >= shortest; length--) {
+    const { text } = makePrefix(prefix.bytes, length)
+    const why = refusals.get(text)
+    if (why !== undefined) return length === prefix.length ? why : `${text}: ${why}`
+  }
+  return undefined
 }
 
 function ownWords({ prefix, origin, communities, named }: RouteIntent): string {
@@ -153,11 +177,12 @@ function namingWords(name: string): string[] {
 
 const nameOf = ({ peer, object, origin }: RouteRow): string => peer ?? object ?? origin
 
-const filteredStep = (row: RouteRow): Step => ({
+/** A rejected route to less than was asked about, such as the default route, says to what. */
+const filteredStep = (row: RouteRow, asked: Prefix): Step => ({
   step: 'import',
   object: nameOf(row),
   verdict: 'rejected',
-  reason: row.reason,
+  reason: row.prefix === asked.text ? row.reason : `${row.prefix}: ${row.reason}`,
 })
 
 function pathStep(row: RouteRow): Step {

@@ -10,7 +10,7 @@ import type { BfdCounters, BfdView, Priority } from '../bfd/types.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { FamilyCounts, RouteCount, RouteCursor, RoutePage, RouteQuery } from '../bgp/rib/types.ts'
 import type { PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
-import type { PeerKind, Problem, RouteIntent, ServiceLoopPrevention } from '../cluster/intent.ts'
+import type { PeerKind, PodOwner, Problem, RouteIntent, ServiceLoopPrevention } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
 
 export interface View {
@@ -49,6 +49,8 @@ export interface View {
   nodeRouteGaps(): NodeRouteGaps | undefined
   /** Sorted by name. */
   pools(): readonly PoolObject[]
+  /** Whose pods have this prefix; undefined where no object says. */
+  podOwner(prefix: Prefix): PodOwner | undefined
   act(action: Action): readonly ActionResult[]
   /** Ends the agent. `restart`: neighbors with graceful restart keep our routes, as with SIGTERM. */
   stop(reason: string, how: 'leave' | 'restart'): void

@@ -1,5 +1,6 @@
 /** Which prefixes hold the pods of a node, by each source. */
 import { describe, expect, test } from 'vitest'
+import { hostPrefix, type Prefix } from '../../src/base/prefix.ts'
 import { finish } from '../../src/base/work.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { PodSources } from '../../src/cluster/pods.ts'
@@ -41,6 +42,29 @@ function builtFrom(objects: readonly ApiObject[], changes: readonly ObjectChange
 }
 const podRoutes = (changes: readonly ObjectChange[], objects: readonly ApiObject[] = []) =>
   routesOf(builtFrom([HERE, THERE, POOL, ...objects], changes).intent)
+
+test('whose pods have an address: the node with the most specific prefix, or a block that no node has, and why', () => {
+  const changes = [
+    affinity({}, 'mine'),
+    affinity({ cidr: '10.244.9.0/26', state: 'pending' }, 'waits'),
+    affinity({ cidr: '10.244.8.0/26', deleted: true }, 'goes'),
+    affinity({ cidr: '10.244.7.0/26', node: 'gone' }, 'left'),
+    block('10.244.1.0/26', 'host:here', { 5: podOn('there') }),
+  ]
+  const { builder } = builtFrom([HERE, THERE, POOL], changes)
+  const ownerOf = (address: string) => builder.podOwner(hostPrefix(address) as Prefix)
+  expect(ownerOf('10.244.1.4')).toMatchObject({ object: 'Node/here', prefix: { text: '10.244.1.0/26' } })
+  expect(ownerOf('10.244.1.5')).toMatchObject({ object: 'Node/there', prefix: { text: '10.244.1.5/32' } })
+  const why = 'its state is "pending", not confirmed; it is for here'
+  expect(ownerOf('10.244.9.1')).toMatchObject({ object: 'BlockAffinity/waits', why })
+  expect(ownerOf('10.244.8.1')).toMatchObject({
+    object: 'BlockAffinity/goes',
+    why: 'it is being deleted; it is for here',
+  })
+  const left = 'it is for gone, and there is no such Node'
+  expect(ownerOf('10.244.7.1')).toMatchObject({ object: 'BlockAffinity/left', why: left })
+  expect(ownerOf('10.244.77.1')).toBeUndefined()
+})
 
 describe('Calico IPAM', () => {
   test.each<[string, ObjectChange[], string[]]>([

@@ -76,6 +76,43 @@ const BASE = [N1, N2, CLUSTER, PODS]
 describe('what users asked', () => {
   test.each<[report: string, question: string, scene: Scene, words: readonly RegExp[]]>([
     [
+      'whose pod is it, and why is there no route to it? there is no session with its node',
+      '10.244.2.7',
+      { objects: [...BASE, TOR()], router: [] },
+      [/object +Node\/n2: owns it \(10\.244\.2\.0\/24 is its pod CIDR; no neighbor has the address of this node/],
+    ],
+    [
+      'the session with the node of the pod is down',
+      '10.244.2.7',
+      { objects: [N1, N2, bgpConfiguration({}), PODS], router: [] },
+      [/Node\/n2: owns it \(10\.244\.2\.0\/24 is its pod CIDR; Mesh_10_0_0_12 is /],
+    ],
+    [
+      'the block of the address is not advertised',
+      '10.244.1.7',
+      {
+        objects: [
+          N1,
+          bgpConfiguration({ prefixAdvertisements: [{ cidr: '10.244.0.0/16', communities: ['internall'] }] }),
+          TOR(),
+          PODS,
+        ],
+      },
+      [/own route +not advertised \(10\.244\.1\.0\/24: .*internall/],
+    ],
+    [
+      'a pod of the node that is asked',
+      '10.244.1.7',
+      { objects: [...BASE, TOR()], router: [] },
+      [/^(?!.*owns it).*own route +Node\/n1: advertised/s],
+    ],
+    [
+      'what was rejected is another route, the default route',
+      '8.8.8.8',
+      { objects: [...BASE, TOR()], router: ['0.0.0.0/0'] },
+      [/import +Global_10_0_0_1: rejected \(0\.0\.0\.0\/0: /],
+    ],
+    [
       'calico#3564: why is this VIP not advertised here?',
       '192.0.2.10',
       { objects: [...BASE, TOR(), local('web'), on('web', 'n2')], router: [] },
@@ -161,7 +198,7 @@ describe('what users asked', () => {
       'cilium#34296: the router tells it, why do I not have it?',
       '172.20.0.5',
       { objects: [...BASE, TOR()], router: ['172.20.0.0/24'] },
-      [/import +Global_10_0_0_1: rejected \(outside this cluster's IP pools and pod CIDRs/],
+      [/import +Global_10_0_0_1: rejected \(172\.20\.0\.0\/24: outside this cluster's IP pools and pod CIDRs/],
     ],
     [
       'cilium#20652: nobody tells a route to it',

@@ -101,6 +101,18 @@ test.each<[string, string, Partial<View>, RegExp]>([
     { kernelWay: () => ({ routes: [], lookup: undefined, keptOut: 'the table has another, which stays' }) },
     /kernel +not written \(the table has another, which stays\)/,
   ],
+  [
+    'the route that an address has is kept out of the kernel',
+    '10.2.0.7',
+    {
+      kernelWay: ({ text }) => ({
+        routes: [],
+        lookup: undefined,
+        keptOut: text === '10.2.0.0/24' ? 'the table has another, which stays' : undefined,
+      }),
+    },
+    /kernel +not written \(10\.2\.0\.0\/24: the table has another, which stays\)/,
+  ],
 ])('%s', (_, subject, rest, words) => {
   expect(said(`show explain ${subject}`, fakeView(undefined, rest))).toMatch(words)
 })

@@ -395,6 +395,7 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     nodeRoutes: () => undefined,
     nodeRouteGaps: () => undefined,
     pools: () => [],
+    podOwner: () => undefined,
     callers: () => ({ refused: 4, dropped: 0, isFiltering: false, recent: CALLERS }),
     ...rest,
   }

@@ -57,6 +57,7 @@ export function viewOf({
     nodeRouteGaps: () => undefined,
     nodeRoutes: () => undefined,
     pools: () => [],
+    podOwner: () => undefined,
     callers: () => ({ refused: 0, dropped: 0, isFiltering: false, recent: [] }),
   }
 }

@@ -27,8 +27,18 @@ export function parseAffinity(
   const prefix = spec.prefix('cidr')
   const node = spec.text('node')
   if (prefix === undefined) return spec.has('cidr') ? undefined : findings.missing('spec.cidr')
-  const counts = HELD_STATES.includes(spec.raw('state')) && NODE_TYPES.includes(spec.raw('type')) && !isDeleted(spec)
-  return { prefix, node: counts ? node : undefined }
+  const why = whyNotHeld(spec)
+  return why === undefined
+    ? { prefix, node }
+    : { prefix, node: undefined, why: `${why}; it is for ${node ?? 'no node'}` }
+}
+
+/** Why no node has the block. */
+function whyNotHeld(spec: Fields): string | undefined {
+  const [state, type] = [spec.raw('state'), spec.raw('type')]
+  if (isDeleted(spec)) return 'it is being deleted'
+  if (!HELD_STATES.includes(state)) return `its state is ${JSON.stringify(state)}, not confirmed`
+  return NODE_TYPES.includes(type) ? undefined : `its type is ${JSON.stringify(type)}, not host`
 }
 
 const HOST = 'host:'
