@@ -206,10 +206,13 @@ describe('the Kubernetes source', () => {
 
   describe('the Node of this node', () => {
     const NODES = '/api/v1/nodes'
+    /** Two Nodes of one address would be taken for one machine. */
+    const status = { addresses: [{ type: 'InternalIP', address: '192.0.2.2' }] }
+    const other = { ...node('worker-2', '10.244.1.0/24'), status }
     const asked = () => lists(NODES).filter((seen) => seen.query.get('fieldSelector') === 'metadata.name=worker-1')
     const begin = async () => {
       api.apply(node('worker-1'))
-      api.apply(node('worker-2'))
+      api.apply(other)
       const { kubeconfig } = opened
       const ownNodeTiming = { certain: 300, askEvery: 50, requestTimeout: 1_000 }
       const options = { kubeconfig, apiGroup: 'godwit.dev/v1', feed: known.feed, timing: QUICK }
@@ -233,7 +236,7 @@ describe('the Kubernetes source', () => {
       api.delete('Node', 'worker-1')
       api.delete('Node', 'worker-2')
       await until('it is asked for', () => asked().length > 0)
-      api.apply(node('worker-2'))
+      api.apply(other)
       api.apply(node('worker-1'))
       await known.until('it is told', () => known.changes.length > 1)
       expect(known.takeChanges().map(({ kind }) => kind)).toEqual(['upsert', 'upsert'])
