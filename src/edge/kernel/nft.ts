@@ -55,7 +55,7 @@ export class Nft {
   /** The process that owns our table; undefined where nft or the kernel has no owners. */
   #holder: NftHolder | undefined
   /** The existing table could not be given an owner; the next one that is written as a whole will have it. */
-  #isForeign = false
+  #cannotOwn = false
   #reported: NftTable | undefined
   #hasReported = false
   #error: string | undefined
@@ -80,7 +80,6 @@ export class Nft {
       const reason = await this.#write(renderChange(change, this.#holder !== undefined))
       if (reason === undefined) this.#note(change, before, await this.#touches())
       this.#isWriting = false
-      this.#isForeign = false
       const failed = reason === undefined ? [] : [{ index: 0, reason }]
       this.#feed({ kind: 'applied', what: 'nft', seq, failed })
       await this.#read(true)
@@ -116,7 +115,7 @@ export class Nft {
 
   /** Takes over the table of a previous agent, or of an `nft` process that has ended: it has no owner any more. */
   async #adopt(): Promise<void> {
-    this.#isForeign = (await this.#holder?.run(ADOPT_TABLE)) !== undefined
+    this.#cannotOwn = (await this.#holder?.run(ADOPT_TABLE)) !== undefined
   }
 
   /** `always`: report also when only counters have changed. */
@@ -131,7 +130,8 @@ export class Nft {
     try {
       const table = await this.#complete(listing)
       this.#setError(undefined)
-      if (table !== undefined && !table.isOwned && this.#holder !== undefined && !this.#isForeign) await this.#adopt()
+      if (table === undefined || table.isOwned) this.#cannotOwn = false
+      else if (this.#holder !== undefined && !this.#cannotOwn) await this.#adopt()
       this.#report(table, always)
     } catch (error) {
       this.#setError(`our nftables sets cannot be read: ${errorText(error)}`)

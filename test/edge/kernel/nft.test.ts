@@ -1,14 +1,15 @@
 /** Our NAT on the real kernel: what the other side sees. Root and nft only; namespaces of their own. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import { finish } from '../../../src/base/work.ts'
 import type { PoolNat } from '../../../src/cluster/pool.ts'
 import { planNat } from '../../../src/dataplane/nat.ts'
-import { type NftScript, renderNft, type SetChange } from '../../../src/dataplane/nft-script.ts'
+import { ADOPT_TABLE, type NftScript, renderNft, type SetChange } from '../../../src/dataplane/nft-script.ts'
 import { findDifference, type NftTable } from '../../../src/dataplane/nft-table.ts'
 import type { OpenNetlink } from '../../../src/edge/kernel/netlink-socket.ts'
 import { Nft } from '../../../src/edge/kernel/nft.ts'
+import { NftHolder } from '../../../src/edge/kernel/nft-holder.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { until } from '../../support/loopback.ts'
 import { hasNft, Namespace } from '../../support/namespace.ts'
@@ -312,6 +313,31 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
     await until('told', () => tables() > before)
     expect(elements()).toHaveLength(1_000)
     expect(elements()).not.toContain(vip(3))
+  })
+
+  test('a table that cannot be given an owner is tried once, not after each change', async () => {
+    await nft?.stop()
+    const { node } = here()
+    node.run('nft -f -', `table inet godwit {\n${withSet([vip(1)])}}\n`)
+    // This nft and kernel may not know owners: the dry run succeeds, and taking over a table is an error.
+    const fake = `case "$*" in
+      *'-c -f -') exit 0;;
+      *-i) sed -u -e 's/^table inet godwit { flags owner.*/nonsense/' -e 's/flags owner, persist;//' \
+        -e 's/^destroy table inet godwit;/table inet godwit; delete table inet godwit;/' | nft -i;;
+      *) exec "$@";;
+    esac`
+    const tries = vi.spyOn(NftHolder.prototype, 'run')
+    const adoptions = () => tries.mock.calls.filter(([script]) => script === ADOPT_TABLE).length
+    const enter = [...node.enter, 'sh', '-c', fake, 'nft']
+    const before = tables()
+    nft = new Nft({ feed: (input) => inputs.push(input), enter, openSocket: counted(netlinkIn(node)) })
+    nft.open()
+    await until('the table', () => tables() > before && elements().length === 1)
+    for (const index of [2, 3, 4])
+      expect(await change([{ set: 'services4', add: [vip(index)], remove: [] }])).toMatchObject({ failed: [] })
+    expect(await change([{ set: 'missing', add: [vip(5)], remove: [] }])).toMatchObject({ failed: [{ index: 0 }] })
+    expect([elements().length, adoptions()]).toEqual([4, 1])
+    tries.mockRestore()
   })
 
   test('a change that another one slips into is read back whole', async () => {
