@@ -2,7 +2,8 @@
  * Plans direct routes to the pods of other nodes from the objects (`nodeRoutes: Direct`): each prefix with its node and the
  * address of that node. Whether that address is on a link of this node, the kernel decides later.
  *
- * Each prefix has one owner: of two nodes with the same pod CIDR this node, else the first by name. A prefix that must not
+ * Each prefix has one owner: of nodes with the same pod CIDR this node, else the first by name of those that have an
+ * address of its family. A prefix that must not
  * be written is left out and reported. A pod CIDR inside another node's pod CIDR is written and reported, since the longest
  * match decides; single addresses there are not reported, because pods borrow them in Calico IPAM.
  */
@@ -89,10 +90,10 @@ export class NodeRoutes {
 
 /** Looks at all pod CIDRs once, sorted by position. */
 function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRouteFrame): Work<Plan> {
-  const rank = (node: ClusterNode) => (node === me ? '' : node.name)
+  const rank = ({ prefix, node }: Place) => (node === me ? 0 : hasWay({ prefix, node }) ? 1 : 2)
   const places = yield* sorted(
     nodes.flatMap((node) => node.podCidrs.map((prefix) => ({ prefix, node }))),
-    (a, b) => byPosition(a.prefix, b.prefix) || (rank(a.node) < rank(b.node) ? -1 : 1),
+    (a, b) => byPosition(a.prefix, b.prefix) || rank(a) - rank(b) || (a.node.name < b.node.name ? -1 : 1),
   )
   const addresses: Place[] = []
   const meter = new CostMeter()
@@ -172,14 +173,15 @@ class RoutePlanner {
 
   #whyNotInside(place: Place, around: readonly Place[]): string | undefined {
     const { prefix, node } = place
-    // Of several nodes with the same pod CIDR the first by name gets the route.
+    // Of several nodes with the same pod CIDR the first one gets the route, if it can have one.
     const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
-    if (twin !== undefined) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
+    const isTaken = twin?.node === this.#me || (twin !== undefined && hasWay(twin))
+    if (twin !== undefined && isTaken) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
     if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
     const mine = around.find((one) => one.node === this.#me)
     if (mine !== undefined) return `lies inside ${mine.prefix.text}, a pod CIDR of this node (Node/${this.#me.name})`
     // The closest pod CIDR of another node that contains this one.
-    const outer = around.findLast((one) => one.node !== node)
+    const outer = around.findLast((one) => one.node !== node && one.prefix.length < prefix.length)
     if (outer === undefined) return undefined
     const says = `lies inside ${outer.prefix.text}, a pod CIDR of Node/${outer.node.name}; the longer prefix decides`
     this.#name('node-route-overlap', place, says, 'warning')
@@ -213,6 +215,8 @@ class RoutePlanner {
     else known.push(problem)
   }
 }
+
+const hasWay = ({ prefix, node }: Place): boolean => node.addresses[prefix.family] !== undefined
 
 /** The first problems of each kind, and one that counts the others. */
 function bounded(problems: readonly Problem[]): readonly Problem[] {

@@ -47,6 +47,18 @@ describe('the plan', () => {
       ],
     ],
     [
+      'to the first that has an address of its family',
+      [node('b', { addresses: ['10.0.0.2'], podCIDRs: ['fd01:2::/64'] }), other('c', 3, 'fd01:2::/64')],
+      ['fd01:2::/64 fd00::3 c'],
+      [/^Node\/b spec.podCIDRs: "fd01:2::\/64" is also a pod CIDR of Node\/c, which gets the route; no route to it/],
+    ],
+    [
+      'and to nobody, where nobody has one',
+      ['b', 'c'].map((name, at) => node(name, { addresses: [`10.0.0.${at + 2}`], podCIDRs: ['fd01:2::/64'] })),
+      [],
+      [/^Node\/b .*has no next hop: Node\/b has no IPv6 address/, /^Node\/c .*has no next hop: Node\/c has no IPv6/],
+    ],
+    [
       'and that of this node to this node',
       [other('a', 2, '10.1.1.0/24')],
       [],
