@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { flagsAsShipped } from '../../test/bench/as-shipped.ts'
 import { CLUSTER_AS, configuration, POOLS } from '../cases/rack.ts'
 import { Agent, MAIN } from '../lab/agent.ts'
 import type { Host, Lab } from '../lab/lab.ts'
@@ -287,7 +288,7 @@ const startAgent = async (lab: Lab, host: Host): Promise<Subject> => {
     peer('villain'),
     peer('deaf', { advertiseLearned: true }),
   )
-  const agent = new Agent(host, manifests, { logLevel: 'info', http: '0.0.0.0:9179' })
+  const agent = new Agent(host, manifests, { logLevel: 'info', http: '0.0.0.0:9179', flags: flagsAsShipped() })
   await agent.start()
   return { pid: agent.pid, control: agent.socket, manifests }
 }

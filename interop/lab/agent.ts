@@ -51,6 +51,8 @@ export interface AgentOptions {
   readonly bfd?: string
   /** A folder whose programs come before this machine's. */
   readonly programs?: string
+  /** Words to Node itself; none unless said. */
+  readonly flags?: readonly string[]
   /** `debug` unless said. */
   readonly logLevel?: string
   /** Where it answers over HTTP; on loopback unless said. */
@@ -80,7 +82,16 @@ export class Agent {
     const { programs } = this.options
     this.process = this.host.start('agent', [
       ...(programs === undefined ? [] : ['env', `PATH=${programs}:${process.env.PATH}`]),
-      ...[process.execPath, MAIN, 'agent', '--node', this.host.name, '--source', this.manifests.directory],
+      ...[
+        process.execPath,
+        ...(this.options.flags ?? []),
+        MAIN,
+        'agent',
+        '--node',
+        this.host.name,
+        '--source',
+        this.manifests.directory,
+      ],
       ...['--control', this.socket, '--http', this.options.http ?? '127.0.0.1:9179'],
       ...['--log-level', this.options.logLevel ?? 'debug'],
       ...['--dataplane', this.options.linux === true ? 'linux' : 'none'],
