@@ -20,7 +20,7 @@ declare const GODWIT_THREAD: string | undefined
 
 const CODE = new URL(typeof GODWIT_THREAD === 'string' ? GODWIT_THREAD : './thread.ts', import.meta.url)
 const LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 8 } as const
-const TIMEOUT: Millis = 20_000
+const TIMEOUT: Millis = 30_000
 /** How long the thread waits for another piece before it ends. */
 const IDLE: Millis = 1_000
 

@@ -1,4 +1,6 @@
 /** The thread that reads long pieces: what it says is what is said here, and it has an end. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { getPriority } from 'node:os'
 import { afterEach, expect, test } from 'vitest'
 import { Apart } from '../../../src/edge/manifests/apart.ts'
 import { readPiece } from '../../../src/edge/manifests/piece.ts'
@@ -16,6 +18,21 @@ test.each([
 ])('%s is read as it is here', async (_name, text) => {
   apart = new Apart()
   expect(await apart.read(text, 'document', resources)).toEqual(readPiece(text, 'document', resources))
+})
+
+/** How nice each thread of this process is, proc(5). */
+const niceness = (): number[] =>
+  readdirSync('/proc/self/task').map((thread) => {
+    const [, ...fields] = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')
+    return Number(fields.join(') ').split(' ')[16])
+  })
+
+test('the thread is behind what runs sessions, and that stays as it is', async () => {
+  apart = new Apart()
+  const before = getPriority(process.pid)
+  await apart.read('a: 1', 'document', resources)
+  expect(niceness()).toContain(Math.min(before + 5, 19))
+  expect(getPriority(process.pid)).toBe(before)
 })
 
 test('answers come in the order of their questions', async () => {
