@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Address } from '../../src/base/address.ts'
 import type { ConnId } from '../../src/bgp/session/types.ts'
-import type { Network } from '../../src/edge/net/tcp.ts'
+import type { Network } from '../../src/edge/net/network.ts'
 import type { Input } from '../../src/engine/input.ts'
 
 /** Two hosts that can reach each other. */

@@ -5,7 +5,8 @@
 import { createInterface } from 'node:readline'
 import { hostPrefix, type Prefix } from '../../src/base/prefix.ts'
 import { Keys } from '../../src/edge/keys.ts'
-import { type NetworkEffect, Tcp } from '../../src/edge/net/tcp.ts'
+import type { NetworkEffect } from '../../src/edge/net/network.ts'
+import { Tcp } from '../../src/edge/net/tcp.ts'
 import type { Protection } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 

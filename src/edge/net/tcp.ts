@@ -3,16 +3,10 @@
  *
  * In: the effects `protect`, `listen`, `dial`, `send`, `close`, `refuse`. Out, to `feed`: the inputs about connections.
  *
- * These rules hold for every connection, here and in the network in memory (one contract suite): a dial is answered by
- * exactly one of `connected` and `dial-failed`; every `connected` and `accepted` is followed by exactly one `closed`,
- * also after our own `close` or `refuse`, and nothing about the connection comes after it; after `send`, `drained`
- * follows when all of it has been handed to the kernel; effects for connections that have ended do nothing.
- *
- * Reading is fair (`fair-reading.ts`).
+ * What holds for every connection stands in `network.ts`. Reading is fair (`fair-reading.ts`).
  */
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
-import type { Prefix } from '../../base/prefix.ts'
 import type { Millis } from '../../base/units.ts'
 import { calledFrom } from '../../bgp/session/connection.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
@@ -37,23 +31,12 @@ import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
 import { bufferFor, FairReading, newReading, type Reading } from './fair-reading.ts'
 import { Flood } from './flood.ts'
-import { hostOf, SocketProtection, setTtl } from './protection.ts'
-import { type Signature, signCaller, signConnection } from './signing.ts'
+import type { Network, NetworkEffect } from './network.ts'
+import { ProtectedSocket } from './protected-socket.ts'
+import { SocketProtection } from './protection.ts'
 import { type Called, Listeners } from './tcp-listeners.ts'
 
-export type NetworkEffect = Extract<
-  Effect,
-  { readonly kind: 'protect' | 'listen' | 'dial' | 'send' | 'close' | 'refuse' }
->
-
 type Dial = Extract<Effect, { readonly kind: 'dial' }>
-
-/** Carries connections: TCP, or the network in memory of the tests. */
-export interface Network {
-  perform(effect: NetworkEffect): void
-  /** Stops listening and ends every connection; resolves when none is left. */
-  stop(): Promise<void>
-}
 
 export interface TcpOptions {
   readonly feed: (input: Input) => void
@@ -73,26 +56,6 @@ export interface TcpOptions {
 const MOST_QUEUED_BYTES = 32 * 1024 * 1024
 /** Connections that we have closed and whose last message is still under way; beyond this the oldest is aborted. */
 const MOST_CLOSING = 256
-
-/** A socket and the protection that is set on it, whichever side opened it. */
-interface ProtectedSocket {
-  readonly fd: number
-  readonly remote: Address
-  readonly isIpv6: boolean
-  minTtl: number | undefined
-  signature: Signature | undefined
-  /** The addresses that `signature` is for: the neighbor's, or those that the listener has it for. */
-  signedFor: Prefix | undefined
-}
-
-const unprotected = (fd: number, remote: Address): ProtectedSocket => ({
-  fd,
-  remote,
-  isIpv6: familyOfAddress(remote) === 'ipv6',
-  minTtl: undefined,
-  signature: undefined,
-  signedFor: undefined,
-})
 
 interface Connection {
   readonly conn: ConnId
@@ -245,13 +208,12 @@ export class Tcp implements Network {
   /** Nothing has been read yet: its protection is set first. */
   #admit({ conn, fd, remote, isIpv6 }: Caller): void {
     this.#caller = undefined
-    const target: ProtectedSocket = { ...unprotected(fd, remote.address), isIpv6 }
+    const target = new ProtectedSocket(this.#protection, fd, remote.address, isIpv6)
     try {
       setNoDelay(fd)
       // It has inherited the listener's.
       detachFilter(fd)
-      this.#updateSignature(target)
-      this.#limitTtl(target, true)
+      target.protectAccepted()
     } catch (error) {
       this.#hangUp(fd)
       this.#feed({ kind: 'closed', conn, reason: errorText(error) })
@@ -286,42 +248,11 @@ export class Tcp implements Network {
 
   #protectAgain(connection: Connection): void {
     try {
-      this.#updateSignature(connection.target)
-      this.#limitTtl(connection.target)
+      connection.target.protectAgain()
     } catch (error) {
       connection.error ??= errorText(error)
       connection.socket.destroy()
     }
-  }
-
-  #signDialled(target: ProtectedSocket): void {
-    const protection = this.#protection.of(target.remote)
-    target.signature = protection && this.#protection.signatureOf(protection)
-    if (target.signature === undefined) return
-    target.signedFor = hostOf(target.remote)
-    signCaller(target, target.signedFor, target.signature)
-  }
-
-  /**
-   * Where the kind of signature changes or signing target, the old one stays, so that a NOTIFICATION can still be sent: the
-   * engine ends the session.
-   */
-  #updateSignature(target: ProtectedSocket): void {
-    const protection = this.#protection.of(target.remote)
-    const next = protection && this.#protection.signatureOf(protection)
-    const before = target.signature
-    if (next === undefined || next.name === before?.name) return
-    if (before !== undefined && before.kind !== next.kind) return
-    // With TCP-MD5 an accepted connection has the key of its neighbor only, with TCP-AO all keys of the listener.
-    target.signedFor ??= next.kind === 'ao' ? this.#protection.signedFor(target.remote) : hostOf(target.remote)
-    target.signature = signConnection(target, target.signedFor, next, before)
-  }
-
-  /** `isAccepted`: the socket has inherited the TTL of the listener. */
-  #limitTtl(target: ProtectedSocket, isAccepted = false): void {
-    const minTtl = this.#protection.of(target.remote)?.minTtl
-    setTtl(target.fd, target.remote, minTtl, isAccepted || target.minTtl !== undefined)
-    target.minTtl = minTtl
   }
 
   // ---- whom we call
@@ -360,12 +291,11 @@ export class Tcp implements Network {
     if (whyUnsigned !== undefined) throw new Error(whyUnsigned)
     const family = familyOfAddress(remote.address)
     const fd = this.#reserve.lend(() => openSocket(family))
-    const target = unprotected(fd, remote.address)
+    const target = new ProtectedSocket(this.#protection, fd, remote.address)
     try {
       setNoDelay(fd)
       setNetworkControl(fd, target.isIpv6)
-      this.#signDialled(target)
-      this.#limitTtl(target)
+      target.protectDialled()
       if (name !== undefined) bindToInterface(fd, name)
       if (localAddress !== undefined) bindSocket(fd, { address: localAddress, port: 0 })
       return target
