@@ -140,15 +140,19 @@ export class Decision {
         path !== best && (relax || this.#attributes.samePath(this.#attributesOf(path), this.#attributesOf(best))),
     )
     const shared = [best]
-    const nextHops = new Set([this.#nextHopKey(best)])
-    while (equal.length > 0 && shared.length < most) {
-      const next = this.#bestAmong(equal)
-      equal.splice(equal.indexOf(next), 1)
-      const key = this.#nextHopKey(next)
-      if (!nextHops.has(key)) shared.push(next)
-      nextHops.add(key)
+    // Each round drops all paths with the next hop of the last one: of many paths, few may have one of their own.
+    let others = this.#withoutNextHop(equal, best)
+    while (others.length > 0 && shared.length < most) {
+      const next = this.#bestAmong(others)
+      shared.push(next)
+      others = this.#withoutNextHop(others, next)
     }
     return shared
+  }
+
+  #withoutNextHop(some: readonly number[], path: number): number[] {
+    const key = this.#nextHopKey(path)
+    return some.filter((other) => this.#nextHopKey(other) !== key)
   }
 
   /** A link-local address is another next hop on every link: the neighbor stands for the link. */

@@ -1,10 +1,10 @@
 /** Equal paths (RFC 4271 §9.1.2.2, steps a to e), next hops, and RFC 5004. Numbers in brackets: what implementers get wrong. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { formatAddress } from '../../../src/base/address.ts'
-import type { DecisionSettings } from '../../../src/bgp/rib/decide.ts'
+import { Decision, type DecisionSettings } from '../../../src/bgp/rib/decide.ts'
 import type { Reachability, RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
-import { neighbor, ownRoute, path, settle, withdrawal } from '../../support/rib.ts'
+import { context, neighbor, ownRoute, path, settle, withdrawal } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'
@@ -61,6 +61,26 @@ describe('sharing', () => {
     made.rib.setDecision({ paths: 1, relax: false, preferOldest: false })
     settle(made.rib)
     expect(via(made)).toEqual(['192.0.2.51'])
+  })
+
+  test('many paths by few next hops are looked at a few times each, not once for each other', () => {
+    let looks = 0
+    const { sharing } = Decision.prototype
+    vi.spyOn(Decision.prototype, 'sharing').mockImplementation(function (this: Decision, ...args) {
+      const before = this.looks
+      const shared = sharing.apply(this, args)
+      looks = this.looks - before
+      return shared
+    })
+    const many = neighbor(1, { remoteAs: 65_100, receive: context('external', { addPath: ['ipv4'] }) })
+    const made = new Room(many)
+    made.rib.setDecision({ paths: 4, relax: false, preferOldest: false })
+    const count = 200
+    for (let id = 1; id <= count; id++) made.say(many, [X], path(65_100), hopOf(id % 2), id)
+    expect(via(made)).toHaveLength(2)
+    expect(looks).toBeGreaterThan(count)
+    expect(looks).toBeLessThan(20 * count)
+    vi.restoreAllMocks()
   })
 
   test('two paths by one next hop are one way', () => {
