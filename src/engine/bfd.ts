@@ -222,6 +222,8 @@ export class Bfd {
     if (error === undefined) this.#out.log(logLine('info', 'bfd-there', 'BFD runs again'))
     else {
       this.#sessions.clear()
+      // Those that were Up had stayed on their way, whatever became of our links.
+      this.#isChanged = true
       this.#out.log(logLine('error', 'bfd-gone', `BFD does not run: ${error}`, { reason: error }))
     }
   }

@@ -159,6 +159,15 @@ describe('how far a neighbor is', () => {
     expect(asked.at(-1)).toMatchObject([{ hops: 'single' }])
   })
 
+  test('one that was Up when its thread ended is asked for anew, on its way of now', () => {
+    const { world, one, asked } = scene()
+    report(world, one, 'Init', view('Up'))
+    links(world, one, '10.7.0.1/24')
+    expect(asked.at(-1)).toMatchObject([{ hops: 'single' }])
+    world.feed(one, { kind: 'bfd-error', text: 'its thread has ended' })
+    expect(asked.at(-1)).toMatchObject([{ hops: 'multi', interface: undefined }])
+  })
+
   test('one that is Up goes on from another address where the session does', () => {
     const { world, one, asked, change } = scene()
     report(world, one, 'Init', view('Up'))
