@@ -123,6 +123,14 @@ export class ByHand {
     else this.#asked.set(name, { name, range, disabled, drained })
   }
 
+  /** A neighbor is made, or named by an object: from here on this range, or no range, defines it. */
+  noteRange(name: string, range: string | undefined): void {
+    const asked = this.#asked.get(name)
+    if (asked === undefined || asked.range === range) return
+    this.#revision++
+    this.#asked.set(name, { ...asked, range })
+  }
+
   noteLeaving(left: LeftNode | undefined): void {
     if (this.#isLeftAwaited) return
     if (left?.reason === this.#left?.reason && left?.isGone === this.#left?.isGone) return

@@ -102,6 +102,7 @@ export class Objects {
       return false
     }
     this.#ranges.leave(caller.name)
+    this.#byHand.noteRange(caller.name, undefined)
     this.#changeNeighbor(intent, node, now)
     return true
   }
@@ -160,6 +161,7 @@ export class Objects {
 
   #addNeighbor(wanted: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
     const intent = this.#sources.resolve(wanted)
+    this.#byHand.noteRange(intent.name, this.#ranges.rangeOf(intent.name))
     const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now, this.#ownRestart)
     const neighbor: Neighbor = {
       name: intent.name,

@@ -3,13 +3,19 @@ import { describe, expect, test } from 'vitest'
 import { ByHand, readByHand } from '../../src/engine/by-hand.ts'
 import { FAREWELL } from '../../src/engine/leave.ts'
 import type { Neighbor } from '../../src/engine/neighbors.ts'
-import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
+import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
 const TAKE_ALL = bgpFilter('all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] })
 const TAINT = 'example.com/maintenance'
 const POD = '10.244.1.0/24'
 const TOR = 'Global_10_0_0_1'
+
+interface Started {
+  readonly taints?: readonly string[]
+  readonly peers?: boolean
+  readonly more?: readonly ApiObject[]
+}
 
 /** A worker whose router calls or is called; `crash` and `start` are its agent's. */
 class Scene {
@@ -40,7 +46,7 @@ class Scene {
     )
   }
 
-  start({ taints = [], peers = true }: { readonly taints?: readonly string[]; readonly peers?: boolean } = {}): Host {
+  start({ taints = [], peers = true, more = [] }: Started = {}): Host {
     const plain = node('n1', { addresses: ['10.0.0.11'], podCIDRs: [POD] })
     const spec = { ...(plain.spec as object), taints: taints.map((key) => ({ key, effect: 'NoSchedule' })) }
     const objects = [
@@ -48,6 +54,7 @@ class Scene {
       bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false, leaveOnTaint: TAINT }),
       TAKE_ALL,
       ...(peers ? [bgpPeer('tor', { asNumber: 65000, filters: ['all'], ...this.#peer })] : []),
+      ...more,
     ]
     this.worker = this.world.add(
       'n1',
@@ -231,6 +238,31 @@ describe('a neighbor from a range', () => {
       world.pass(60_000)
     }
     expect([scene.routes().length, scene.isDrained]).toEqual([1, true])
+  })
+})
+
+describe('a neighbor from a range that an object names', () => {
+  const named = bgpPeer('named', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['all'] })
+  const range = remove(bgpPeer('tor', {}))
+
+  test('stays disabled without the range, while it runs and after a restart', () => {
+    const scene = new Scene({ peerRange: '10.0.0.0/29' })
+    scene.ask(`disable ${TOR}`)
+    scene.world.change(scene.worker, [upsert(named)])
+    scene.world.change(scene.worker, [range])
+    scene.restart('process', { peers: false, more: [named] })
+    expect(scene.routes()).toEqual([])
+    expect(scene.ask('show protocols all')).toContain('disabled by hand')
+  })
+
+  test('… also where object and range were changed while no agent ran', () => {
+    const scene = new Scene({ peerRange: '10.0.0.0/29' })
+    scene.ask(`disable ${TOR}`)
+    for (let count = 0; count < 2; count++) scene.restart('process', { peers: false, more: [named] })
+    expect(scene.ask('show protocols all')).toContain('disabled by hand')
+    scene.ask(`enable ${TOR}`)
+    scene.world.pass(60_000)
+    expect(scene.routes()).toHaveLength(1)
   })
 })
 
