@@ -64,6 +64,7 @@ export class ObjectStore {
   #problemRevision = 0
   #touched: Touched[] = []
   #forgotten = 0
+  #isBetweenSteps = false
   /** By kind: the revision of its last change. */
   readonly #revisions = new Map<Kind, number>()
 
@@ -83,8 +84,15 @@ export class ObjectStore {
 
   /** The same in steps. The store must not be read between them: a list that is read in part looks like deleted objects. */
   *steps(changes: readonly ObjectChange[]): Work {
+    this.#isBetweenSteps = true
     for (const change of changes) yield* this.#applyOne(change)
     this.#forget()
+    this.#isBetweenSteps = false
+  }
+
+  /** It must not be read now. */
+  get isBetweenSteps(): boolean {
+    return this.#isBetweenSteps
   }
 
   /** Increases with every change of a value. */

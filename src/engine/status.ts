@@ -65,7 +65,8 @@ export class StatusKeeper {
   #objects: Map<string, string> | undefined
   /** The conditions of all objects are being computed, for this revision of the store. */
   #conditionsWork: { readonly revision: number; readonly work: Work<AllConditions> } | undefined
-  #tainted: readonly string[] = []
+  /** The nodes of the last Effect `untaint`, by name and UID. */
+  #tainted = ''
 
   constructor(options: StatusOptions, seen: Seen) {
     this.#options = options
@@ -84,7 +85,7 @@ export class StatusKeeper {
     this.#isHolder = held
     this.#objects = undefined
     this.#conditionsWork = undefined
-    this.#tainted = []
+    this.#tainted = ''
     if (held) this.#objectPace.changed(ALONE, 0, now)
     else this.#objectPace.nothing()
   }
@@ -102,6 +103,7 @@ export class StatusKeeper {
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)
     else if (isDue(earlier(this.#statusPace.due, this.#countersAt), now)) this.#beginSurvey()
     if (isDue(this.#eventPace.due, now)) this.#emitEvents(now)
+    if (this.#seen.store.isBetweenSteps) return
     if (isDue(this.#objectPace.due, now)) this.#beginConditions(now)
     if (this.#conditionsWork !== undefined) this.#continueConditions(now)
   }
@@ -233,13 +235,16 @@ export class StatusKeeper {
   #emitUntaint(): void {
     const { startupTaint } = this.#options
     if (startupTaint === undefined) return
-    const nodes = [...this.#seen.store.table('Node').values()]
+    const { store, out } = this.#seen
+    const nodes = [...store.table('Node').values()]
       .filter(({ taints }) => taints.includes(startupTaint))
       .map(({ name }) => name)
       .sort()
-    if (nodes.join() === this.#tainted.join()) return
-    this.#tainted = nodes
-    this.#seen.out.push({ kind: 'untaint', nodes })
+    // One that is registered again under its name has the taint again, also where nobody saw it without.
+    const tainted = nodes.map((name) => `${name} ${store.version('Node', name).uid}`).join()
+    if (tainted === this.#tainted) return
+    this.#tainted = tainted
+    out.push({ kind: 'untaint', nodes })
   }
 }
 

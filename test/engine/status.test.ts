@@ -1,7 +1,7 @@
 /** When an agent says how it is, and what: counted in virtual time. */
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../src/engine/effect.ts'
-import { bgpPeer, node, service, upsert } from '../support/objects.ts'
+import { type ApiObject, bgpFilter, bgpPeer, node, remove, service, upsert } from '../support/objects.ts'
 import { Rig, type RigOptions } from '../support/rig.ts'
 
 type Told = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
@@ -258,11 +258,47 @@ describe('the holder of the Lease', () => {
     })
   })
 
-  test('names the nodes with the startup taint', () => {
-    const tainted = (name: string) => {
-      const bare = node(name, { addresses: ['10.0.0.101'] })
-      return { ...bare, spec: { taints: [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }] } }
+  test('never tells what only half of a reading shows', () => {
+    const rack = bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 1, filters: ['some'] })
+    const { rig, of, live } = bound(new Watched({ objects: [rack, bgpFilter('some', {})] }))
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    rig.feed({ kind: 'objects', changes: [upsert(service('shop/web', {}))] })
+    rig.work()
+    const services = Array.from({ length: 3_000 }, (_, at) => service(`shop/s${at}`, {}))
+    const replace = (kind: 'BGPFilter' | 'Service' | 'BGPPeer', objects: readonly ApiObject[]) => {
+      const all = objects.map((one) => upsert(one)).flatMap((change) => (change.kind === 'upsert' ? [change] : []))
+      return { kind: 'replace', of: kind, objects: all } as const
     }
+    // The filter goes first, the BGPPeer that names it last; conditions are due in between.
+    const changes = [replace('BGPFilter', []), replace('Service', services), replace('BGPPeer', [])]
+    rig.feed({ kind: 'objects', changes })
+    const told = of('conditions').length
+    rig.now += MINUTE
+    rig.work()
+    live(MINUTE)
+    expect(of('conditions').slice(told)).toEqual([])
+  })
+
+  const tainted = (name: string, uid = 'first') => {
+    const { metadata, ...bare } = node(name, { addresses: ['10.0.0.101'] })
+    const spec = { taints: [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }] }
+    return { ...bare, metadata: { ...metadata, uid }, spec }
+  }
+
+  test('names a node again that was registered again, also where nobody saw it without the taint', () => {
+    const { rig, of, live } = bound(new Watched({ objects: [tainted('a')] }))
+    rig.feed({ kind: 'lease', held: true })
+    live(MINUTE)
+    rig.feed({ kind: 'objects', changes: [upsert(tainted('a'))] })
+    live(MINUTE)
+    expect(of('untaint').map(({ effect }) => effect.nodes)).toEqual([['a']])
+    rig.feed({ kind: 'objects', changes: [remove(tainted('a')), upsert(tainted('a', 'second'))] })
+    live(MINUTE)
+    expect(of('untaint').map(({ effect }) => effect.nodes)).toEqual([['a'], ['a']])
+  })
+
+  test('names the nodes with the startup taint', () => {
     const { rig, of, live } = bound(new Watched({ objects: [tainted('b'), tainted('a')] }))
     rig.feed({ kind: 'lease', held: true })
     live(MINUTE)
