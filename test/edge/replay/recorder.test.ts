@@ -15,7 +15,10 @@ import type { DrivenEngine } from '../../../src/edge/driver.ts'
 import { Base } from '../../../src/edge/replay/base.ts'
 import { Recorder, type RecorderBounds } from '../../../src/edge/replay/recorder.ts'
 import { readStory } from '../../../src/edge/replay/story.ts'
+import type { ByHandDocument } from '../../../src/engine/by-hand.ts'
 import type { Input } from '../../../src/engine/input.ts'
+import type { RestartDocument } from '../../../src/engine/restart.ts'
+import { bfdView } from '../../bfd/support.ts'
 import { play } from '../../replay/play.ts'
 import { bgpPeer, node, service, upsert } from '../../support/objects.ts'
 import { announcement, attributes } from '../../support/rib.ts'
@@ -171,6 +174,13 @@ describe('it is bounded', () => {
     addresses: addresses.map((address) => ({ address, length: 32, peer: undefined, scope: 0, flags: 0 })),
   }
   const table = { isOwned: true, chains: new Map(), sets: new Map([['a', addresses]]), begun: 0, rules: [] }
+  const counters = { sent: 0, received: 0, dropped: {}, leastInterval: 0 }
+  const document: RestartDocument = {
+    ...{ boot: 'b', routerId: 1, families: [] },
+    callers: addresses.slice(0, 1_024),
+  }
+  const asked = (name: string) => ({ name, range: undefined, disabled: undefined, drained: 'soon' })
+  const byHand: ByHandDocument = { boot: 'b', neighbors: addresses.map(asked) }
   /** What is large though it is one: each of a kind whose size others choose. */
   const LARGE: Readonly<Record<string, Input>> = {
     'an object with a long list': {
@@ -190,6 +200,11 @@ describe('it is bounded', () => {
       seq: 1,
       failed: upTo(5_000).map((index) => ({ index, reason: 'no' })),
     },
+    'an answer of BFD with many sessions': {
+      kind: 'bfd',
+      news: [{ kind: 'answer', id: 1, sessions: upTo(500).map(() => bfdView()), counters }],
+    },
+    'a previous run with many neighbors': { kind: 'restarted', document, byHand },
     'a route with many next hops': {
       kind: 'kernel',
       change: { full: false, more: false, gone: [], present: [{ ...routeOf('10.0.0.0/8'), hops: manyHops(5_000) }] },
