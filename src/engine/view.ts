@@ -202,8 +202,8 @@ export class EngineView implements View {
       nextHop: neighbor.nextHops?.text[family],
       held: heldFamily(neighbor, family),
       carriedBy: neighbor.left[family]?.to,
-      importPolicy: neighbor.intent.importPolicy.name,
-      exportPolicy: neighbor.intent.exportPolicy.name,
+      importPolicy: policyOf(neighbor, 'import').name,
+      exportPolicy: policyOf(neighbor, 'export').name,
     }
   }
 

@@ -71,6 +71,7 @@ describe('leaving (RFC 8326 §4)', () => {
     world.pass(11_000)
     expect(prefixes(world, tor)).toEqual([])
     expect(learned(world, one)).toMatchObject([{ localPref: 0 }])
+    expect(world.ask(one, 'show protocols all')).toMatch(/Output filter: +withdrawn/)
   })
 
   test('once it is gone no neighbor is started by hand, and the answer says why', () => {
