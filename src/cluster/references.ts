@@ -9,6 +9,7 @@ import { filterProblem } from './make-peer.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
 import { whyNoFilter } from './policies.ts'
 import { overlapProblems } from './pools.ts'
+import { selectionProblems } from './selections.ts'
 import { readSettings } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -33,6 +34,7 @@ export function* referenceProblems(store: ObjectStore): Work<Problem[]> {
     ),
     ...[...store.table('BGPAdvertisement').values()].flatMap((one) => referencesOf(one, aliases, store)),
     ...(yield* configurationProblems(store)),
+    ...(yield* selectionProblems(store)),
     ...overlapProblems(store.table('IPPool').values()),
   ]
 }

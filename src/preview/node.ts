@@ -5,12 +5,14 @@
 import { type Address, formatAddress } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
+import { finish } from '../base/work.ts'
 import { type Evaluation, evaluator } from '../bgp/policy/evaluate.ts'
 import { ownAttributes } from '../bgp/wire/attribute.ts'
 import type { PeerType } from '../bgp/wire/context.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
+import { referenceProblems } from '../cluster/references.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 
 export interface NodePreview {
@@ -86,7 +88,8 @@ function previewBy(builder: IntentBuilder, store: ObjectStore, node: string): No
 
 /** Everything that is wrong, each once, whichever node it concerns. */
 export function problemsOf(store: ObjectStore, previews: readonly NodePreview[]): readonly Problem[] {
-  const all = [...store.problems(), ...previews.flatMap(({ intent }) => intent.problems)]
+  const ofNodes = previews.flatMap(({ intent }) => intent.problems)
+  const all = [...store.problems(), ...ofNodes, ...finish(referenceProblems(store))]
   return [...new Map(all.map((problem) => [problem.text, problem])).values()]
 }
 
