@@ -14,6 +14,9 @@ import type { SessionState } from './types.ts'
 
 export const STATES: readonly SessionState[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
 
+/** Whether there is a TCP connection. */
+export const hasTcpConnection = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
+
 /** The events of RFC 4271 §8.1 and RFC 9687 by name, with their numbers. */
 export const EVENT = {
   ManualStart: 1,

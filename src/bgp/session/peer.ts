@@ -1,10 +1,9 @@
 /**
- * The state of one neighbor: its connections (the one that we dial and a few that the neighbor opened), the choice between
- * them, and the end of the last session.
+ * The state of one neighbor: whether it is started, what its connections (`connections.ts`) make of it, the end of the last
+ * session, and for how long its routes are kept.
  * In: events with the time they happened at. Out: actions in order; nothing is called back.
  *
- * The state of the neighbor is that of its furthest connection. Our own goes to Idle when another is about to become
- * the session, and back to Active when that one has ended.
+ * The state of the neighbor is that of its furthest connection.
  */
 import type { Chance } from '../../base/chance.ts'
 import type { Family } from '../../base/family.ts'
@@ -14,11 +13,11 @@ import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
 import { type Change, dialsDifferently, keepsRoutes, whyReset } from './change.ts'
-import { resolveCollision, type Speaker } from './collision.ts'
-import { Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
-import { type EventName, STATES } from './fsm.ts'
+import { type Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
+import { Connections } from './connections.ts'
+import { type EventName, hasTcpConnection } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
-import { AS_EVER, COLLISION_WINDOW, familiesKept, isReset, type OwnRestart } from './restart.ts'
+import { AS_EVER, familiesKept, isReset, type OwnRestart } from './restart.ts'
 import { Stale } from './stale.ts'
 import type {
   ConnId,
@@ -33,13 +32,8 @@ import type {
 
 /** After a session of at least this duration, the delay before dialling starts at its minimum again. */
 const STABLE_AFTER: Millis = 60_000
-/** Connections of the neighbor that may wait for its OPEN at a time; one more ends the oldest. */
-const MOST_AWAITING_OPEN = 3
 
-const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
 const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuration changed')
-const REPLACED: Fault = { class: 'Socket', text: 'the neighbor opened a new connection: it has lost this one' }
-const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
 
 interface HoldDown {
   readonly reason: string
@@ -52,9 +46,7 @@ type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind:
 
 export class Peer {
   readonly #shared: Shared
-  readonly #own: Connection
-  /** Connections that the neighbor opened, the oldest first. */
-  #incoming: Connection[] = []
+  readonly #connections: Connections
   readonly #timers = new Timers<'hold-down'>()
   /** It sent too many routes. This outlives a stop: what is started again for another reason would send them again. */
   #heldDown: HoldDown | undefined
@@ -80,11 +72,11 @@ export class Peer {
       chance,
       backoff: new Backoff(),
       nextConn,
-      opened: (connection, session) => this.#opened(connection, session),
+      opened: (connection, session) => this.#connections.opened(connection, session, this.session, this.#since),
       ownRestart: () => (this.#established > 0 ? AS_EVER : own),
       stepped: (connection, step) => this.#stepped(connection, step),
     }
-    this.#own = new Connection(this.#shared, true, 'Idle')
+    this.#connections = new Connections(this.#shared)
     this.#since = now
   }
 
@@ -99,19 +91,19 @@ export class Peer {
 
   /** While Established. */
   get session(): Session | undefined {
-    return this.#state === 'Established' ? this.#furthest().session : undefined
+    return this.#state === 'Established' ? this.#connections.furthest().session : undefined
   }
 
   deadline(): Millis | undefined {
     let first = earlier(this.#timers.deadline(), this.#stale.deadline())
-    for (const { timers } of this.#connections()) first = earlier(first, timers.deadline())
+    for (const { timers } of this.#connections.all()) first = earlier(first, timers.deadline())
     return first
   }
 
   /** When a KEEPALIVE of ours is due. */
   keepaliveAt(): Millis | undefined {
     let first: Millis | undefined
-    for (const { timers } of this.#connections()) first = earlier(first, timers.at('keepalive'))
+    for (const { timers } of this.#connections.all()) first = earlier(first, timers.at('keepalive'))
     return first
   }
 
@@ -119,7 +111,7 @@ export class Peer {
     this.#shared.now = now
     this.#shared.actions = []
     this.#take(event)
-    this.#settleDialling()
+    this.#connections.settleDialling(this.#started)
     return this.#shared.actions
   }
 
@@ -141,24 +133,23 @@ export class Peer {
         this.#configure(event.config)
         break
       case 'connected':
-        if (event.dialled) this.#dialled(event)
-        else this.#accepted(event)
+        this.#connections.connected(event, this.#started)
         break
       case 'dial-failed':
-        this.#find(event.conn)?.lost(event.reason)
+        this.#connections.find(event.conn)?.lost(event.reason)
         break
       case 'closed':
-        this.#find(event.conn)?.lost(event.reason ?? 'Connection closed')
+        this.#connections.find(event.conn)?.lost(event.reason ?? 'Connection closed')
         break
       case 'link-lost':
-        for (const connection of this.#connections()) connection.cut(event.reason)
+        for (const connection of this.#connections.all()) connection.cut(event.reason)
         this.#giveUpStale(event.reason)
         break
       case 'link-back':
         this.#redial()
         break
       case 'received':
-        this.#find(event.conn)?.receive(event.bytes)
+        this.#connections.find(event.conn)?.receive(event.bytes)
         break
       case 'update-error':
         this.#updateError(event)
@@ -170,25 +161,25 @@ export class Peer {
         this.#bfdDown(event)
         break
       case 'ask-refresh':
-        if (this.#state === 'Established') this.#furthest().askRefresh(event.family)
+        if (this.#state === 'Established') this.#connections.furthest().askRefresh(event.family)
         break
       case 'end-of-rib':
         this.#endOfRib(event.family)
         break
       case 'drained':
-        this.#find(event.conn)?.drained()
+        this.#connections.find(event.conn)?.drained()
         break
       case 'refresh-sent':
-        if (this.#state === 'Established') this.#furthest().refreshSent()
+        if (this.#state === 'Established') this.#connections.furthest().refreshSent()
         break
       case 'updates-sent':
-        if (this.#state === 'Established') this.#furthest().updatesSent(event.count)
+        if (this.#state === 'Established') this.#connections.furthest().updatesSent(event.count)
         break
       case 'timer':
         this.#expire(event.until ?? this.#shared.now)
         break
       case 'keepalive-due':
-        for (const connection of this.#connections()) connection.expireKeepalive(this.#shared.now)
+        for (const connection of this.#connections.all()) connection.expireKeepalive(this.#shared.now)
         break
     }
   }
@@ -196,11 +187,11 @@ export class Peer {
   #redial(): void {
     const { config, backoff } = this.#shared
     backoff.reset()
-    if (this.#own.state === 'Active' && !config.passive) this.#own.waitToDial(config.dialDelay)
+    if (this.#connections.own.state === 'Active' && !config.passive) this.#connections.own.waitToDial(config.dialDelay)
   }
 
   #expire(until: Millis): void {
-    for (const connection of this.#connections()) connection.expire(until)
+    for (const connection of this.#connections.all()) connection.expire(until)
     this.#expireStale(until)
     if (this.#timers.take('hold-down', until)) this.#start()
   }
@@ -231,10 +222,10 @@ export class Peer {
   #begin(): void {
     const { config, backoff } = this.#shared
     backoff.reset()
-    if (!config.passive && config.dialDelay === 0) this.#own.step({ name: 'ManualStart' })
+    if (!config.passive && config.dialDelay === 0) this.#connections.own.step({ name: 'ManualStart' })
     else {
-      this.#own.step({ name: 'ManualStart_with_PassiveTcpEstablishment' })
-      if (!config.passive) this.#own.waitToDial(config.dialDelay)
+      this.#connections.own.step({ name: 'ManualStart_with_PassiveTcpEstablishment' })
+      if (!config.passive) this.#connections.own.waitToDial(config.dialDelay)
     }
   }
 
@@ -254,7 +245,7 @@ export class Peer {
     this.#started = false
     this.#stopReason = reason
     this.#timers.clear('hold-down')
-    for (const connection of this.#connections()) {
+    for (const connection of this.#connections.all()) {
       if (hasTcpConnection(connection.state))
         connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
     }
@@ -265,12 +256,12 @@ export class Peer {
     const old = this.#shared.config
     const changed = this.#started ? (whyReset(old, next) ?? this.#whyElsewhere(next)) : undefined
     if (changed !== undefined) this.#resetFor(changed)
-    else if (this.#own.trying && dialsDifferently(old, next)) {
-      this.#own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
+    else if (this.#connections.own.trying && dialsDifferently(old, next)) {
+      this.#connections.own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
     }
     this.#shared.config = next
-    for (const connection of this.#connections()) connection.reconfigured()
-    if (this.#started && this.#own.state === 'Idle' && !this.#isSessionIncoming()) this.#begin()
+    for (const connection of this.#connections.all()) connection.reconfigured()
+    if (this.#started && this.#connections.own.state === 'Idle' && !this.#connections.isSessionIncoming) this.#begin()
   }
 
   /**
@@ -280,7 +271,7 @@ export class Peer {
   #resetFor(changed: Change): void {
     const text = `Configuration changed: ${changed}`
     const keeps = this.session?.restart !== undefined && keepsRoutes(changed)
-    for (const connection of this.#connections()) {
+    for (const connection of this.#connections.all()) {
       if (keeps && connection.state === 'Established') {
         connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text })
       } else connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
@@ -290,23 +281,23 @@ export class Peer {
 
   /** The session that we dialled runs from another local address than the one configured now. */
   #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): Change | undefined {
-    const { session } = this.#own
+    const { session } = this.#connections.own
     if (session === undefined || localAddress === undefined || localMayYield) return undefined
     return session.local.address === localAddress ? undefined : 'local address'
   }
 
   #endAll(name: 'ManualStop' | 'AutomaticStop', error: MessageError, text: string): void {
-    for (const connection of this.#connections()) connection.step({ name, error }, { class: 'Error', text })
+    for (const connection of this.#connections.all()) connection.step({ name, error }, { class: 'Error', text })
   }
 
   #updateError({ conn, error }: Event<'update-error'>): void {
-    const connection = this.#find(conn)
+    const connection = this.#connections.find(conn)
     if (connection?.state === 'Established') connection.step({ name: 'UpdateMsgErr', error })
   }
 
   /** RFC 4486 §4: after Maximum Number of Prefixes Reached the session is not to come back at once. */
   #tooMany({ conn, error, holdDown }: Event<'too-many'>): void {
-    const connection = this.#find(conn)
+    const connection = this.#connections.find(conn)
     if (connection?.state !== 'Established') return
     this.#started = false
     const until = holdDown === undefined ? Infinity : this.#shared.now + inMillis(holdDown)
@@ -327,81 +318,11 @@ export class Peer {
     this.#endAll('AutomaticStop', error, 'BFD session down')
   }
 
-  // ---- several connections
-
-  #dialled({ conn, local, remote }: Event<'connected'>): void {
-    if (this.#own.conn === conn && this.#own.state === 'Connect') this.#own.connected(local, remote)
-    // It was closed in the meantime.
-    else this.#push({ kind: 'close', conn })
-  }
-
-  #accepted({ conn, local, remote }: Event<'connected'>): void {
-    const connection = new Connection(this.#shared, false, 'Active', conn)
-    // RFC 4271 §8.2.2, Idle: connections are refused; RFC 4486 §4: Connection Rejected.
-    if (!this.#started) {
-      connection.sendNotification(REJECTED)
-      this.#push({ kind: 'close', conn })
-      return
-    }
-    const awaiting = this.#incoming.filter(({ state }) => state === 'OpenSent')
-    if (awaiting.length >= MOST_AWAITING_OPEN) awaiting[0]?.step({ name: 'OpenCollisionDump', error: COLLISION })
-    this.#incoming.push(connection)
-    connection.connected(local, remote)
-  }
-
-  /** RFC 4271 §6.8: the connection whose OPEN has come against all others. */
-  #opened(arrived: Connection, session: Session): void {
-    const ours: Speaker = { routerId: session.localRouterId, as: session.localAs }
-    const theirs: Speaker = { routerId: session.remoteRouterId, as: session.remoteAs }
-    const others = this.#connections().filter((other) => other !== arrived)
-    const contender = { state: arrived.state, dialled: arrived.dialled, isRestart: this.#isRestart(arrived, session) }
-    const rivals = others.map((other) => ({ other, verdict: resolveCollision(contender, other, ours, theirs) }))
-    if (rivals.some(({ verdict }) => verdict === 'other')) {
-      arrived.step({ name: 'OpenCollisionDump', error: COLLISION })
-      return
-    }
-    // RFC 4724 §5: the one before is closed without a word, and its routes are kept.
-    for (const { other } of rivals) {
-      if (other.state === 'Established') other.step({ name: 'TcpConnectionFails' }, REPLACED)
-    }
-    arrived.agree(session)
-    for (const { other, verdict } of rivals) {
-      if (verdict === 'arrived') other.step({ name: 'OpenCollisionDump', error: COLLISION })
-    }
-  }
-
-  /** Whether a further connection means that the neighbor has lost the session; otherwise both dialled at the same time. */
-  #isRestart({ dialled, begunAt }: Connection, { restart, local }: Session): boolean {
-    const before = this.session?.restart
-    if (before === undefined || dialled || begunAt < this.#since) return false
-    // A restarted neighbor sets the Restart State bit in every OPEN. If the current session's OPEN had it too, both
-    // connections stem from one restart.
-    const isNews = restart?.restarted === true && !before.restarted
-    // One that calls another address of ours has two neighbors configured that are this node, such as a VIP that has moved
-    // here: each of its calls would end the session of the other.
-    const isSame = this.session?.local.address === local.address
-    return isNews || (isSame && begunAt - this.#since >= COLLISION_WINDOW)
-  }
-
-  /** A connection of the neighbor is, or is about to be, the session. */
-  #isSessionIncoming(): boolean {
-    return this.#incoming.some(({ agreed }) => agreed)
-  }
-
-  /** Dials unless a connection that the neighbor opened is, or is about to be, the session. */
-  #settleDialling(): void {
-    const isIncoming = this.#isSessionIncoming()
-    if (isIncoming && this.#own.trying) this.#own.step({ name: 'OpenCollisionDump', error: COLLISION })
-    if (!isIncoming && this.#started && this.#own.state === 'Idle') {
-      this.#own.step({ name: 'AutomaticStart_with_PassiveTcpEstablishment' })
-    }
-  }
-
   // ---- what a step means for the neighbor
 
   #stepped(connection: Connection, { before, session: lost, event, fault, hardReset }: Stepped): void {
     const { state, session } = connection
-    this.#incoming = this.#incoming.filter(({ conn }) => conn !== undefined)
+    this.#connections.forgetClosed()
     if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault, before)
     if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
     if (before === 'Established' && state !== 'Established' && lost !== undefined) {
@@ -413,7 +334,7 @@ export class Peer {
   /** Records why a connection ended, unless another one exists, or we had closed it before. */
   #note(fault: Fault, before: SessionState): void {
     if (fault.class === 'Error' && !hasTcpConnection(before)) return
-    if (hasTcpConnection(this.#furthest().state)) return
+    if (hasTcpConnection(this.#connections.furthest().state)) return
     const error: LastError = { ...fault, at: this.#shared.now }
     const attempt = fault.class === 'Socket' && !hasTcpConnection(before)
     if (attempt) this.#attemptError = error
@@ -468,7 +389,7 @@ export class Peer {
 
   #reportState(reason: string): void {
     const from = this.#state
-    const to = this.#furthest().state
+    const to = this.#connections.furthest().state
     if (from === to) return
     this.#state = to
     this.#since = this.#shared.now
@@ -479,22 +400,9 @@ export class Peer {
     this.#shared.actions.push(action)
   }
 
-  #connections(): readonly Connection[] {
-    return [this.#own, ...this.#incoming]
-  }
-
-  #find(conn: ConnId): Connection | undefined {
-    return this.#connections().find((connection) => connection.conn === conn)
-  }
-
-  /** The connection in the furthest state; of several in the same state the one that we dialled. */
-  #furthest(): Connection {
-    return this.#incoming.reduce((best, next) => (rank(next) > rank(best) ? next : best), this.#own)
-  }
-
   snapshot(now: Millis): PeerSnapshot {
     const { config, received, sent } = this.#shared
-    const { session, timers, ours, theirs, sendHoldTime } = this.#furthest()
+    const { session, timers, ours, theirs, sendHoldTime } = this.#connections.furthest()
     const nextStale = this.#stale.next()
     const running = (at: Millis | undefined, total: Seconds) =>
       at === undefined ? undefined : { left: Math.max(0, at - now), total }
@@ -515,7 +423,10 @@ export class Peer {
       stale: this.#stale.families,
       restartTimer: running(nextStale?.until, Math.ceil((nextStale?.duration ?? 0) / 1000)),
       holdDownTimer: running(this.#timers.at('hold-down'), this.#heldDown?.duration ?? 0),
-      connectTimer: running(this.#own.timers.at('connect-retry'), Math.ceil(this.#own.connectRetry / 1000)),
+      connectTimer: running(
+        this.#connections.own.timers.at('connect-retry'),
+        Math.ceil(this.#connections.own.connectRetry / 1000),
+      ),
       received: { ...received },
       sent: { ...sent },
       established: this.#established,
@@ -524,11 +435,6 @@ export class Peer {
 }
 
 const noMessages = (): Counts => ({ open: 0, update: 0, notification: 0, keepalive: 0, 'route-refresh': 0 })
-
-const rank = (connection: Connection): number => STATES.indexOf(connection.state)
-
-/** Whether there is a TCP connection. */
-const hasTcpConnection = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
 
 /** Why the state changed without an error. */
 const REASON: Readonly<Partial<Record<EventName, string>>> = {
