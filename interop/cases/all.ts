@@ -21,6 +21,7 @@ import { cases as lab } from './lab.ts'
 import { cases as nextHops } from './next-hops.ts'
 import { cases as objects } from './objects.ts'
 import { cases as packets } from './packets.ts'
+import { cases as packetsAstray } from './packets-astray.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
 import { cases as packetsDirect } from './packets-direct.ts'
@@ -78,6 +79,7 @@ export const CASES: readonly Case[] = [
   ...packetsMesh,
   ...packetsDirect,
   ...packetsBorder,
+  ...packetsAstray,
   ...packetsNat,
   ...packetsFlush,
   ...packetsServices,
