@@ -3,13 +3,13 @@
  *
  * - best routes → the routes that the kernel should hold → effects
  * - the routes that the kernel holds → reachability of next hops → decision
- * - own prefixes → blackholes → advertised
+ * - own prefixes → blackholes → advertised (`own-prefixes`)
  *
  * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
 import { formatAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
+import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { proceed, type Work } from '../base/work.ts'
@@ -36,6 +36,7 @@ import { isStopped, type Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import type { Outbox } from './outbox.ts'
+import { OwnPrefixes } from './own-prefixes.ts'
 
 export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-error' }>
 
@@ -75,12 +76,7 @@ export class Kernel {
   readonly #nft: KernelNft
   readonly #loops: ServiceLoops
   #intent: DataplaneIntent | undefined
-  /** Own prefixes that are not advertised before their blackhole is in the kernel. */
-  readonly #waiting = new Map<string, RouteIntent>()
-  /** Own prefixes that are advertised and have their blackhole. */
-  readonly #ready = new Map<string, RouteIntent>()
-  /** Withdrawn prefixes whose blackhole is removed when the withdrawal has been sent to every neighbor. */
-  readonly #retiring = new Map<string, Prefix>()
+  readonly #own: OwnPrefixes
   /** When packets to advertised services are planned again; undefined: nothing has changed. */
   #loopsAt: Millis | undefined
   #loopsFrom: Millis = 0
@@ -88,8 +84,6 @@ export class Kernel {
   #loopPlan: Work<LoopPlan> | undefined
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
-  /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
-  #mayStray = false
   /**
    * Route selection is deferred (RFC 4724 §4.1): learned routes stay in the kernel as the previous run wrote them. Those that it
    * lacks, because somebody flushed them while no agent ran, are written as they are learned.
@@ -118,6 +112,7 @@ export class Kernel {
     this.#nodeRoutes = new NodeRoutes(this.#routes.wanted)
     this.#loops = new ServiceLoops(this.#routes.kernel)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
+    this.#own = new OwnPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
     rooms.rib.follow()
   }
 
@@ -150,29 +145,16 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** A pod CIDR is advertised when its blackhole is in the kernel, a single pod when its route is, any other prefix at once. */
+  /** Own routes: advertised as soon as their packets end here. */
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
-    const { objects } = this.#rooms
-    for (const prefix of withdraw) {
-      this.#waiting.delete(prefix.text)
-      this.#ready.delete(prefix.text)
-      if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
-    }
-    const held = announce.filter((route) => restsOnKernel(route) && !this.#isReady(route))
-    const ready = announce.filter((route) => !held.includes(route))
-    for (const { prefix } of announce) this.#retiring.delete(prefix.text)
     this.#loops.change(announce, withdraw)
-    for (const route of held) this.#waiting.set(route.prefix.text, route)
-    for (const route of ready) if (restsOnKernel(route)) this.#ready.set(route.prefix.text, route)
-    objects.changeRoutes(ready, withdraw, now)
+    this.#own.change(announce, withdraw, now)
     this.#isStale = true
   }
 
-  /** No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business. */
+  /** No own prefix waits for the kernel before it is advertised. */
   get isReady(): boolean {
-    return this.#routes.isKnown
-      ? [...this.#waiting.values()].every(({ origin }) => origin === 'pod')
-      : this.#waiting.size === 0
+    return this.#own.isReady
   }
 
   // ── Actual state ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -200,7 +182,7 @@ export class Kernel {
     const wasKnown = this.#routes.isKnown
     this.#routes.takeKernel(change, now)
     this.#leftOut = change.leftOut ?? this.#leftOut
-    this.#mayStray = true
+    this.#own.kernelChanged()
     if (wasKnown || !this.#routes.isKnown) return
     if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#logInheritance(this.#rooms.adopt)
     for (const [table, count] of this.#routes.kernel.elsewhere()) {
@@ -212,7 +194,7 @@ export class Kernel {
   /** Links or their addresses have changed. */
   takeLinks(touched: TouchedLinks): void {
     this.#routes.takeLinks(touched)
-    this.#mayStray = true
+    this.#own.kernelChanged()
     this.#isStale = true
   }
 
@@ -236,11 +218,11 @@ export class Kernel {
   /** Runs after decision and sending. `quiet`: no UPDATE is due for any neighbor. */
   flush(quiet: boolean, now: Millis): void {
     for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
-    if (quiet) this.#dropBlackholes()
+    if (quiet) this.#own.dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#handOver(now)
-    this.#withdrawStrayed(now)
-    this.#announceReady(now)
+    if (this.#own.withdrawStrayed(now)) this.#isStale = true
+    if (this.#own.announceReady(now)) this.#isStale = true
     this.#routes.retry(now)
     this.#endLoops(now)
     this.#nft.retry(now)
@@ -283,9 +265,8 @@ export class Kernel {
   problems(): readonly Problem[] {
     if (this.#isStale) {
       this.#isStale = false
-      const waiting = [...this.#waiting.values()]
       const found = [
-        ...kernelProblems(this.#routes, this.#error, waiting, this.#unresolved()),
+        ...kernelProblems(this.#routes, this.#error, this.#own.waiting, this.#unresolved()),
         ...tooMany(this.#leftOut),
         ...this.#nft.problems(),
       ]
@@ -332,48 +313,6 @@ export class Kernel {
     const which = changes[first.index]?.route.prefix.text ?? ''
     const text = `${failed.length} of ${changes.length} kernel routes could not be changed; ${which}: ${first.reason}`
     this.#rooms.out.log(logLine('warn', 'routes-failed', text, fields))
-  }
-
-  #isReady({ prefix, origin }: RouteIntent): boolean {
-    if (origin === 'pod') return this.#routes.isKnown && this.#routes.kernel.leadsToPod(prefix)
-    this.#routes.wanted.holdBlackhole(prefix)
-    return this.#routes.isKnown && this.#routes.kernel.endingOf(prefix).kind === 'here' && this.#rooms.arePodsReady()
-  }
-
-  #announceReady(now: Millis): void {
-    if (this.#waiting.size === 0) return
-    const ready = [...this.#waiting.values()].filter((route) => this.#isReady(route))
-    if (ready.length === 0) return
-    for (const route of ready) {
-      this.#waiting.delete(route.prefix.text)
-      this.#ready.set(route.prefix.text, route)
-    }
-    this.#isStale = true
-    this.#rooms.objects.changeRoutes(ready, [], now)
-  }
-
-  /** Withdraws own prefixes for which a foreign kernel route leads packets away from this node. */
-  #withdrawStrayed(now: Millis): void {
-    if (!this.#mayStray || !this.#routes.isKnown) return
-    this.#mayStray = false
-    const strayed = [...this.#ready.values()].filter(({ prefix, origin }) =>
-      origin === 'pod'
-        ? !this.#routes.kernel.leadsToPod(prefix)
-        : this.#routes.kernel.endingOf(prefix).kind === 'elsewhere',
-    )
-    if (strayed.length === 0) return
-    for (const route of strayed) {
-      this.#ready.delete(route.prefix.text)
-      this.#waiting.set(route.prefix.text, route)
-    }
-    this.#isStale = true
-    const prefixes = strayed.map(({ prefix }) => prefix)
-    this.#rooms.objects.changeRoutes([], prefixes, now)
-  }
-
-  #dropBlackholes(): void {
-    for (const prefix of this.#retiring.values()) this.#routes.wanted.dropBlackhole(prefix)
-    this.#retiring.clear()
   }
 
   #setBest({ prefix, learned }: BestRoute): void {
@@ -513,9 +452,6 @@ const reachabilityOf = (resolution: Resolution): Reachability =>
   resolution.kind === 'unresolved'
     ? { reach: 'none', metric: 0 }
     : { reach: resolution.learned ? 'learned' : 'direct', metric: resolution.metric }
-
-/** It is advertised when packets to it end on this node, by what the kernel holds. */
-const restsOnKernel = ({ origin }: RouteIntent): boolean => origin === 'pod-cidr' || origin === 'pod'
 
 function liesInOne(nextHop: Uint8Array, prefixes: readonly Prefix[]): boolean {
   const bytes = globalPart(nextHop)

@@ -1,0 +1,107 @@
+/**
+ * Prefixes that this node originates and whose packets must end here by what the kernel holds: a pod CIDR is advertised when
+ * its blackhole is in the kernel, a single pod when its route is, any other prefix at once. One that a route of another
+ * program leads away is withdrawn until that route is gone.
+ */
+import { isHostPrefix, type Prefix } from '../base/prefix.ts'
+import type { Millis } from '../base/units.ts'
+import type { RouteIntent } from '../cluster/intent.ts'
+import type { RouteKeeper } from '../dataplane/route-keeper.ts'
+import type { Objects } from './objects.ts'
+
+export class OwnPrefixes {
+  readonly #routes: RouteKeeper
+  readonly #objects: Objects
+  readonly #arePodsReady: () => boolean
+  /** Not advertised before packets to them end here. */
+  readonly #waiting = new Map<string, RouteIntent>()
+  /** Advertised. */
+  readonly #ready = new Map<string, RouteIntent>()
+  /** Withdrawn: their blackholes are removed when the withdrawal has been sent to every neighbor. */
+  readonly #retiring = new Map<string, Prefix>()
+  /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
+  #mayStray = false
+
+  /** `arePodsReady`: whether the CNI configuration is in place. */
+  constructor(routes: RouteKeeper, objects: Objects, arePodsReady: () => boolean) {
+    this.#routes = routes
+    this.#objects = objects
+    this.#arePodsReady = arePodsReady
+  }
+
+  get waiting(): readonly RouteIntent[] {
+    return [...this.#waiting.values()]
+  }
+
+  /** No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business. */
+  get isReady(): boolean {
+    return this.#routes.isKnown ? this.waiting.every(({ origin }) => origin === 'pod') : this.#waiting.size === 0
+  }
+
+  change(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
+    for (const prefix of withdraw) {
+      this.#waiting.delete(prefix.text)
+      this.#ready.delete(prefix.text)
+      if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
+    }
+    const held = announce.filter((route) => restsOnKernel(route) && !this.#endsHere(route))
+    const ready = announce.filter((route) => !held.includes(route))
+    for (const { prefix } of announce) this.#retiring.delete(prefix.text)
+    for (const route of held) this.#waiting.set(route.prefix.text, route)
+    for (const route of ready) if (restsOnKernel(route)) this.#ready.set(route.prefix.text, route)
+    this.#objects.changeRoutes(ready, withdraw, now)
+  }
+
+  /** Routes or links have changed. */
+  kernelChanged(): void {
+    this.#mayStray = true
+  }
+
+  /** Advertises those that have waited. Returns whether there are any. */
+  announceReady(now: Millis): boolean {
+    if (this.#waiting.size === 0) return false
+    const ready = this.waiting.filter((route) => this.#endsHere(route))
+    if (ready.length === 0) return false
+    for (const route of ready) {
+      this.#waiting.delete(route.prefix.text)
+      this.#ready.set(route.prefix.text, route)
+    }
+    this.#objects.changeRoutes(ready, [], now)
+    return true
+  }
+
+  /** Withdraws those for which a foreign kernel route leads packets away from this node. Returns whether there are any. */
+  withdrawStrayed(now: Millis): boolean {
+    if (!this.#mayStray || !this.#routes.isKnown) return false
+    this.#mayStray = false
+    const strayed = [...this.#ready.values()].filter((route) => this.#hasStrayed(route))
+    if (strayed.length === 0) return false
+    for (const route of strayed) {
+      this.#ready.delete(route.prefix.text)
+      this.#waiting.set(route.prefix.text, route)
+    }
+    const prefixes = strayed.map(({ prefix }) => prefix)
+    this.#objects.changeRoutes([], prefixes, now)
+    return true
+  }
+
+  /** All withdrawals have been sent. */
+  dropBlackholes(): void {
+    for (const prefix of this.#retiring.values()) this.#routes.wanted.dropBlackhole(prefix)
+    this.#retiring.clear()
+  }
+
+  #endsHere({ prefix, origin }: RouteIntent): boolean {
+    const { isKnown, kernel, wanted } = this.#routes
+    if (origin === 'pod') return isKnown && kernel.leadsToPod(prefix)
+    wanted.holdBlackhole(prefix)
+    return isKnown && kernel.endingOf(prefix).kind === 'here' && this.#arePodsReady()
+  }
+
+  #hasStrayed({ prefix, origin }: RouteIntent): boolean {
+    const { kernel } = this.#routes
+    return origin === 'pod' ? !kernel.leadsToPod(prefix) : kernel.endingOf(prefix).kind === 'elsewhere'
+  }
+}
+
+const restsOnKernel = ({ origin }: RouteIntent): boolean => origin === 'pod-cidr' || origin === 'pod'
