@@ -8,6 +8,7 @@ import { objectName } from './objects.ts'
 import { KEPT_METADATA } from './parse/calico.ts'
 import { isRecord } from './parse/fields.ts'
 import { isPeerValue } from './parse/node.ts'
+import { same } from './same.ts'
 import { KINDS, type Kind, type ObjectRef } from './source.ts'
 
 export interface KeptObject {
@@ -79,8 +80,11 @@ export class LastGood {
   note(ref: ObjectRef, object: unknown): void {
     if (!this.#isKept(ref)) return
     const name = objectName(ref)
-    this.#remembered.delete(name)
-    this.#now.set(name, { ref, object: bare(object) })
+    const kept = { ref, object: bare(object) }
+    const wasRemembered = this.#remembered.delete(name)
+    // A list that is read again, or a Node whose status is written all the time, leaves nothing new to keep.
+    if (!wasRemembered && same(this.#now.get(name), kept)) return
+    this.#now.set(name, kept)
     this.revision++
   }
 
@@ -125,13 +129,18 @@ export function withoutKeys(fields: Record<string, unknown>): Record<string, unk
   const bareValue = (field: string, value: unknown): unknown => {
     if (/password/i.test(field)) return secretReference(value)
     if (/keyChain$/i.test(field)) return chainReferences(value)
-    return isRecord(value) ? withoutKeys(value) : value
+    return withoutKeysInside(value)
   }
   return Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, bareValue(field, value)]))
 }
 
+function withoutKeysInside(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutKeysInside)
+  return isRecord(value) ? withoutKeys(value) : value
+}
+
 /** An annotation without keys. */
-function annotationText(key: string, text: unknown): unknown {
+export function annotationText(key: string, text: unknown): unknown {
   if (/password/i.test(key)) return ''
   if (/keyChain$/i.test(key)) return chainText(text)
   return key === KEPT_METADATA ? metadataText(text) : text

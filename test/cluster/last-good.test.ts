@@ -50,6 +50,11 @@ const ALL = [...PODS, ...CLUSTER_IPS, ...LOAD_BALANCER_IPS]
 const unreadable = (...hides: readonly Kind[]) =>
   ({ kind: 'source-problem', at: 'bgp.yaml', text: 'cannot be read', hides }) as const
 
+const replaceOf = (of: Kind, object: ApiObject): ObjectChange => {
+  const one = upsert(object)
+  return { kind: 'replace', of, objects: one.kind === 'upsert' ? [one] : [] }
+}
+
 test('a wrong annotation of ours holds as much as the field would', () => {
   const wrong = {
     ...bgpConfiguration({}),
@@ -288,10 +293,23 @@ describe('the last good version', () => {
       bgpPeer('b', { peerIP: '10.0.0.8', asNumber: 1, password: 'hunter2' }),
       bgpPeer('c', { peerIP: '10.0.0.7', asNumber: 1, keyChain: [{ sendID: 1, key: 'hunter2', ...password }] }),
       bgpPeer('d', { peerIP: '10.0.0.6', asNumber: 1, keyChain: 'hunter2' }),
+      bgpPeer('e', { peerIP: '10.0.0.5', asNumber: 1, x: [{ password: 'hunter2' }, [{ keyChain: 'hunter2' }]] }),
       bgpConfiguration({ nodeMeshPassword: 'hunter2', nodeMeshKeyChain: ['hunter2'] }),
     ].map((object) => ({ ...object, metadata: { ...object.metadata, annotations } }))
     expect(JSON.stringify(kept(objects))).not.toContain('hunter2')
     expect(JSON.stringify(kept(objects))).toContain('"name":"bgp"')
+  })
+
+  test('is written again only where it differs', () => {
+    const store = new ObjectStore('here')
+    store.apply([upsert(TOR), upsert(HERE)])
+    const { revision } = store.lastGood
+    const beats = { ...HERE, status: { ...(HERE.status as object), conditions: [{ type: 'Ready', status: 'True' }] } }
+    store.apply([upsert(TOR), upsert(beats)])
+    store.apply([replaceOf('BGPPeer', TOR)])
+    expect(store.lastGood.revision).toBe(revision)
+    store.apply([upsert(bgpPeer('tor', { peerIP: '10.0.0.9', asNumber: 65002 }))])
+    expect(store.lastGood.revision).toBeGreaterThan(revision)
   })
 
   test('the annotations of the Node that a BGPPeer may read are kept', () => {

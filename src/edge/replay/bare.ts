@@ -1,7 +1,7 @@
 /**
  * Removes from inputs what might be a key, before they are written to a file. The engine never has the keys of Secrets.
  */
-import { withoutKeys } from '../../cluster/last-good.ts'
+import { annotationText, withoutKeys } from '../../cluster/last-good.ts'
 import { isRecord } from '../../cluster/parse/fields.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
@@ -25,7 +25,7 @@ function bareObject(object: unknown): unknown {
   if (!isRecord(object)) return object
   const { metadata, spec, ...rest } = object
   return {
-    ...rest,
+    ...withoutKeys(rest),
     metadata: isRecord(metadata) ? bareMetadata(metadata) : metadata,
     ...(spec !== undefined && { spec: isRecord(spec) ? withoutKeys(spec) : spec }),
   }
@@ -34,5 +34,6 @@ function bareObject(object: unknown): unknown {
 function bareMetadata({ annotations, managedFields: _, ...rest }: Record<string, unknown>): Record<string, unknown> {
   if (!isRecord(annotations)) return rest
   const { [LAST_APPLIED]: __, ...others } = annotations
-  return { ...rest, annotations: others }
+  const texts = Object.entries(others).map(([key, text]) => [key, annotationText(key, text)])
+  return { ...rest, annotations: Object.fromEntries(texts) }
 }

@@ -266,10 +266,15 @@ test('bytes of a sender are copied before they are its own again, and a Map come
 
 test('no key is in it, wherever somebody wrote one', () => {
   const key = 'tu-whit-tu-whoo'
-  const lastApplied = { 'kubectl.kubernetes.io/last-applied-configuration': key }
+  const annotations = {
+    'kubectl.kubernetes.io/last-applied-configuration': key,
+    'godwit.dev/password': key,
+    'godwit.dev/keyChain': JSON.stringify([{ key }]),
+    'projectcalico.org/metadata': JSON.stringify({ annotations: { 'godwit.dev/password': key } }),
+  }
   const object = {
-    ...bgpPeer('tor', { peerIP: '10.0.0.1', password: key, extra: { password: key }, nodeMeshPassword: [key] }),
-    metadata: { name: 'tor', annotations: lastApplied, managedFields: [key] },
+    ...bgpPeer('tor', { peerIP: '10.0.0.1', password: key, extra: [{ password: key }], nodeMeshPassword: [key] }),
+    metadata: { name: 'tor', annotations, managedFields: [key] },
   }
   const ref = { kind: 'BGPPeer', namespace: '', name: 'tor' } as const
   const upserted = { kind: 'upsert', ref, object, from: undefined } as const
