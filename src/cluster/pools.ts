@@ -53,7 +53,13 @@ export function overlapProblems(pools: Iterable<PoolObject>): Problem[] {
   const all = [...pools].sort((a, b) => byPosition(a.prefix, b.prefix) || (a.name < b.name ? -1 : 1))
   const deciding = overlaps(all.filter((pool) => !pool.loadBalancerOnly))
   const others = overlaps(all).filter((pair) => pair.some((pool) => pool.loadBalancerOnly))
-  return [...deciding.map(decisionOf), ...others.map(sharingOf)].slice(0, MOST_OVERLAPS).flat()
+  const first = new Map(all.toReversed().flatMap((pool) => (pool.loadBalancerOnly ? [] : [[pool.prefix.text, pool]])))
+  return [
+    ...deciding.map((pair) => decisionOf(pair, first.get(pair[0].prefix.text) ?? pair[0])),
+    ...others.map(sharingOf),
+  ]
+    .slice(0, MOST_OVERLAPS)
+    .flat()
 }
 
 type Overlap = readonly [outer: PoolObject, inner: PoolObject]
@@ -72,9 +78,10 @@ function overlaps(pools: readonly PoolObject[]): Overlap[] {
   return found
 }
 
-function decisionOf([outer, inner]: Overlap): Problem[] {
+/** `first`: by name, of those with the CIDR of the outer one. */
+function decisionOf([outer, inner]: Overlap, first: PoolObject): Problem[] {
   if (outer.prefix.text === inner.prefix.text) {
-    const decides = `IPPool/${outer.name}, the first by name, sets natOutgoing`
+    const decides = `IPPool/${first.name}, the first by name, sets natOutgoing`
     return [
       overlapProblem(outer, `is also the CIDR of IPPool/${inner.name}; ${decides}`),
       overlapProblem(inner, `is also the CIDR of IPPool/${outer.name}; ${decides}`),

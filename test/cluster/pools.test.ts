@@ -78,6 +78,13 @@ test('pools that overlap are named on both, with who decides', () => {
   ])
 })
 
+test('of three pools with one CIDR all name the one that decides', () => {
+  const pools = ['c', 'a', 'b'].map((name) => ipPool(name, { cidr: '10.244.0.0/16' }))
+  const problems = problemsOf(intentOf('n', [node('n', { addresses: ['10.0.0.1'] }), ...pools]))
+  expect(problems).toHaveLength(4)
+  for (const text of problems) expect(text).toMatch(/; IPPool\/a, the first by name, sets natOutgoing$/)
+})
+
 test('a pool for LoadBalancer addresses only decides nothing, and no overlap says that it does', () => {
   const reserved = { allowedUses: ['LoadBalancer'], natOutgoing: true }
   const pools = [
