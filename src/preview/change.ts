@@ -12,7 +12,12 @@ import type { Advertised, NodePreview, PeerPreview } from './node.ts'
 
 export type ChangeLine =
   | { readonly kind: 'node-added' | 'node-removed'; readonly node: string }
-  | { readonly kind: 'session-added' | 'session-removed'; readonly node: string; readonly peer: string }
+  | {
+      /** `session-starts`: it was held before the change. */
+      readonly kind: 'session-added' | 'session-removed' | 'session-starts'
+      readonly node: string
+      readonly peer: string
+    }
   /** `reason` is the part of its configuration that a running session cannot outlive. */
   | { readonly kind: 'session-resets'; readonly node: string; readonly peer: string; readonly reason: string }
   | { readonly kind: 'session-held'; readonly node: string; readonly peer: string; readonly reason: string }
@@ -117,6 +122,7 @@ function changeOfSession(
   if (intent.held !== undefined && old.intent.held === undefined) {
     return [{ kind: 'session-held', ...line, reason: intent.held }]
   }
+  if (old.intent.held !== undefined) return intent.held === undefined ? [{ kind: 'session-starts', ...line }] : []
   if (before.intent.node === undefined || after.intent.node === undefined) return []
   // Who of the mesh stands for it may be another node now: its address and AS say nothing.
   const { name, address, remoteAs } = intent

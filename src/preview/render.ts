@@ -96,6 +96,8 @@ function changeLine(line: ChangeLine): string {
       return `+ session with ${line.peer}`
     case 'session-removed':
       return `- session with ${line.peer}`
+    case 'session-starts':
+      return `+ session with ${line.peer} starts, which was held down`
     case 'session-resets':
       return `! session with ${line.peer} resets: ${line.reason}`
     case 'session-held':

@@ -205,6 +205,19 @@ describe('what a change would do', () => {
     ])
   })
 
+  test('a session that was held starts, whatever else changes; one that stays held does neither', () => {
+    const held = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['none'] })
+    const other = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65001, filters: ['none'] })
+    const starts = { kind: 'session-starts', node: 'n1', peer: 'Global_10_0_0_1' }
+    const sessions = (...objects: Parameters<typeof change>) =>
+      change(...objects).filter(({ kind }) => kind.startsWith('session'))
+    expect(sessions([ONE, CLUSTER, held], [ONE, CLUSTER, TOR])).toEqual([starts])
+    const configuration = bgpConfiguration({ asNumber: 64513, serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }] })
+    expect(sessions([ONE, CLUSTER, held], [ONE, configuration, TOR])).toEqual([starts])
+    expect(sessions([ONE, CLUSTER, held], [ONE, CLUSTER, other])).toEqual([])
+    expect(sessions([ONE, CLUSTER, TOR], [ONE, CLUSTER, held])).toMatchObject([{ kind: 'session-held' }])
+  })
+
   test('a timer resets none', () => {
     const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, keepaliveTime: '10s' })
     expect(change([ONE, CLUSTER, TOR], [ONE, CLUSTER, tor])).toEqual([])
