@@ -79,15 +79,24 @@ async function toYaml(json: string): Promise<string> {
 /** What the items of an answer are called, one on each line, each once where it comes several times in a row. */
 function toNames(json: string): string {
   const value: unknown = JSON.parse(json)
-  const names = (Array.isArray(value) ? value : [value]).map(nameOf).filter((name) => name !== undefined)
+  const names = itemsOf(value)
+    .map(nameOf)
+    .filter((name) => name !== undefined)
   return names
     .filter((name, index) => name !== names[index - 1])
     .map((name) => `${name}\n`)
     .join('')
 }
 
+/** An answer is a list, one item, or an object around a list (`services`, `rules`, `problems`). */
+function itemsOf(value: unknown): readonly unknown[] {
+  if (Array.isArray(value)) return value
+  if (typeof value !== 'object' || value === null || nameOf(value) !== undefined) return [value]
+  return Object.values(value).find(Array.isArray) ?? [value]
+}
+
 /** The first of these that an item has is its name. */
-const NAME_FIELDS = ['name', 'prefix', 'peer', 'what', 'node', 'usage'] as const
+const NAME_FIELDS = ['name', 'prefix', 'peer', 'what', 'node', 'usage', 'subject', 'address', 'pool', 'object'] as const
 
 function nameOf(item: unknown): string | undefined {
   if (typeof item !== 'object' || item === null) return undefined

@@ -95,6 +95,19 @@ describe('a command', () => {
     )
   })
 
+  test.each(['callers', 'explain 10.1.0.0/24', 'services', 'bfd sessions', 'nat', 'interfaces', 'memory'])(
+    'names each item of show %s, where there is one',
+    async (what) => {
+      const words = ['show', ...what.split(' ')]
+      const { stdout } = await run(words, { format: 'json' })
+      const value = JSON.parse(stdout)
+      const items = Array.isArray(value) ? value : (value.services ?? value.rules)
+      expect(items.length).toBeGreaterThan(0)
+      const names = (await run(words, { format: 'name' })).stdout.split('\n').filter((line) => line !== '')
+      expect(names.length).toBeGreaterThan(0)
+    },
+  )
+
   test('of which nothing is found it is an empty list, the reason and exit 1, whatever was asked', async () => {
     for (const words of [
       ['protocols', 'nope'],
