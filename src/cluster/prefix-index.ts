@@ -1,44 +1,43 @@
 /** Sorted prefixes, each with the names of its owners. */
 import type { Family } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
+import { Owners } from './owners.ts'
 
 export class PrefixIndex {
   readonly #sorted: Readonly<Record<Family, Prefix[]>> = { ipv4: [], ipv6: [] }
-  readonly #owners = new Map<string, Set<string>>()
+  readonly #owners = new Owners()
   /** Increases with every change. */
   revision = 0
 
   add(prefix: Prefix, owner: string): void {
-    const owners = this.#owners.get(prefix.text)
+    const isKnown = this.#owners.has(prefix.text)
     this.revision++
-    if (owners !== undefined) {
-      owners.add(owner)
-      return
-    }
-    this.#owners.set(prefix.text, new Set([owner]))
+    this.#owners.add(prefix.text, owner)
+    if (isKnown) return
     const sorted = this.#sorted[prefix.family]
     sorted.splice(placeOf(prefix, sorted), 0, prefix)
   }
 
   remove(prefix: Prefix, owner: string): void {
-    const owners = this.#owners.get(prefix.text)
-    if (owners?.delete(owner) !== true) return
+    if (!this.#owners.remove(prefix.text, owner)) return
     this.revision++
-    if (owners.size > 0) return
-    this.#owners.delete(prefix.text)
+    if (this.#owners.has(prefix.text)) return
     const sorted = this.#sorted[prefix.family]
     sorted.splice(placeOf(prefix, sorted), 1)
   }
 
   /** The owner of the prefix; of several the first by name. */
   ownerOf(prefix: string): string | undefined {
-    const [first, ...others] = this.#owners.get(prefix) ?? []
+    const [first, ...others] = this.#owners.of(prefix)
     return others.reduce((least, one) => (least !== undefined && least < one ? least : one), first)
   }
 
   /** The first by name of the owners other than this one. */
   otherOwner(prefix: string, owner: string): string | undefined {
-    return [...(this.#owners.get(prefix) ?? [])].filter((other) => other !== owner).sort()[0]
+    return this.#owners
+      .of(prefix)
+      .filter((other) => other !== owner)
+      .sort()[0]
   }
 
   /** The most specific prefix that contains it. */

@@ -11,6 +11,7 @@ import { Answers, sameDependencies } from './answers.ts'
 import { heldByConfiguration } from './held.ts'
 import { assignRouterIds, BGP_PORT, type ClusterNode, type ClusterNodes, DEFAULT_AS, idOfAddress } from './node.ts'
 import type { ConfigurationObject, HeldParts, NodeObject } from './objects.ts'
+import { Owners } from './owners.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
 import type { PodSources } from './pods.ts'
 import { PrefixIndex } from './prefix-index.ts'
@@ -38,7 +39,7 @@ export class NodeSurvey {
   readonly #withoutIpv4 = new Set<string>()
   /** Router IDs of the nodes without IPv4 address. */
   #hashed: ReadonlyMap<string, RouterId> = new Map()
-  readonly #byAddress = new Map<Address, Set<string>>()
+  readonly #byAddress = new Owners()
   /** Sorted by name. A new map whenever a node changes. */
   nodes: ClusterNodes = new Map()
   readonly podCidrs = new PrefixIndex()
@@ -74,7 +75,7 @@ export class NodeSurvey {
 
   /** The nodes with this address, sorted by name. */
   at(address: Address): readonly ClusterNode[] {
-    return [...(this.#byAddress.get(address) ?? [])].sort().flatMap((name) => this.nodes.get(name) ?? [])
+    return [...this.#byAddress.of(address)].sort().flatMap((name) => this.nodes.get(name) ?? [])
   }
 
   #groundOf(store: ObjectStore, named: readonly string[]): Ground {
@@ -162,16 +163,8 @@ export class NodeSurvey {
   }
 
   #readdress(name: string, before: ClusterNode | undefined, after: ClusterNode | undefined): void {
-    for (const address of addressesOf(before)) {
-      const names = this.#byAddress.get(address)
-      names?.delete(name)
-      if (names?.size === 0) this.#byAddress.delete(address)
-    }
-    for (const address of addressesOf(after)) {
-      const names = this.#byAddress.get(address)
-      if (names === undefined) this.#byAddress.set(address, new Set([name]))
-      else names.add(name)
-    }
+    for (const address of addressesOf(before)) this.#byAddress.remove(address, name)
+    for (const address of addressesOf(after)) this.#byAddress.add(address, name)
   }
 }
 
