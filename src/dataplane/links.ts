@@ -49,7 +49,12 @@ export interface TouchedLinks {
   readonly names: ReadonlySet<string>
   /** Addresses that were added to links or removed from them. */
   readonly addresses: ReadonlySet<Address>
+  /** No link was known before: also of a name that no link has, more is known now. */
+  readonly isFirst: boolean
 }
+
+/** Whether what depends on a link of this name must look again. */
+export const concerns = ({ names, isFirst }: TouchedLinks, name: string): boolean => isFirst || names.has(name)
 
 export class LinkTable {
   readonly #byIndex = new Map<number, Link>()
@@ -99,7 +104,7 @@ export class LinkTable {
   }
 
   take({ full, gone, present }: LinkChange): TouchedLinks {
-    const touched = new Touched()
+    const touched = new Touched(!this.#known)
     const lost = full ? [...this.#byIndex.keys()] : gone
     for (const index of lost) this.#remove(index, touched)
     for (const link of present) this.#set(link, touched)
@@ -179,7 +184,12 @@ const FEW = 8
 class Touched implements TouchedLinks {
   readonly names = new Set<string>()
   readonly addresses = new Set<Address>()
+  readonly isFirst: boolean
   readonly #linksOf = new Map<Address, Set<number>>()
+
+  constructor(isFirst: boolean) {
+    this.isFirst = isFirst
+  }
 
   toggle(address: Address, link: number): void {
     const links = this.#linksOf.get(address) ?? new Set()

@@ -283,9 +283,9 @@ export class Engine {
     bfd.takeLinks(touched)
     if (facts.stopping) return
     sessions.followLinks(touched, now)
-    if (interfaces.follow(touched.names)) this.#follower.interfacesChanged(now)
+    if (interfaces.follow(touched)) this.#follower.interfacesChanged(now)
     const node = facts.intent?.node
-    if (node !== undefined) objects.followSources(touched.names, node, now)
+    if (node !== undefined) objects.followSources(touched, node, now)
     this.#reconciler.followGateways(now)
   }
 

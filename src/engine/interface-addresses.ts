@@ -5,7 +5,7 @@
 import { hostPrefix } from '../base/prefix.ts'
 import type { InterfaceAddresses } from '../cluster/advertisements.ts'
 import { same } from '../cluster/same.ts'
-import { IFF_UP, type LinkTable } from '../dataplane/links.ts'
+import { concerns, IFF_UP, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { isSteady } from './own-address.ts'
 
 export class InterfaceAddressBook {
@@ -24,9 +24,9 @@ export class InterfaceAddressBook {
     return this.#read()
   }
 
-  /** Links with these names have changed. */
-  follow(touched: ReadonlySet<string>): boolean {
-    return this.#names.some((name) => touched.has(name)) && this.#read()
+  /** Links have changed. Whether `addresses` have changed with them. */
+  follow(touched: TouchedLinks): boolean {
+    return this.#names.some((name) => concerns(touched, name)) && this.#read()
   }
 
   #read(): boolean {

@@ -14,6 +14,7 @@ import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
+import type { TouchedLinks } from '../dataplane/links.ts'
 import type { RangeView } from '../show/view.ts'
 import { type ByHand, byHand } from './by-hand.ts'
 import type { Gateways } from './gateways.ts'
@@ -281,8 +282,8 @@ export class Objects {
   }
 
   /** Links have changed: a neighbor whose source address has changed dials with the new one. */
-  followSources(names: ReadonlySet<string>, node: NodeIntent, now: Millis): void {
-    for (const wanted of this.#sources.on(names)) {
+  followSources(touched: TouchedLinks, node: NodeIntent, now: Millis): void {
+    for (const wanted of this.#sources.on(touched)) {
       const known = this.#neighbors.get(wanted.name)?.intent
       const { sourceAddress, held } = this.#sources.resolve(wanted)
       if (known === undefined || (known.sourceAddress === sourceAddress && known.held === held)) continue

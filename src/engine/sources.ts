@@ -5,7 +5,7 @@
 import { type Address, familyOfAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
-import { addressesOf, type LinkTable } from '../dataplane/links.ts'
+import { addressesOf, concerns, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { isSteady } from './own-address.ts'
 
 export class Sources {
@@ -20,9 +20,11 @@ export class Sources {
     this.#wanted.delete(name)
   }
 
-  /** The intents of those that depend on one of these interfaces. */
-  on(names: ReadonlySet<string>): PeerIntent[] {
-    return [...this.#wanted.values()].filter(({ sourceInterface: name }) => name !== undefined && names.has(name))
+  /** The intents of those that depend on one of these links. */
+  on(touched: TouchedLinks): PeerIntent[] {
+    return [...this.#wanted.values()].filter(
+      ({ sourceInterface: name }) => name !== undefined && concerns(touched, name),
+    )
   }
 
   /**

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { PeerIntent } from '../../src/cluster/intent.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
+import { InterfaceAddressBook } from '../../src/engine/interface-addresses.ts'
 import { Sources } from '../../src/engine/sources.ts'
 import { intentOf } from '../support/cluster.ts'
 import { linkOf } from '../support/fake-kernel.ts'
@@ -62,10 +63,28 @@ describe('the source', () => {
     const sources = new Sources(linksWith('192.0.2.7/32'))
     const intent = wanted(LO)
     sources.resolve(intent)
-    expect(sources.on(new Set(['eth0']))).toEqual([])
-    expect(sources.on(new Set(['lo']))).toEqual([intent])
+    const changed = (name: string) => ({ names: new Set([name]), addresses: new Set<string>(), isFirst: false })
+    expect(sources.on(changed('eth0'))).toEqual([])
+    expect(sources.on(changed('lo'))).toEqual([intent])
     sources.remove(intent.name)
-    expect(sources.on(new Set(['lo']))).toEqual([])
+    expect(sources.on(changed('lo'))).toEqual([])
+  })
+})
+
+describe('an interface that is not there', () => {
+  const links = new LinkTable()
+  const [sources, book] = [new Sources(links), new InterfaceAddressBook(links)]
+  const why = () => [sources.resolve(wanted({ ...LO, sourceInterface: 'lo1' })).held, book.addresses.get('lo1')?.why]
+  const read = () => links.take({ full: true, gone: [], present: [linkOf(1, 'lo', true, [])] })
+
+  test('is known not to be when the links have been read, and not looked for again at each change', () => {
+    book.set(['lo1'])
+    expect(why()).toEqual(Array(2).fill('the links of this node are not known yet'))
+    const first = read()
+    expect([sources.on(first).length, book.follow(first)]).toEqual([1, true])
+    expect(why()).toEqual(['sourceInterface lo1 does not exist on this node', 'it does not exist on this node'])
+    const second = read()
+    expect([sources.on(second).length, book.follow(second)]).toEqual([0, false])
   })
 })
 
