@@ -33,6 +33,11 @@ export async function runCommand(
   words: readonly string[],
   options: ClientOptions,
 ): Promise<ExitCode> {
+  const odd = words.length === 1 ? undefined : words.find((word, at) => !isExpression(words, at) && hasAllQuotes(word))
+  if (odd !== undefined) {
+    const says = `${odd}: a word with both kinds of quotes cannot be told from several words; leave out one kind`
+    return complain(options.err, 'E_SYNTAX', says, 2)
+  }
   const line = lineOf(words, options.format)
   const asked = parseCommand(line)
   if (asked.kind === 'error') return complain(options.err, 'E_SYNTAX', asked.text, 2)
@@ -104,12 +109,22 @@ export async function ask(socketPath: string, command: string): Promise<unknown>
  * `where` a whole expression.
  */
 export function lineOf(words: readonly string[], format: Format): string {
-  const isExpression = (at: number): boolean => words[at - 1] === 'where'
   const line =
-    words.length === 1 ? (words[0] ?? '') : words.map((word, at) => (isExpression(at) ? word : quoted(word))).join(' ')
+    words.length === 1
+      ? (words[0] ?? '')
+      : words.map((word, at) => (isExpression(words, at) ? word : quoted(word))).join(' ')
   if (isMadeOfJson(format)) return `json ${line}`
   return format === 'wide' && hasMore(line) ? `${line} all` : line
 }
+
+/** Only routes are asked for by expressions; as every word, `where` may be abbreviated. */
+function isExpression(words: readonly string[], at: number): boolean {
+  const [show = '', route = ''] = words
+  const before = at > 2 ? words[at - 1] : undefined
+  return isShort(show, 'show') && isShort(route, 'route') && before !== undefined && isShort(before, 'where')
+}
+
+const isShort = (word: string, whole: string): boolean => word !== '' && whole.startsWith(word)
 
 /** Whether a command takes `all`, and was not given it. */
 function hasMore(line: string): boolean {
@@ -117,9 +132,15 @@ function hasMore(line: string): boolean {
   return asked.kind === 'command' && 'all' in asked.command && asked.command.all === false
 }
 
-/** Words with blanks are texts, those with `*` or `?` patterns; what has quotes of its own keeps them. */
-const quoted = (word: string): string =>
-  !/^(["']).*\1$/.test(word) && (/[\s*]/.test(word) || /\?./.test(word)) ? `"${word}"` : word
+/** Words with blanks or quotes are texts, those with `*` or `?` patterns; what has quotes of its own keeps them. */
+function quoted(word: string): string {
+  if (hasOwnQuotes(word) || !(/[\s*'"]/.test(word) || /\?./.test(word))) return word
+  return word.includes('"') ? `'${word}'` : `"${word}"`
+}
+
+const hasOwnQuotes = (word: string): boolean => /^(?:"[^"]*"|'[^']*')$/.test(word)
+
+const hasAllQuotes = (word: string): boolean => !hasOwnQuotes(word) && word.includes('"') && word.includes("'")
 
 export async function printHelp(about: string, { out, err }: Pick<ClientOptions, 'out' | 'err'>): Promise<ExitCode> {
   const rows = helpFor(about)

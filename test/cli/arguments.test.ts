@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Arguments, parseArguments } from '../../src/cli/arguments.ts'
 import { lineOf } from '../../src/cli/client.ts'
+import { cut } from '../../src/show/tokens.ts'
 
 const DEFAULT = { socket: '/run/godwit/godwit.sock', format: 'text', watch: undefined, pager: true }
 const command = (words: readonly string[], options: object = {}) =>
@@ -61,6 +62,15 @@ test.each(['--help agent', 'agent --help', 'check -h', '-h bfd'])('%s helps', (l
   expect(parseArguments(line.split(' '))).toEqual({ kind: 'help' })
 })
 
+test.each(["don't", 'it said "no route" twice', '"a" or "b"', "'a' or 'b'", '"', '"a b"', 'plain'])(
+  'a word of the shell is one word of the line, whatever quotes it has: %s',
+  (word) => {
+    const [disable, name, reason, ...others] = cut(lineOf(['disable', 'tor', word], 'text')).tokens
+    expect([disable?.text, name?.text, others]).toEqual(['disable', 'tor', []])
+    expect([word, word.slice(1, -1)]).toContain(reason?.text)
+  },
+)
+
 test('a quoted word keeps its quotes, an expression gets none', () => {
   expect(lineOf(['enable', '"Glob*"'], 'text')).toBe('enable "Glob*"')
   expect(lineOf(['enable', 'Glob*'], 'text')).toBe('enable "Glob*"')
@@ -68,4 +78,9 @@ test('a quoted word keeps its quotes, an expression gets none', () => {
   expect(lineOf(['show', 'route', 'where', 'bgp_path ~ [= * 65020 =]', 'all'], 'text')).toBe(
     'show route where bgp_path ~ [= * 65020 =] all',
   )
+  for (const where of ['w', 'wh', 'where'])
+    expect(lineOf(['sh', 'ro', where, 'net ~ [10.0.0.0/8+]'], 'text')).toBe(`sh ro ${where} net ~ [10.0.0.0/8+]`)
+  // Neighbors may have such names.
+  for (const name of ['w', 'where'])
+    expect(lineOf(['disable', name, 'two words'], 'text')).toBe(`disable ${name} "two words"`)
 })

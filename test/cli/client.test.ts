@@ -224,6 +224,15 @@ test.each([
   expect(lineOf(words, format)).toBe(line)
 })
 
+test('a word with both kinds of quotes is refused, and nobody is asked', async () => {
+  const [out, err] = [new PassThrough(), new PassThrough()]
+  const words = ['disable', 'tor', `it's "down" again`]
+  expect(await runCommand('/nowhere/godwit.sock', words, { format: 'text', out, err })).toBe(2)
+  expect(String(err.read())).toBe(
+    `godwit: E_SYNTAX it's "down" again: a word with both kinds of quotes cannot be told from several words; leave out one kind\n`,
+  )
+})
+
 describe('no agent', () => {
   test('no socket', async () => {
     const socket = join(folder, 'none.sock')
