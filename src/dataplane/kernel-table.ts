@@ -76,6 +76,19 @@ export class KernelTable {
     return this.#byPrefix.lookup(address)?.[0]
   }
 
+  /**
+   * The longest match for a next hop. Of several routes the one with the lowest metric, but none over links without a carrier
+   * where another one is up: the kernel keeps such routes, and passes them over where `ignore_routes_with_linkdown` is set.
+   */
+  lookupUp(address: Uint8Array): KernelRoute | undefined {
+    const routes = this.#byPrefix.lookup(address) ?? []
+    return routes.find((route) => !this.#isDown(route)) ?? routes[0]
+  }
+
+  #isDown({ type, hops }: KernelRoute): boolean {
+    return type === 'unicast' && hops.length > 0 && !hops.some((hop) => this.links.isUp(hop.interface))
+  }
+
   /** The longest match for a whole prefix; of several routes the one with the lowest metric. */
   around(prefix: Prefix): KernelRoute | undefined {
     return this.#byPrefix.around(prefix)?.[0]

@@ -79,7 +79,7 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
 function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays | undefined): Resolution {
   const address = formatAddress(bytes)
   if (table.links.isOwn(address)) return unresolved(`the next hop ${address} is an address of this node`)
-  const route = table.lookup(bytes)
+  const route = table.lookupUp(bytes)
   if (route === undefined) return resolveOverLearned(address, ways?.lookup(bytes))
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
   if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)

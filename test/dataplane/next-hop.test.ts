@@ -87,6 +87,28 @@ describe('where a next hop leads', () => {
       'via 10.0.0.1 dev eth1 at 0',
     ],
     [
+      'by the higher metric, where the link of the lower one has no carrier',
+      [
+        ...LINK,
+        route('0.0.0.0/0', [['10.8.0.1', 'down0']], { protocol: 16, metric: 100 }),
+        route('0.0.0.0/0', [['10.0.0.1', 'eth0']], { protocol: 16, metric: 200 }),
+      ],
+      '192.0.2.1',
+      'via 10.0.0.1 dev eth0 at 201',
+    ],
+    [
+      'not so past a blackhole, nor by a wider route',
+      [
+        ...LINK,
+        route('10.9.0.0/16', [['10.8.0.1', 'down0']], { protocol: 4, metric: 1 }),
+        route('10.9.0.0/16', [], { protocol: 4, metric: 2, type: 'blackhole' }),
+        route('10.9.0.0/16', [['10.0.0.1', 'eth0']], { protocol: 4, metric: 3 }),
+        route('0.0.0.0/0', [['10.0.0.1', 'eth0']], { protocol: 16, metric: 200 }),
+      ],
+      '10.9.0.5',
+      'the next hop 10.9.0.5 is reached by blackhole 10.9.0.0/16 of a static route (protocol 4), which leads nowhere',
+    ],
+    [
       'by every way of a route that has several',
       [
         ...LINK,
