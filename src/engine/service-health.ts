@@ -1,6 +1,7 @@
 /**
  * The service health check (`serviceHealthCheck`): the edge polls the health endpoint of the service proxy, and its
- * answers are counted here. No service is advertised before the first good answer.
+ * answers are counted here. An agent that starts advertises no service before the first good answer; where a check is
+ * added or moved later, what is advertised stays until the endpoint has answered.
  */
 import type { HealthSettings } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
@@ -17,6 +18,8 @@ export class ServiceHealth {
   #why: string | undefined
   /** Neither a good answer has come, nor as many bad ones as count. */
   #isNew = true
+  /** Services may be advertised by now, without a check or by another one. */
+  #isStarted = false
 
   constructor(out: Outbox) {
     this.#out = out
@@ -28,7 +31,8 @@ export class ServiceHealth {
    */
   why(settings: HealthSettings | undefined): string | undefined {
     if (settings === undefined) return undefined
-    return isSamePlace(settings, this.#settings) ? this.#why : `${placeOf(settings)} has not answered yet`
+    if (isSamePlace(settings, this.#settings)) return this.#why
+    return this.#isStarted && this.#why === undefined ? undefined : `${placeOf(settings)} has not answered yet`
   }
 
   get isAwaited(): boolean {
@@ -36,8 +40,10 @@ export class ServiceHealth {
   }
 
   set(settings: HealthSettings | undefined): void {
+    const why = this.why(settings)
+    this.#isStarted = true
     if (same(settings, this.#settings)) return
-    this.#why = this.why(settings)
+    this.#why = why
     if (settings === undefined || !isSamePlace(settings, this.#settings)) {
       this.#failures = 0
       this.#isNew = true

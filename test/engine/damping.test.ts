@@ -278,6 +278,31 @@ test('a health check that is edited keeps its verdict, unless another endpoint i
   expect(heard()).toEqual([POD])
 })
 
+test('a health check that is added or moved withdraws nothing before its endpoint has answered', () => {
+  const { world, worker, heard } = scene({})
+  const set = (serviceHealthCheck?: object) => {
+    const configuration = { asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: RANGE }], serviceHealthCheck }
+    world.change(worker, [upsert(bgpConfiguration(configuration))])
+    world.pass(1_000)
+  }
+  const answer = (error?: string) => {
+    world.feed(worker, { kind: 'health', error })
+    world.pass(1_000)
+  }
+  const all = [POD, RANGE, VIP].sort()
+  set({})
+  expect(heard()).toEqual(all)
+  answer()
+  expect(heard()).toEqual(all)
+  set({ port: 9_879 })
+  for (let time = 0; time < 2; time++) answer('connection refused')
+  expect(heard()).toEqual(all)
+  answer('connection refused')
+  expect(heard()).toEqual([POD])
+  set()
+  expect(heard()).toEqual(all)
+})
+
 test('before the first answer no service is advertised, not for one turn: that would count as a flap', () => {
   const { world, worker, heard } = scene({ serviceHealthCheck: {}, serviceDamping: { suppressAfter: 2 } })
   world.feed(worker, { kind: 'health', error: undefined })
