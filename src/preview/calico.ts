@@ -99,8 +99,12 @@ function endpointsOf(store: ObjectStore, { remote, peerSelector }: PeerObject): 
   if (peerSelector !== undefined)
     return nodes.flatMap(({ name, labels }) => (matches(peerSelector, labels) ? [name] : []))
   if (remote === undefined) return []
-  const named = nodes.filter(({ addresses }) => Object.values(addresses).includes(remote.address))
-  return [`${remote.address} ${remote.port}`, ...named.map(({ name }) => name)]
+  const holders = nodes.filter(({ addresses }) => Object.values(addresses).includes(remote.address))
+  const [first] = holders
+  const port = remote.port ?? (first === undefined ? BGP_PORT : listenPortOf(store, first.name))
+  // On another port of a node is another speaker.
+  const speakers = holders.filter(({ name }) => listenPortOf(store, name) === port)
+  return [`${remote.address} ${port}`, ...speakers.map(({ name }) => name)]
 }
 
 /** It names another speaker on a node that has it. */

@@ -56,6 +56,7 @@ const DUAL = node('n1', {
   addresses: ['10.0.0.11', 'fd00::11'],
   annotations: { ...calico('10.0.0.11'), 'projectcalico.org/IPv6Address': 'fd00::11/64' },
 })
+const LISTENING = bgpConfiguration({ listenPort: 1790 }, 'node.n2')
 const NAMING = bgpConfiguration({ asNumber: 64512, communities: [{ name: 'pods', value: '64512:1' }] })
 const onNode = (community: string, spec: object = {}) =>
   bgpConfiguration({ prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: [community] }], ...spec }, 'node.n1')
@@ -104,6 +105,18 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
       [tor(), tor({ peerIP: '10.0.0.2', node: 'n1' }, 'rack')],
       [tor({ node: 'n1' }), tor({ node: 'n2' }, 'rack')],
     ],
+  ],
+  [
+    /^two BGPPeers for one neighbor/,
+    'BGPPeer/tor',
+    [tor({ peerIP: '10.0.0.1' }), tor({ peerIP: '10.0.0.1:179', node: 'n1' }, 'rack')],
+    [[tor({ peerIP: '10.0.0.1' }), tor({ peerIP: '10.0.0.1:1790', node: 'n1' }, 'rack')]],
+  ],
+  [
+    /^two BGPPeers for one neighbor/,
+    'BGPPeer/tor',
+    [LISTENING, tor({ peerIP: '10.0.0.12' }), tor({ peerIP: '10.0.0.12:1790', node: 'n1' }, 'rack')],
+    [[LISTENING, tor({ peerIP: '10.0.0.12' }), tor({ peerIP: '10.0.0.12:179', node: 'n1' }, 'rack')]],
   ],
   ...(
     [
