@@ -44,11 +44,16 @@ export interface LinkChange {
   readonly present: readonly Link[]
 }
 
+interface Addresses extends Iterable<Address> {
+  readonly size: number
+  has(address: Address): boolean
+}
+
 /** The links and addresses that a change concerns. */
 export interface TouchedLinks {
   readonly names: ReadonlySet<string>
   /** Addresses that were added to links or removed from them. */
-  readonly addresses: ReadonlySet<Address>
+  readonly addresses: Addresses
   /** No link was known before: also of a name that no link has, more is known now. */
   readonly isFirst: boolean
 }
@@ -60,7 +65,7 @@ export class LinkTable {
   readonly #byIndex = new Map<number, Link>()
   readonly #byName = new Map<string, Link>()
   /** The links of each address: several links may have the same one. */
-  readonly #holders = new Map<Address, Set<number>>()
+  readonly #holders = new LinksOf()
   #known = false
 
   /** The kernel has been read once. */
@@ -80,7 +85,7 @@ export class LinkTable {
   /** The link that has this address of ours; with a zone, only that one. */
   holder(address: Address): Link | undefined {
     const [bare = address, zone] = address.split('%')
-    const holders = [...(this.#holders.get(bare) ?? [])].flatMap((index) => this.#byIndex.get(index) ?? [])
+    const holders = this.#holders.get(bare).flatMap((index) => this.#byIndex.get(index) ?? [])
     return zone === undefined ? (holders.find(({ up }) => up) ?? holders[0]) : holders.find(({ name }) => name === zone)
   }
 
@@ -121,8 +126,7 @@ export class LinkTable {
     const { gone, come } = difference(before?.addresses ?? [], link.addresses)
     for (const address of gone) this.#drop(address, link.index, touched)
     for (const address of come) {
-      const holders = this.#holders.get(address) ?? new Set()
-      this.#holders.set(address, holders.add(link.index))
+      this.#holders.add(address, link.index)
       touched.toggle(address, link.index)
     }
   }
@@ -141,10 +145,49 @@ export class LinkTable {
   }
 
   #drop(address: Address, index: number, touched: Touched): void {
-    const holders = this.#holders.get(address)
-    holders?.delete(index)
-    if (holders?.size === 0) this.#holders.delete(address)
+    this.#holders.delete(address, index)
     touched.toggle(address, index)
+  }
+}
+
+/**
+ * The links of addresses. Nearly all have one, and a link may have 20,000 addresses: a set for each would take most of the time
+ * that the first look at such a link takes.
+ */
+class LinksOf implements Addresses {
+  readonly #links = new Map<Address, number | readonly number[]>()
+
+  get size(): number {
+    return this.#links.size
+  }
+
+  has(address: Address): boolean {
+    return this.#links.has(address)
+  }
+
+  [Symbol.iterator](): Iterator<Address> {
+    return this.#links.keys()
+  }
+
+  get(address: Address): readonly number[] {
+    const links = this.#links.get(address) ?? []
+    return typeof links === 'number' ? [links] : links
+  }
+
+  add(address: Address, link: number): void {
+    const links = this.#links.get(address)
+    if (links === undefined) this.#links.set(address, link)
+    else if (!this.get(address).includes(link)) this.#links.set(address, [...this.get(address), link])
+  }
+
+  /** Returns whether the link had it. */
+  delete(address: Address, link: number): boolean {
+    if (!this.#links.has(address)) return false
+    const before = this.get(address)
+    const links = before.filter((one) => one !== link)
+    if (links.length === 0) this.#links.delete(address)
+    else this.#links.set(address, links)
+    return links.length < before.length
   }
 }
 
@@ -160,6 +203,7 @@ function difference(
   let [head, tail] = [0, 0]
   while (head < least && before[head]?.address === after[head]?.address) head++
   while (tail < least - head && before.at(-1 - tail)?.address === after.at(-1 - tail)?.address) tail++
+  if (before.length === 0) return { gone: [], come: [...new Set(after.map(({ address }) => address))] }
   const middle = (all: readonly LinkAddress[]) =>
     new Set(all.slice(head, all.length - tail).map(({ address }) => address))
   const [old, now] = [middle(before), middle(after)]
@@ -183,20 +227,15 @@ const FEW = 8
  */
 class Touched implements TouchedLinks {
   readonly names = new Set<string>()
-  readonly addresses = new Set<Address>()
+  readonly addresses = new LinksOf()
   readonly isFirst: boolean
-  readonly #linksOf = new Map<Address, Set<number>>()
 
   constructor(isFirst: boolean) {
     this.isFirst = isFirst
   }
 
   toggle(address: Address, link: number): void {
-    const links = this.#linksOf.get(address) ?? new Set()
-    this.#linksOf.set(address, links)
-    if (!links.delete(link)) links.add(link)
-    if (links.size > 0) this.addresses.add(address)
-    else this.addresses.delete(address)
+    if (!this.addresses.delete(address, link)) this.addresses.add(address, link)
   }
 }
 
