@@ -16,7 +16,7 @@ import type { Neighbor } from './neighbors.ts'
 import type { Outbox } from './outbox.ts'
 
 /** A neighbor whose path is lost, and how BFD found out. */
-export interface Lost {
+export interface BfdLoss {
   readonly neighbor: Neighbor
   readonly reason: string
   /** The path is lost, or the whole neighbor: not only its control plane (RFC 5882 §4.3). */
@@ -144,11 +144,11 @@ export class Bfd {
   }
 
   /** Neighbors that are lost by this report. */
-  take(all: readonly BfdNews[]): readonly Lost[] {
+  take(all: readonly BfdNews[]): readonly BfdLoss[] {
     return all.flatMap((news) => this.#take(news))
   }
 
-  #take(news: BfdNews): readonly Lost[] {
+  #take(news: BfdNews): readonly BfdLoss[] {
     switch (news.kind) {
       case 'report':
         return this.#report(news)
@@ -185,12 +185,12 @@ export class Bfd {
     return true
   }
 
-  #report({ session, from }: Report): readonly Lost[] {
+  #report({ session, from }: Report): readonly BfdLoss[] {
     const before = this.#sessions.get(session.remote)
     if (!this.#keep(session)) return []
     // While it was Up it stayed on its way, whatever became of our links.
     if (before?.state === 'Up' && session.state !== 'Up') this.#isChanged = true
-    const lost: Lost[] = []
+    const lost: BfdLoss[] = []
     for (const neighbor of this.#neighbors.get(session.remote) ?? []) {
       if (session.error !== before?.error) this.#logError(neighbor.name, session.error)
       if (from === undefined) continue

@@ -7,7 +7,7 @@ import type { Session } from '../bgp/session/types.ts'
 import { isOnLink, type LinkTable } from '../dataplane/links.ts'
 import type { Neighbor } from './neighbors.ts'
 
-export interface Lost {
+export interface LinkLoss {
   readonly neighbor: Neighbor
   readonly reason: string
 }
@@ -54,8 +54,8 @@ export class Failover {
   }
 
   /** Neighbors whose sessions depend on what these links no longer have. */
-  lostOn(names: Iterable<string>): Lost[] {
-    const lost: Lost[] = []
+  lostOn(names: Iterable<string>): LinkLoss[] {
+    const lost: LinkLoss[] = []
     for (const name of names) {
       for (const neighbor of this.#standing.get(name) ?? []) {
         const reason = neighbor.intent.fastFailover ? this.#whyLost(name, neighbor) : undefined

@@ -44,9 +44,9 @@ export class KernelNft {
   #table: NftTable | undefined
   #read = false
   /** The script that the kernel was seen to have, */
-  #held: NftScript | undefined
+  #confirmed: NftScript | undefined
   /** and the text of its rules then. */
-  #right: string | undefined
+  #confirmedText: string | undefined
   #inFlight: number | undefined
   /** The last script was accepted, and the next reading shows its result. */
   #fresh = false
@@ -161,7 +161,7 @@ export class KernelNft {
   view(): NatView {
     const table = this.#table
     const script = this.#wanted
-    const isSame = script !== undefined && whyNotSame(script, table, this.#right) === undefined
+    const isSame = script !== undefined && whyNotSame(script, table, this.#confirmedText) === undefined
     const counters = new Map(isSame ? table?.rules.map((rule) => [rule.comment, rule]) : [])
     const rules = [...(script?.rules ?? [])].flatMap(([comment, shown]) => {
       const { packets, bytes } = counters.get(comment) ?? {}
@@ -208,7 +208,7 @@ export class KernelNft {
   }
 
   *#follow(script: NftScript): Work {
-    const difference = yield* findDifference(script, this.#table, this.#rightRules(script), this.#equal)
+    const difference = yield* findDifference(script, this.#table, this.#confirmedRulesOf(script), this.#equal)
     const isOutcome = this.#fresh && script === this.#written
     this.#fresh = false
     if (difference === undefined) this.#settle(script)
@@ -219,13 +219,13 @@ export class KernelNft {
   }
 
   /** The text of this script's rules when they were correct. */
-  #rightRules(script: NftScript): string | undefined {
-    return this.#held !== undefined && sameRules(this.#held, script) ? this.#right : undefined
+  #confirmedRulesOf(script: NftScript): string | undefined {
+    return this.#confirmed !== undefined && sameRules(this.#confirmed, script) ? this.#confirmedText : undefined
   }
 
   #settle(script: NftScript): void {
-    this.#held = script
-    this.#right = this.#table === undefined ? undefined : rulesText(this.#table)
+    this.#confirmed = script
+    this.#confirmedText = this.#table === undefined ? undefined : rulesText(this.#table)
     this.#isDoubtful = false
     this.#failure = undefined
     this.#retryAt = undefined
@@ -233,7 +233,8 @@ export class KernelNft {
   }
 
   *#write(script: NftScript, difference: NftDifference): Work {
-    const changed = this.#held && (yield* findDifference(this.#held, this.#table, this.#right, this.#equal))
+    const changed =
+      this.#confirmed && (yield* findDifference(this.#confirmed, this.#table, this.#confirmedText, this.#equal))
     const change = yield* this.#changeTo(script, difference)
     this.#logWhy(script, difference, changed?.why)
     if (script.chains.has(NAT_CHAIN) && !this.#hadNat) this.#begunUntil = this.#now + inMillis(BEGUN_TIME)

@@ -34,7 +34,7 @@ export interface Neighbor {
   /** The stage of leaving of this node. */
   leaving: Stage
   /** The families that its session leaves to another one with the same router. */
-  left: LeftFamilies
+  leftFamilies: LeftFamilies
   /** The network has taken all that we sent: more UPDATEs may follow. */
   writable: boolean
   /** Kinds of UPDATE problems already reported in this session. */
@@ -172,8 +172,12 @@ export function whyDrained({ drained, intent, leaving }: Neighbor): string | und
 
 /** What decides on its routes now. */
 export function policyOf(neighbor: Neighbor, direction: 'import' | 'export'): Policy {
-  const { intent, left, leaving } = neighbor
+  const { intent, leftFamilies, leaving } = neighbor
   if ((leaving === 'withdrawn' || leaving === 'gone') && direction === 'export') return WITHDRAWN
-  const policy = withoutLeft(direction === 'import' ? intent.importPolicy : intent.exportPolicy, left, direction)
+  const policy = withoutLeft(
+    direction === 'import' ? intent.importPolicy : intent.exportPolicy,
+    leftFamilies,
+    direction,
+  )
   return whyDrained(neighbor) === undefined ? policy : whileDrained(policy, direction)
 }

@@ -172,7 +172,7 @@ export class Objects {
       leaving: this.leaving.stage,
       nextHops: undefined,
       interface: undefined,
-      left: {},
+      leftFamilies: {},
       writable: true,
       warned: new Set(),
     }

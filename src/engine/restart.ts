@@ -164,7 +164,7 @@ export class Restart {
   readonly own: { -readonly [Key in keyof OwnRestart]: OwnRestart[Key] } = { restarted: false, preserved: [] }
   readonly #boot: string
   readonly #rooms: Deferring
-  #left: RestartDocument | undefined
+  #previous: RestartDocument | undefined
   #forwards: readonly Family[] = FAMILIES
   #hasBegun = false
   #startedAt: Millis = 0
@@ -185,7 +185,7 @@ export class Restart {
 
   /** The document of the previous run, and the families that this node forwards. */
   take(document: RestartDocument | undefined, forwards: readonly Family[]): void {
-    this.#left = document
+    this.#previous = document
     this.#forwards = forwards
   }
 
@@ -197,13 +197,13 @@ export class Restart {
     if (this.#hasBegun) return undefined
     this.#hasBegun = true
     this.#endUntil = now + LONGEST_DEFERRAL
-    if (this.#left === undefined)
+    if (this.#previous === undefined)
       return takesOver ? this.#goOn('this agent takes over from another speaker', FAMILIES, now) : undefined
     if (this.#boot === '') return undefined
-    const reason = whyNoRestart(this.#left, { boot: this.#boot, routerId })
+    const reason = whyNoRestart(this.#previous, { boot: this.#boot, routerId })
     if (reason !== undefined)
       return logLine('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
-    return this.#goOn('the agent has restarted', this.#left.families, now)
+    return this.#goOn('the agent has restarted', this.#previous.families, now)
   }
 
   #goOn(what: string, families: readonly Family[], now: Millis): LogLine {
@@ -223,7 +223,7 @@ export class Restart {
   /** RFC 4724 §3: why the Forwarding State bit of a family would not be true. */
   #whyLost(family: Family): string | undefined {
     if (!this.#forwards.includes(family)) return 'this node does not forward it'
-    const [before, now] = [this.#left?.relayed?.[family] ?? 0, this.#rooms.leading(family)]
+    const [before, now] = [this.#previous?.relayed?.[family] ?? 0, this.#rooms.leading(family)]
     if (now === undefined || now >= before) return undefined
     return `the kernel has lost learned routes, and neighbors send packets here for them (${now} are left of ${before} or more)`
   }
@@ -277,7 +277,7 @@ export class Restart {
 
   /** Hosts of ranges that the run before knew: until they call, not every neighbor has sent its routes. */
   get callers(): readonly Address[] {
-    return this.#left?.callers ?? []
+    return this.#previous?.callers ?? []
   }
 
   /**
@@ -285,7 +285,7 @@ export class Restart {
    * previous run stays: not all of its sessions are back.
    */
   remember(routerId: RouterId, families: ReadonlySet<Family>, callers: RangeCallers): RestartDocument | undefined {
-    if (this.#deferral !== undefined && this.#left !== undefined) return undefined
+    if (this.#deferral !== undefined && this.#previous !== undefined) return undefined
     const relayed = this.#relayed()
     const short = `${routerId} ${families.size} ${callers.revision} ${JSON.stringify(relayed)}`
     if (short === this.#remembered || families.size === 0) return undefined

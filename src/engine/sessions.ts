@@ -98,11 +98,11 @@ export class Sessions {
   refit(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
-    const { nextHops: before, left } = neighbor
+    const { nextHops: before, leftFamilies } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
     this.#logNextHops(neighbor, before)
     this.#share(this.#twins.update(neighbor, now))
-    this.#logLeft(neighbor, left)
+    this.#logLeft(neighbor, leftFamilies)
     this.#setPeer(neighbor)
   }
 
@@ -158,8 +158,8 @@ export class Sessions {
     }
   }
 
-  #logLeft({ name, left }: Neighbor, before: LeftFamilies): void {
-    for (const line of leftLines(name, before, left)) this.#out.log(line)
+  #logLeft({ name, leftFamilies }: Neighbor, before: LeftFamilies): void {
+    for (const line of leftLines(name, before, leftFamilies)) this.#out.log(line)
   }
 
   /** Passes an event to a neighbor and carries out the actions that it returns. */

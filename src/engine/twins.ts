@@ -55,7 +55,7 @@ export class Twins {
   /** Its session is down, and the RIB still has its routes. */
   remove(neighbor: Neighbor, now: Millis): Change[] {
     const running = this.#running.get(neighbor)
-    neighbor.left = {}
+    neighbor.leftFamilies = {}
     if (running === undefined) return []
     this.#running.delete(neighbor)
     this.#unsettled.delete(running)
@@ -102,12 +102,12 @@ export class Twins {
 
   #updateOne(running: Running, now: Millis): Change | undefined {
     const { neighbor } = running
-    const before = neighbor.left
+    const before = neighbor.leftFamilies
     const left = leftBy(running, this.#beside(running), this.#fed, now)
     if (isSettled(left)) this.#unsettled.delete(running)
     else this.#unsettled.add(running)
     if (sameLeft(before, left)) return undefined
-    neighbor.left = left
+    neighbor.leftFamilies = left
     return { neighbor, before }
   }
 }

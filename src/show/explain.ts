@@ -66,20 +66,25 @@ function* explainService(object: string, view: View): Generator<typeof PAUSE | E
     const step: Step = { step: 'service', object, verdict: 'not advertised', reason }
     yield { subject: object, steps: [step], peers: [], kernel: undefined }
   }
-  const before: Step[] =
+  const serviceSteps: Step[] =
     why === undefined ? [] : [{ step: 'service', object, verdict: 'not advertised by itself', reason: why }]
-  for (const prefix of prefixes) yield* explainPrefix(prefix, before, view)
+  for (const prefix of prefixes) yield* explainPrefix(prefix, serviceSteps, view)
 }
 
 const unique = (prefixes: readonly Prefix[]): Prefix[] => [
   ...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values(),
 ]
 
-function* explainPrefix(prefix: Prefix, before: readonly Step[], view: View): Generator<typeof PAUSE | Explanation> {
+/** `serviceSteps`: what is said first, of the service that the prefix was found by. */
+function* explainPrefix(
+  prefix: Prefix,
+  serviceSteps: readonly Step[],
+  view: View,
+): Generator<typeof PAUSE | Explanation> {
   const paths = view.routes({ for: prefix, family: prefix.family }, undefined, MOST_LISTED).rows
   const matched = paths[0]?.prefix ?? prefix.text
   const kernel = kernelWay(prefix, matched, view)
-  const steps = [...before, ...routeSteps(prefix, paths, view), ...kernelSteps(kernel), ...natSteps(prefix, view)]
+  const steps = [...serviceSteps, ...routeSteps(prefix, paths, view), ...kernelSteps(kernel), ...natSteps(prefix, view)]
   const peers = yield* peerSteps(paths, view)
   yield { subject: matched === prefix.text ? matched : `${prefix.text}, by ${matched}`, steps, peers, kernel }
 }

@@ -28,7 +28,7 @@ export function* protocolRows(
   const names = columns('Name', 'Proto', 'Table', 'State', 'Since', 'Info')
   const heading: Row = { code: CODE.protocolHeading, text: bird1 === undefined ? names : names.toLowerCase() }
   let isHeaded = false
-  for (const lines of linesFor(command, view, bird1)) {
+  for (const lines of neighborsAndRanges(command, view, bird1)) {
     if (lines === undefined) {
       yield PAUSE
       continue
@@ -52,7 +52,11 @@ export function* protocolRows(
 }
 
 /** Neighbors and ranges of the family, sorted by name; undefined is a pause. */
-function* linesFor(command: ShowProtocols, view: View, bird1: Family | undefined): Iterable<Lines | undefined> {
+function* neighborsAndRanges(
+  command: ShowProtocols,
+  view: View,
+  bird1: Family | undefined,
+): Iterable<Lines | undefined> {
   const isMeant = (address: string) => bird1 === undefined || familyOfAddress(address) === bird1
   const ranges = rangesFor(command.which, view)
     .filter(({ range }) => isMeant(range))

@@ -25,8 +25,8 @@
  * 2. Of a prefix a member has what `blockFor` returns, unless the prefix lies before it: for a synced member in
  *    `#pending` or an unread chunk, for another one in its own pending set or ahead of its walk. A build that is under
  *    way puts what it fills in there too.
- * 3. What lies before all synced members has come from one neighbor alone where `#source` or `chunk.source` names it,
- *   and that neighbor has nothing to read there.
+ * 3. What lies before all synced members has come from one neighbor alone where `#pendingSource` or `chunk.source` names
+ *   it, and that neighbor has nothing to read there.
  * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
  */
 import { growU32, usedBytes } from '../route/columns.ts'
@@ -59,7 +59,7 @@ export class Group {
   /** Prefixes that no chunk has yet. */
   readonly #pending: Pending
   /** The one neighbor from which all that is pending came, so that it gets none of it; or `SEVERAL`. */
-  #source = SEVERAL
+  #pendingSource = SEVERAL
   #synced: Member[] = []
   readonly #apart = new Set<Member>()
   readonly #followers = new Set<Member>()
@@ -129,8 +129,8 @@ export class Group {
     // Nothing was advertised, and nothing is: most of what a mesh brings.
     if (before === block && (!moved || block === 0)) return false
     const source = block !== 0 && (before === 0 || !moved) ? (this.#loc.from[prefix] as number) : SEVERAL
-    if (this.#pending.size === 0) this.#source = source
-    else if (this.#source !== source) this.#source = SEVERAL
+    if (this.#pending.size === 0) this.#pendingSource = source
+    else if (this.#pendingSource !== source) this.#pendingSource = SEVERAL
     // By index, and sizes asked first: this runs once per route and group, and iterators cost.
     const first = this.#synced[0]
     if (first !== undefined) {
@@ -281,7 +281,7 @@ export class Group {
   }
 
   /** One step of a member's walk; whether an UPDATE was due. */
-  visit(member: Member, prefix: number): boolean {
+  catchUp(member: Member, prefix: number): boolean {
     const { standing } = member
     if (standing.kind === 'synced') return false
     const { pending } = standing
@@ -312,7 +312,7 @@ export class Group {
   }
 
   #isPendingFor(member: Member): boolean {
-    return this.#pending.size > 0 && this.#source !== member.slot.index
+    return this.#pending.size > 0 && this.#pendingSource !== member.slot.index
   }
 
   /** Visits all members for which `hasFor` is true. */
@@ -361,7 +361,7 @@ export class Group {
     if (unread !== undefined) return this.#read(member, standing, unread)
     if (!this.#isPendingFor(member)) return undefined
     // While chunks are unread, one of them may advertise what is withdrawn here.
-    const chunk = this.#encoder.encode(this.#pending, maxBytes, this.#source, this.#synced, !this.#log.isEmpty)
+    const chunk = this.#encoder.encode(this.#pending, maxBytes, this.#pendingSource, this.#synced, !this.#log.isEmpty)
     if (chunk.messages === 0) return NO_CHUNK
     this.#append(chunk)
     return this.#read(member, standing, chunk)

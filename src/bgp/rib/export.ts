@@ -180,7 +180,7 @@ export class Exporter {
       return run.block
     }
     const block = this.#export(prefix, path)
-    if (block !== 0 && this.#isForAll(kind)) {
+    if (block !== 0 && this.#holdsForRun(kind)) {
       run.attributes = id
       run.nextHop = nextHop
       run.kind = kind
@@ -193,7 +193,7 @@ export class Exporter {
   }
 
   /** The verdict on a route holds for all from this kind of source with the same attributes and next hop. */
-  #isForAll(kind: number): boolean {
+  #holdsForRun(kind: number): boolean {
     // For an internal route, reflection also depends on the neighbor it came from.
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view

@@ -41,7 +41,7 @@ export class Feeds {
   }
 
   add(slot: PeerSlot): void {
-    const member = new GroupMember(slot, this.#groupFor(slot), this.#tables.prefixes)
+    const member = new GroupMember(slot, this.#findOrMakeGroup(slot), this.#tables.prefixes)
     this.members.set(slot, member)
     const walk = this.#walkOf(member)
     this.#fill(member.group)
@@ -76,7 +76,7 @@ export class Feeds {
     const { nextHop } = member
     member.nextHop = slot.peer.nextHops[this.#family]
     const sameNextHop = nextHop === member.nextHop || (nextHop && member.nextHop && equalBytes(nextHop, member.nextHop))
-    if (this.#keyOf(this.#viewOf(slot)) !== member.group.key) this.#move(member, sameNextHop === true)
+    if (this.#groupKey(this.#viewOf(slot)) !== member.group.key) this.#move(member, sameNextHop === true)
     else if (!sameNextHop) this.refresh(slot)
   }
 
@@ -163,7 +163,7 @@ export class Feeds {
   }
 
   /** Equal for views that are equal: the key of their update group. */
-  #keyOf(view: ExportView): string {
+  #groupKey(view: ExportView): string {
     const { family, context, policy, reflection, link, ...plain } = view
     return [
       ...Object.values(plain),
@@ -178,9 +178,9 @@ export class Feeds {
     ].join()
   }
 
-  #groupFor(slot: PeerSlot): Group {
+  #findOrMakeGroup(slot: PeerSlot): Group {
     const view = this.#viewOf(slot)
-    const key = this.#keyOf(view)
+    const key = this.#groupKey(view)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
     const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
@@ -228,7 +228,7 @@ export class Feeds {
     const { prefixes } = this.#tables
     return new Sweep(
       () => prefixes.end,
-      (prefix) => prefixes.holds[prefix] !== 0 && member.group.visit(member, prefix),
+      (prefix) => prefixes.holds[prefix] !== 0 && member.group.catchUp(member, prefix),
       () => {
         this.#endWalk(member)
         member.group.syncIfCaughtUp(member)
@@ -248,7 +248,7 @@ export class Feeds {
     this.#endWalk(member)
     before.leave(member)
     // Not earlier: the end of an unfinished move may have dropped a group.
-    member.group = this.#groupFor(member.slot)
+    member.group = this.#findOrMakeGroup(member.slot)
     const walk = this.#walkOf(member)
     this.#fill(member.group)
     member.group.moveIn(member, walk, comparable ? before : undefined)

@@ -18,8 +18,10 @@ export class ApiErrors {
     this.#change = change
   }
 
-  /** Sets the error of this kind; undefined: it has none. */
-  /** `kind`: `BGPPeer`, or `Secret/bgp` for one of those that are read one by one. */
+  /**
+   * Sets the error of this kind; undefined: it has none. `kind`: `BGPPeer`, or `Secret/bgp` for one of those that are read one
+   * by one.
+   */
   set(kind: string, error: { readonly text: string; readonly ofServer: boolean } | undefined): void {
     const place = error?.ofServer === true ? SERVER : `${SERVER}/${kind}`
     for (const [at, texts] of this.#texts) if (at !== place || error === undefined) texts.delete(kind)
