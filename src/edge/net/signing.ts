@@ -124,16 +124,18 @@ function unsign(target: Target, prefix: Prefix, before: Signature): void {
 /** On a socket that has not called yet. The first key is the one that we begin with. */
 export function signCaller(target: Target, host: Prefix, signature: Signature): void {
   if (signature.kind === 'md5') setMd5(target, host, signature.bytes)
-  else
+  else {
+    noteAge(signature.keys)
     for (const [index, key] of signature.keys.entries())
       addAo(target, host, key, index === 0 ? SET_CURRENT | SET_RNEXT : 0)
+  }
 }
 
 /**
  * On an open connection, in place of `before`, which its listener put there for `prefix` or we did before we called. The
  * neighbor is asked to sign with the first key, and we go on signing with the key that it asked for. Only if that one is
- * deleted do we choose another: one that was there before, because the neighbor may not have a new one yet. Where another
- * key stands under the same ID the old one stays until the session ends: two cannot have one ID.
+ * deleted do we choose another: the one that has been there longest, because the neighbor may not have a newer one yet.
+ * Where another key stands under the same ID the old one stays until the session ends: two cannot have one ID.
  *
  * Gives back what is in force.
  */
@@ -153,10 +155,19 @@ export function signConnection(
   if (preferred === undefined) return next
   for (const key of kept) if (!old.includes(key)) addUnlessThere(target, prefix, key)
   askFor(target, preferred)
-  const instead = kept.find((key) => old.includes(key)) ?? preferred
+  noteAge(kept)
+  const instead = kept.filter((key) => old.includes(key)).sort(byAge)[0] ?? preferred
   for (const key of old) if (!kept.includes(key)) deleteAo(target, prefix, key, instead)
   return chainOf(kept)
 }
+
+/** In the order in which keys came into force. Of those that came together, the last is the oldest: new ones are put first. */
+const ages = new WeakMap<AoKey, number>()
+let noted = 0
+function noteAge(keys: readonly AoKey[]): void {
+  for (const key of keys.toReversed()) if (!ages.has(key)) ages.set(key, ++noted)
+}
+const byAge = (a: AoKey, b: AoKey): number => (ages.get(a) ?? 0) - (ages.get(b) ?? 0)
 
 /** Each new key, or the old one that has one of its IDs: that ID is not free before the session ends. */
 export const keysInForce = (next: readonly AoKey[], old: readonly AoKey[]): readonly AoKey[] => [

@@ -3,19 +3,23 @@
  * here (`net/ipv4/tcp_ao.c` of Linux); the real one: interop `key chain`.
  */
 import { beforeEach, describe, expect, test, vi } from 'vitest'
+import { Chance } from '../../../src/base/chance.ts'
 import { hostPrefix, type Prefix } from '../../../src/base/prefix.ts'
 import { type Signature, signatureOf, signCaller, signConnection } from '../../../src/edge/net/signing.ts'
 
 const [ADD, DELETE, INFO] = [38, 39, 40]
 const [EEXIST, EBUSY, ENOENT] = [17, 16, 2]
 
-/** The keys of one connection: their IDs, as `send/receive`. */
-const socket = vi.hoisted(() => ({ keys: [] as string[], signsWith: '', asksFor: '' }))
+/** The keys of the two ends of a connection: their IDs, as `send/receive`. */
+const ends = vi.hoisted(() => [1, 2].map(() => ({ keys: [] as string[], signsWith: '', asksFor: '' })))
+const [socket, other] = ends as [End, End]
+type End = (typeof ends)[number]
 
 vi.mock(import('../../../src/edge/libc.ts'), async (original) => {
   const libc = await original()
-  const setOption = (_fd: number, _level: number, option: number, value: number | Uint8Array): void => {
-    if (!(value instanceof Uint8Array)) throw new Error('no option of TCP-AO')
+  const setOption = (fd: number, _level: number, option: number, value: number | Uint8Array): void => {
+    const socket = ends[fd]
+    if (!(value instanceof Uint8Array) || socket === undefined) throw new Error('no option of TCP-AO')
     const view = new DataView(value.buffer)
     const bySend = (id: number | undefined) => socket.keys.find((key) => key.startsWith(`${id}/`)) ?? ''
     const byReceive = (id: number | undefined) => socket.keys.find((key) => key.endsWith(`/${id}`)) ?? ''
@@ -82,6 +86,12 @@ describe('an open connection', () => {
     expect(socket).toEqual({ keys: ['2/2', '3/3'], signsWith: '2/2', asksFor: '3/3' })
   })
 
+  test('goes on with the key that has been there longest, because the neighbor may not have a newer one yet', () => {
+    const inForce = after(before, chain('3', '1', '2'))
+    after(inForce, chain('3', '2'))
+    expect(socket).toEqual({ keys: ['2/2', '3/3'], signsWith: '2/2', asksFor: '3/3' })
+  })
+
   test('goes on with a new key if none is left that was there before', () => {
     after(before, chain('3'))
     expect(socket).toEqual({ keys: ['3/3'], signsWith: '3/3', asksFor: '3/3' })
@@ -95,4 +105,72 @@ describe('an open connection', () => {
     expect(inForce.name).not.toBe(next.name)
     expect(after(inForce, next)).toEqual(inForce)
   })
+})
+
+/** A key as both ends know it: what one sends with the other receives with. */
+interface Shared {
+  readonly ids: readonly [number, number]
+  readonly bytes: Uint8Array
+}
+type Ao = Extract<Signature, { kind: 'ao' }>
+
+const chainAt = (end: 0 | 1, keys: readonly Shared[]): Ao => ({
+  kind: 'ao',
+  name: '',
+  keys: keys.map(({ ids, bytes }) => {
+    const [sendId, receiveId] = end === 0 ? ids : [ids[1], ids[0]]
+    return { sendId, receiveId, algorithm: 'HMAC-SHA-1-96', bytes }
+  }),
+})
+
+const turned = (ids: string): string => ids.split('/').reverse().join('/')
+const bytesOf = ({ keys }: Ao, ids: string) => keys.find((key) => `${key.sendId}/${key.receiveId}` === ids)?.bytes
+
+/** One segment: whether it is taken. The receiver then signs with the key that it asks for, if it has it (RFC 5925 §7.5.2). */
+function carries(from: End, to: End, sent: Ao, received: Ao): boolean {
+  const bytes = bytesOf(sent, from.signsWith)
+  const isTaken = to.keys.includes(turned(from.signsWith)) && bytesOf(received, turned(from.signsWith)) === bytes
+  const wanted = to.keys.find((key) => key === turned(from.asksFor))
+  if (isTaken && wanted !== undefined) to.signsWith = wanted
+  return isTaken
+}
+
+test('whatever both ends add, prefer and delete, data flows if both have the first and the oldest key when one is deleted', () => {
+  for (let seed = 0; seed < 200; seed++) {
+    const chance = new Chance(seed)
+    const pick = (count: number): number => Math.floor(chance.next() * count)
+    let last = 0
+    const make = (): Shared => ({ ids: [++last, pick(2) === 0 ? last : 255 - last], bytes: new Uint8Array(8) })
+    const first = [make()]
+    // Of each end, the oldest first.
+    const ages: [Shared[], Shared[]] = [[...first], [...first]]
+    const chains: [Shared[], Shared[]] = [first, first]
+    const inForce: [Ao, Ao] = [chainAt(0, first), chainAt(1, first)]
+    for (const end of [0, 1] as const) {
+      Object.assign(ends[end] as End, { keys: [], signsWith: '', asksFor: '' })
+      signCaller({ fd: end, isIpv6: false }, host, inForce[end])
+    }
+    for (let step = 0; step < 12; step++) {
+      const end = pick(2) as 0 | 1
+      const [own, theirs] = [chains[end], chains[1 - end] as Shared[]]
+      let next = [...own]
+      const missing = theirs.find((key) => !own.includes(key)) ?? make()
+      const gone = own[pick(own.length)] as Shared
+      const [oldest] = ages[end].filter((key) => key !== gone)
+      if (pick(2) === 0 && oldest !== undefined && theirs.includes(oldest)) next.splice(next.indexOf(gone), 1)
+      if (pick(2) === 0) next.splice(pick(next.length + 1), 0, missing)
+      if (pick(3) === 0) next.reverse()
+      if (!next.includes(gone) && !theirs.includes(next[0] as Shared)) next = [...own]
+      chains[end] = next
+      ages[end] = [...ages[end].filter((key) => next.includes(key)), ...next.filter((key) => !ages[end].includes(key))]
+      const signed = signConnection({ fd: end, isIpv6: false }, host, chainAt(end, next), inForce[end])
+      inForce[end] = signed as Ao
+      // Each side sends something now and then; what is lost meanwhile is sent again.
+      let taken = [false, false]
+      for (let tries = 0; tries < 3; tries++) {
+        taken = [carries(socket, other, ...inForce), carries(other, socket, inForce[1], inForce[0])]
+      }
+      expect(taken, `seed ${seed}, step ${step}`).toEqual([true, true])
+    }
+  }
 })
