@@ -30,8 +30,11 @@ const FIRST_TIMES = 3
 const FIRST_INTERVAL: Millis = 3_000
 /** The interval of later advertisements, drawn anew each time; FRR's is ten seconds. */
 const INTERVAL: readonly [Millis, Millis] = [8_000, 10_000]
-/** The least time between two replies to solicitations on one link. */
+/** The least time between two replies on one link that go to their router alone. */
 const ANSWER_PAUSE: Millis = 300
+/** RFC 4861 §6.2.6: the least time between two advertisements to all nodes, and the longest delay of one that answers. */
+const ALL_NODES_PAUSE: Millis = 3_000
+const ANSWER_DELAY: Millis = 500
 
 export interface Port {
   readonly index: number
@@ -49,8 +52,12 @@ interface WantedLink {
   sent: number
   /** When the next of them is due. */
   nextAt: Millis
-  /** When the last solicitation or new router was answered. */
+  /** When the last solicitation or new router was answered by a packet to it alone. */
   answeredAt: Millis
+  /** When the last advertisement went to all nodes. */
+  toAllAt: Millis
+  /** An answer to all nodes waits for its time. */
+  isAnswerAhead: boolean
   /** Routers that have advertised themselves: at most `MOST_HEARD`. */
   readonly heard: Set<Address>
 }
@@ -135,14 +142,19 @@ export class Ndp {
         link.reported = { error }
         this.#feed({ kind: 'link', interface: name, error })
       }
-      if (error === undefined && now >= link.nextAt) this.#advertise(link, now)
+      if (error === undefined) this.#advertiseIfDue(link, now)
     }
   }
 
   /** A link that is new, came back, or has another address of ours: everything begins anew there. */
   #enter(link: WantedLink, port: Port | undefined): void {
-    Object.assign(link, newLink(), { port, reported: link.reported })
+    const { reported, toAllAt, isAnswerAhead } = link
+    Object.assign(link, newLink(), { port, reported, toAllAt, isAnswerAhead })
     if (port !== undefined) this.#socket?.join(port.index)
+  }
+
+  #advertiseIfDue(link: WantedLink, now: Millis): void {
+    if (now >= link.nextAt && now >= link.toAllAt + ALL_NODES_PAUSE) this.#advertise(link, now)
   }
 
   /** A refused send is retried at the next time: an address that is still tentative cannot send (RFC 4862 §5.4). */
@@ -152,6 +164,7 @@ export class Ndp {
     if (link.heard.size === 0) this.#socket.send(encodeSolicitation(port.linkLayer), ALL_ROUTERS, port.index)
     const refused = this.#socket.send(encodeAdvertisement(port.linkLayer), ALL_NODES, port.index)
     if (refused !== undefined) return
+    link.toAllAt = now
     link.sent++
     const [least, most] = INTERVAL
     link.nextAt = now + (link.sent < FIRST_TIMES ? FIRST_INTERVAL : least + Math.random() * (most - least))
@@ -162,7 +175,8 @@ export class Ndp {
     const message = decodeNdp(bytes)
     if (name === undefined || link === undefined || message === undefined || from === link.port?.address) return
     if (message.kind === 'solicitation') {
-      this.#answer(link, isLinkLocal(from) ? from : ALL_NODES)
+      if (isLinkLocal(from)) this.#answer(link, from)
+      else this.#answerAll(link)
       return
     }
     // RFC 4861 §6.1.2: an advertisement from another address than a link-local one is discarded.
@@ -172,6 +186,19 @@ export class Ndp {
     // A router that has just started gets a reply at once.
     if (isNew) this.#answer(link, from)
     this.#feed({ kind: 'router', interface: name, address: `${from}%${name}` })
+  }
+
+  /** Who asks without an address is answered by the next advertisement to all nodes, which comes sooner for it. */
+  #answerAll(link: WantedLink): void {
+    if (link.isAnswerAhead) return
+    link.isAnswerAhead = true
+    const now = performance.now()
+    const at = Math.max(now + Math.random() * ANSWER_DELAY, link.toAllAt + ALL_NODES_PAUSE)
+    link.nextAt = Math.min(link.nextAt, at)
+    setTimeout(() => {
+      link.isAnswerAhead = false
+      if ([...this.#links.values()].includes(link)) this.#advertiseIfDue(link, performance.now())
+    }, at - now).unref()
   }
 
   #answer(link: WantedLink, to: Address): void {
@@ -194,6 +221,8 @@ const newLink = (): WantedLink => ({
   sent: 0,
   nextAt: 0,
   answeredAt: Number.NEGATIVE_INFINITY,
+  toAllAt: Number.NEGATIVE_INFINITY,
+  isAnswerAhead: false,
   heard: new Set(),
 })
 

@@ -100,6 +100,42 @@ describe('what others hear', () => {
     expect(times('advertisement')).toHaveLength(2)
   })
 
+  test('[RFC 4861 §6.2.6] who asks without an address is answered by packets to all, three seconds apart at least', async () => {
+    await discover('eth0')
+    await pass(9_000)
+    heard.length = 0
+    const stranger = link.open('::', 7, () => {})
+    const asks = performance.now()
+    for (let time = 0; time < 100; time++) {
+      stranger.send(encodeSolicitation(MAC), ALL_ROUTERS, 7)
+      await pass(100)
+    }
+    const [first = 0, ...others] = times('advertisement')
+    expect(first - asks).toBeLessThanOrEqual(500)
+    expect(others).toHaveLength(3)
+    for (const [index, at] of others.entries()) {
+      expect(at - (others[index - 1] ?? first)).toBeGreaterThanOrEqual(3_000)
+      expect(at - (others[index - 1] ?? first)).toBeLessThanOrEqual(3_500)
+    }
+    await discover()
+    await pass(10_000)
+    expect(times('advertisement')).toHaveLength(4)
+  })
+
+  test('[RFC 4861 §6.2.6] a link that comes and goes gets none sooner', async () => {
+    await discover('eth0')
+    for (let time = 0; time < 10; time++) {
+      ports.delete('eth0')
+      await pass(1_000)
+      ports.set('eth0', PORT)
+      await pass(1_000)
+    }
+    const all = times('advertisement')
+    expect(all.length).toBeGreaterThan(3)
+    for (const [index, at] of all.entries())
+      if (index > 0) expect(at - (all[index - 1] ?? 0)).toBeGreaterThanOrEqual(3_000)
+  })
+
   test('nothing on links that are not asked for, and nothing when none is', async () => {
     await discover('eth1')
     await pass(10_000)
