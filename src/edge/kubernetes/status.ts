@@ -8,7 +8,7 @@ import type { Input } from '../../engine/input.ts'
 import type { Report } from '../resources.ts'
 import type { Api } from './api.ts'
 import { EventWriter } from './write/events.ts'
-import { Job, type JobTiming } from './write/job.ts'
+import { Job, type JobOptions, type JobTiming, NOT_TRIED } from './write/job.ts'
 import { LeaseKeeper } from './write/lease.ts'
 import { NodeConditionWriter } from './write/node-condition.ts'
 import { NodeStatusWriter } from './write/node-status.ts'
@@ -71,17 +71,17 @@ export class StatusDoor {
         this.#condition?.write(signal),
       ),
       conditions: this.#job('conditions', async (signal) =>
-        this.#mayWrite('conditions') ? this.#objects.write(signal) : undefined,
+        this.#mayWrite('conditions') ? this.#objects.write(signal) : NOT_TRIED,
       ),
       Events: this.#job('Events', (signal) => this.#events.write(signal)),
       Lease: this.#job('Lease', (signal) => this.#stepLease(signal)),
       'startup taints': this.#job('startup taints', async (signal) =>
-        this.#mayWrite('startup taints') ? this.#taint.look(signal) : undefined,
+        this.#mayWrite('startup taints') ? this.#taint.look(signal) : NOT_TRIED,
       ),
     }
   }
 
-  #job(name: string, run: (signal: AbortSignal) => Promise<Millis | undefined>): Job {
+  #job(name: string, run: JobOptions['run']): Job {
     const refused = (text: string | undefined) => this.#setRefused(name, text)
     return new Job({ timing: this.#options.timing, run, refused, spread: () => this.#spread })
   }
@@ -156,14 +156,16 @@ export class StatusDoor {
     if (!held) {
       this.#objects.clear()
       this.#taint.set([])
+      // Another agent writes these now, and says what refuses them.
+      for (const job of ['conditions', 'startup taints']) this.#setRefused(job, undefined)
     }
     this.#options.feed({ kind: 'lease', held })
   }
 
-  /** Jobs may fail for different reasons: the first one is reported until that job succeeds. */
+  /** Several jobs may fail: the first one is reported until it succeeds, with its newest reason. */
   #setRefused(name: string, text: string | undefined): void {
     if (text === undefined) this.#refusals.delete(name)
-    else if (!this.#refusals.has(name)) this.#refusals.set(name, text)
+    else this.#refusals.set(name, text)
     const [first] = this.#refusals
     const reported = first && `${first[0]} cannot be written: ${first[1]}; sessions and routes go on`
     if (reported === this.#reported) return

@@ -370,6 +370,19 @@ describe('writing to the API', () => {
     expect(told()).toMatch(/^the condition of the Node cannot be written: 403 .*sessions and routes go on$/)
   })
 
+  test('of a write that is refused for another reason than before the newest is told', async () => {
+    let status = 403
+    api.onRequest = ({ method, path }) => {
+      if (method === 'PATCH' && path === `${NODES}/worker-1/status`) throw new Refusal(status, 'No', `no ${status}`)
+    }
+    const source = await open('worker-1', true)
+    tell(source)
+    const told = () => known.problems.get('Kubernetes/status')
+    await until('refused', () => told()?.includes('no 403') === true)
+    status = 422
+    await until('refused anew', () => told()?.includes('no 422') === true)
+  })
+
   test('a Node that is deleted and registered again gets the condition and owns the status', async () => {
     api.apply(node('worker-1'))
     const { kubeconfig } = opened

@@ -27,10 +27,13 @@ export const USUAL_JOB: JobTiming = {
   rest: 100,
 }
 
+/** The API was not asked: whatever it refused before, it may still refuse. */
+export const NOT_TRIED = 'not tried'
+
 export interface JobOptions {
   readonly timing: JobTiming
   /** Does what is to be done; throws when it fails. Returns a pause after which it is called again. */
-  readonly run: (signal: AbortSignal) => Promise<Millis | undefined>
+  readonly run: (signal: AbortSignal) => Promise<Millis | typeof NOT_TRIED | undefined>
   /** Why the API refuses the write; undefined: it does not. */
   readonly refused: (text: string | undefined) => void
   /** Agents that fail together retry within this time of each other. */
@@ -85,6 +88,7 @@ export class Job {
   async #try(signal: AbortSignal): Promise<Millis | undefined> {
     try {
       const again = await this.#options.run(signal)
+      if (again === NOT_TRIED) return undefined
       this.#failures = 0
       this.#conflicts = 0
       this.#options.refused(undefined)
