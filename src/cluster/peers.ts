@@ -3,7 +3,7 @@
  *
  * One address and port is one neighbor. Where several objects ask for it, the most specific wins: a BGPPeer with
  * `node`, then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh;
- * among equals the first by name.
+ * among equals the first by name. A BGPPeer that loses to another object is reported.
  */
 import { FAMILIES, FAMILY_WORDS } from '../base/family.ts'
 import { CostMeter, type Work } from '../base/work.ts'
@@ -139,6 +139,7 @@ export class PeerPlanner {
       for (const candidate of candidatesOf(node)) all.push(candidate)
       if (meter.isDue) yield meter.take()
     }
+    // `me` is among `nodes`.
     const others = { size: nodes.size - 1, has: (name: string) => name !== me.name && nodes.has(name) }
     yield* this.#candidates.forgetAllBut(others)
     return all

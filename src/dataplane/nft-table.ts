@@ -87,16 +87,16 @@ export type EqualSets = WeakMap<readonly string[], readonly Prefix[]>
 const ELEMENT_COST = 0.25
 
 /**
- * How the table differs from the script; undefined: it does not. `known` are the rules as they were last read when they were
+ * How the table differs from the script; undefined: it does not. `rightRules` are the rules as they were last read when they were
  * right. Without them, after a start, rules are compared by their comments. Sets in `equal` are not compared again.
  */
 export function* findDifference(
   script: NftScript,
   table: NftTable | undefined,
-  known: string | undefined,
+  rightRules: string | undefined,
   equal: EqualSets = new WeakMap(),
 ): Work<NftDifference | undefined> {
-  const why = whyNotSame(script, table, known)
+  const why = whyNotSame(script, table, rightRules)
   if (why !== undefined) return { in: 'table', why }
   const changes: SetChange[] = []
   for (const [set, wanted] of script.sets) {
@@ -114,14 +114,14 @@ export function* findDifference(
 export function whyNotSame(
   script: NftScript,
   table: NftTable | undefined,
-  known: string | undefined,
+  rightRules: string | undefined,
 ): string | undefined {
   if (script.chains.size === 0) return table === undefined ? undefined : 'no rules are needed any more'
   if (table === undefined) return 'the table is missing'
   if (!sameMap(script.chains, table.chains)) return 'the chains differ'
   const comments = table.rules.map(({ comment }) => comment).join('\n')
   if (comments !== [...script.rules.keys()].join('\n')) return 'the rules differ'
-  if (known !== undefined && known !== rulesText(table)) return 'the rules were changed'
+  if (rightRules !== undefined && rightRules !== rulesText(table)) return 'the rules were changed'
   const isSame = table.sets.size === script.sets.size && [...script.sets.keys()].every((name) => table.sets.has(name))
   return isSame ? undefined : 'the sets differ'
 }

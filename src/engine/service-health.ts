@@ -17,7 +17,7 @@ export class ServiceHealth {
   #failures = 0
   #why: string | undefined
   /** Neither a good answer has come, nor as many bad ones as count. */
-  #isNew = true
+  #isUndecided = true
   /** Services may be advertised by now, without a check or by another one. */
   #isStarted = false
 
@@ -36,7 +36,7 @@ export class ServiceHealth {
   }
 
   get isAwaited(): boolean {
-    return this.#settings !== undefined && this.#isNew
+    return this.#settings !== undefined && this.#isUndecided
   }
 
   set(settings: HealthSettings | undefined): void {
@@ -46,7 +46,7 @@ export class ServiceHealth {
     this.#why = why
     if (settings === undefined || !isSamePlace(settings, this.#settings)) {
       this.#failures = 0
-      this.#isNew = true
+      this.#isUndecided = true
     }
     this.#settings = settings
     this.#out.push({ kind: 'health', check: settings })
@@ -60,10 +60,10 @@ export class ServiceHealth {
     this.#failures = error === undefined ? 0 : this.#failures + 1
     if (error === undefined) {
       this.#why = undefined
-      this.#isNew = false
-    } else if (this.#failures >= settings.failures && (this.#isNew || before === undefined)) {
+      this.#isUndecided = false
+    } else if (this.#failures >= settings.failures && (this.#isUndecided || before === undefined)) {
       this.#why = `${placeOf(settings)} is unhealthy: ${error}`
-      this.#isNew = false
+      this.#isUndecided = false
     }
     if (before === this.#why) return false
     this.#out.log(

@@ -199,7 +199,8 @@ export class Feeds {
 
   /**
    * Computes the missing blocks of a group before a member joins: all when the group is new; at the second member, those
-   * of routes from the first one, which nobody needed while it was alone.
+   * of routes from the first one, which nobody needed while it was alone. With more members nothing is missing: that of the
+   * second one is done, or queued before them.
    */
   #fill(group: Group): void {
     if (group.memberCount > 1) return

@@ -51,7 +51,7 @@ export class Planes {
   /** Neighbors to which End-of-RIB or EoRR must still be sent. */
   readonly #busy = new Set<PeerSlot>()
   /** Sweeps that still choose paths for new planes. */
-  #fills = 0
+  #builds = 0
   #withholdsEnd = false
   /** How often End-of-RIB became due for those that waited for it. */
   #released = 0
@@ -127,6 +127,7 @@ export class Planes {
 
   /** Chooses the paths of a prefix that are advertised to neighbors that accept several. */
   choose(prefix: number): void {
+    // `left`: paths that have no plane yet; `places`: by plane, its path or 0.
     const left = this.#decision.chooseSeveral(this.#tables.paths.first[prefix] as number, MOST_PATHS)
     const places: number[] = []
     for (const { chosen } of this.#planes) {
@@ -257,7 +258,7 @@ export class Planes {
 
   /** Whether all routes that existed when the feed began have been sent. */
   #hasFedAll(slot: PeerSlot, { acceptsSeveral }: Progress): boolean {
-    if (acceptsSeveral && this.#fills > 0) return false
+    if (acceptsSeveral && this.#builds > 0) return false
     return this.#feedsOf(slot).every((feeds) => feeds.hasFedAll(slot))
   }
 
@@ -273,13 +274,13 @@ export class Planes {
       this.choose(prefix)
       return 1 + (decision.looks - before) / LOOKS_PER_VISIT
     }
-    this.#fills++
+    this.#builds++
     this.#schedule(
       new Sweep(
         () => prefixes.end,
         visit,
         () => {
-          this.#fills--
+          this.#builds--
         },
       ),
     )

@@ -57,9 +57,10 @@ export class Contact {
 
   /**
    * Waits for permission to ask: at once while the server is reached; otherwise one reflector may ask, and the others
-   * wait for its result. Returns whether the server has come back meanwhile.
+   * wait for its result.
+   * @returns true: others found the server again.
    */
-  async turn(who: object, signal: AbortSignal): Promise<boolean> {
+  async awaitTurn(who: object, signal: AbortSignal): Promise<boolean> {
     this.#passOn(who)
     let waited = false
     while (this.mustWait(who) && !signal.aborted) {

@@ -115,8 +115,8 @@ export class Reflector {
 
   async #run(): Promise<void> {
     while (!this.#stop.signal.aborted) {
-      if (this.#contact.mustWait(this)) this.#beforeWaiting()
-      if (await this.#contact.turn(this, this.#stop.signal)) this.#failures = 0
+      if (this.#contact.mustWait(this)) this.#forgetOwnTrouble()
+      if (await this.#contact.awaitTurn(this, this.#stop.signal)) this.#failures = 0
       let pause: Millis
       try {
         const [version, endedAt] = [this.#version, this.#endedAt]
@@ -132,7 +132,7 @@ export class Reflector {
   }
 
   /** Another kind asks for all meanwhile: what we heard before it lost the server proves nothing afterwards. */
-  #beforeWaiting(): void {
+  #forgetOwnTrouble(): void {
     this.#clearError()
     this.#absentSince = undefined
   }

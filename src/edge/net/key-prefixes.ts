@@ -35,24 +35,24 @@ export function keyPrefixes(
     group.prefixes.push(protection.prefix)
   }
   return [...groups.values()].flatMap(({ signature, prefixes }) => {
-    const others: Prefix[] = []
+    const otherNeighbors: Prefix[] = []
     /** Those that a range must leave out: between two keys of TCP-MD5 a longer prefix is enough. */
-    const apart: Prefix[] = []
+    const mustBeCutOut: Prefix[] = []
     for (const [index, { prefix }] of all.entries()) {
       const other = signatures[index]
       if (prefix.family !== prefixes[0]?.family || other?.name === signature.name) continue
-      others.push(prefix)
-      if (other?.kind !== 'md5' || signature.kind === 'ao') apart.push(prefix)
+      otherNeighbors.push(prefix)
+      if (other?.kind !== 'md5' || signature.kind === 'ao') mustBeCutOut.push(prefix)
     }
     const hosts = distinct(prefixes.filter(isHostPrefix))
     const ranges = prefixes
       .filter((prefix) => !isHostPrefix(prefix))
       .flatMap((range) => {
         // What is left of a range may be as long as a neighbor inside, which then would not count.
-        const within = others.filter((other) => other.length > range.length && contains(range, other))
-        return without(range, apart).filter((rest) => !within.some((other) => contains(other, rest)))
+        const narrowerInside = otherNeighbors.filter((other) => other.length > range.length && contains(range, other))
+        return without(range, mustBeCutOut).filter((rest) => !narrowerInside.some((other) => contains(other, rest)))
       })
-    const found = distinct([...ranges, ...(hosts.length > MOST_SEPARATE_KEYS ? cover(hosts, others) : hosts)])
+    const found = distinct([...ranges, ...(hosts.length > MOST_SEPARATE_KEYS ? cover(hosts, otherNeighbors) : hosts)])
     return (signature.kind === 'ao' ? outermost(found) : found).map((prefix) => ({ prefix, signature }))
   })
 }

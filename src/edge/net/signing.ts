@@ -28,7 +28,7 @@ const AO_DEL = 144
 const AO_INFO = 48
 const SET_CURRENT = 1
 const SET_RNEXT = 2
-/** Octets of the code in each segment: both algorithms of RFC 5926 are cut to 96 bits. */
+/** Octets of the code in each segment: all algorithms are cut to 96 bits, as RFC 5926 has it. */
 const CODE_OCTETS = 12
 /** As the kernel names them. */
 const ALGORITHMS: Readonly<Record<AoAlgorithm, string>> = {

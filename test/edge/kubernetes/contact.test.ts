@@ -14,7 +14,7 @@ describe('while the server is lost', () => {
     contact.failed(a)
     const turns: string[] = []
     for (const who of [a, b, c])
-      void contact.turn(who, signal).then((back) => turns.push(`${[b, a, c].indexOf(who)} ${back}`))
+      void contact.awaitTurn(who, signal).then((back) => turns.push(`${[b, a, c].indexOf(who)} ${back}`))
     await settled()
     expect([turns, contact.mustWait(a), contact.mustWait(b)]).toEqual([['1 false'], false, true])
     expect(contact.heard()).toBe(true)
@@ -29,7 +29,7 @@ describe('while the server is lost', () => {
     contact.failed(b)
     for (let round = 0; round < 3; round++) {
       expect([contact.mustWait(a), contact.mustWait(b), contact.mustWait(c)]).toEqual([false, true, true])
-      expect(await contact.turn(a, signal)).toBe(false)
+      expect(await contact.awaitTurn(a, signal)).toBe(false)
       contact.failed(a)
     }
   })
@@ -40,7 +40,7 @@ describe('while the server is lost', () => {
     contact.failed(b)
     const turns: string[] = []
     const take = (who: object) =>
-      void contact.turn(who, signal).then(() => turns.push('abc'[[a, b, c].indexOf(who)] ?? ''))
+      void contact.awaitTurn(who, signal).then(() => turns.push('abc'[[a, b, c].indexOf(who)] ?? ''))
     take(b)
     take(c)
     await settled()
@@ -60,10 +60,10 @@ describe('while the server is lost', () => {
     contact.failed(a)
     const stopping = new AbortController()
     const turns: string[] = []
-    void contact.turn(b, stopping.signal).then(() => turns.push('stopped'))
+    void contact.awaitTurn(b, stopping.signal).then(() => turns.push('stopped'))
     stopping.abort()
     await settled()
-    void contact.turn(c, signal).then(() => turns.push('next'))
+    void contact.awaitTurn(c, signal).then(() => turns.push('next'))
     contact.left(b)
     await settled()
     expect(turns).toEqual(['stopped'])
