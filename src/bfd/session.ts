@@ -111,7 +111,7 @@ export class Session {
   #overAt: Millis | undefined
 
   /** The least Detection Time that the neighbor shall have; 0: as configured. */
-  #away: Micros = 0
+  #leastRemoteDetection: Micros = 0
   #error: string | undefined
   #sent = 0
   #received = 0
@@ -214,7 +214,7 @@ export class Session {
         this.#error = event.text
         return
       case 'lengthen':
-        this.#away = event.away
+        this.#leastRemoteDetection = event.away
         this.#adopt()
         return
       case 'timer':
@@ -296,11 +296,15 @@ export class Session {
     const desired = Math.max(transmit, this.#least)
     const required = Math.max(receive, this.#least)
     if (this.#state !== 'Up') return { desired: Math.max(desired, SLOW), required, multiplier }
-    if (this.#away === 0) return { desired, required, multiplier }
+    if (this.#leastRemoteDetection === 0) return { desired, required, multiplier }
     // The neighbor's Detection Time is multiplier times interval. The multiplier is raised first: the rate stays.
     const most = Math.max(desired, this.#heard.requiredMinRx)
-    const longest = Math.min(MOST_MULTIPLIER, Math.max(multiplier, Math.ceil(this.#away / most)))
-    return { desired: Math.max(desired, Math.ceil(this.#away / longest)), required, multiplier: longest }
+    const longest = Math.min(MOST_MULTIPLIER, Math.max(multiplier, Math.ceil(this.#leastRemoteDetection / most)))
+    return {
+      desired: Math.max(desired, Math.ceil(this.#leastRemoteDetection / longest)),
+      required,
+      multiplier: longest,
+    }
   }
 
   /**

@@ -61,7 +61,7 @@ export class LastGood {
   }
 
   /** `all`: the kept BGPConfigurations are all that exist, readable or not. */
-  keepAllConfigurations(all: boolean): void {
+  setHasAllConfigurations(all: boolean): void {
     if (this.#now.has(NO_OTHERS_NAME) === all) return
     if (all) this.#now.set(NO_OTHERS_NAME, NO_OTHERS)
     else this.#now.delete(NO_OTHERS_NAME)

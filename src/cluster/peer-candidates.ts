@@ -173,7 +173,7 @@ function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address,
   ]
 }
 
-export function leadsTo({ remote, peerSelector, asNumber }: PeerObject, me: ClusterNode): boolean {
+export function namesAsNeighbor({ remote, peerSelector, asNumber }: PeerObject, me: ClusterNode): boolean {
   if (peerSelector !== undefined) return matches(peerSelector, me.labels)
   return remote !== undefined && isMe(me, remote) && (asNumber ?? me.asNumber) === me.asNumber
 }

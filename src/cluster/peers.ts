@@ -19,8 +19,8 @@ import {
   choosesNodes,
   commonAddress,
   directCandidates,
-  leadsTo,
   type Named,
+  namesAsNeighbor,
   nodeCandidates,
   openName,
   type PeerInputs,
@@ -117,7 +117,7 @@ export class PeerPlanner {
     }
     const selecting = this.#lists.ask('selecting', [me, objects], meter, 1, () => ours.filter(choosesNodes))
     const mirrored = this.#lists.ask('mirrored', [me, objects], meter, 1, () =>
-      objects.filter((object) => object.reverse && leadsTo(object, me)),
+      objects.filter((object) => object.reverse && namesAsNeighbor(object, me)),
     )
     const asked = [
       ...selecting.map(({ peerSelector }) => questionsOf(peerSelector)),

@@ -52,7 +52,10 @@ export class ObjectStore {
   readonly #sourceProblems = new Map<string, Problem>()
   /** By place that cannot be read: kinds of the objects that it may contain. */
   readonly #hidden = new Map<string, readonly Kind[]>()
-  /** Objects whose value in force is no good version of this run: read in part, or from an earlier run. */
+  /**
+   * Objects with errors whose value in force was read in part, or is that of an earlier run. Those that no source shows now
+   * (`settleMemory`) are not among them.
+   */
   readonly #makeshift = new Set<string>()
   /** By object name. */
   readonly #versions = new Map<string, ObjectVersion>()
@@ -180,7 +183,7 @@ export class ObjectStore {
       const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
       this.#setProblems(objectName(ref), parsed?.value === undefined ? [] : [used])
     }
-    this.lastGood.keepAllConfigurations(this.#keepsAll('BGPConfiguration'))
+    this.lastGood.setHasAllConfigurations(this.#keepsAll('BGPConfiguration'))
   }
 
   #keepsAll(kind: Kind): boolean {

@@ -58,9 +58,9 @@ export class NodeSurvey {
     const ground = this.#groundOf(store, named)
     this.#ground = ground
     const isFew = ground === before && touched !== undefined
-    const some = new Set(isFew ? touched : [...store.table('Node').keys(), ...this.nodes.keys()])
-    const hasNewIds = yield* this.#assignIds(store, some)
-    const names = hasNewIds ? new Set([...some, ...this.#withoutIpv4]) : some
+    const candidates = new Set(isFew ? touched : [...store.table('Node').keys(), ...this.nodes.keys()])
+    const hasNewIds = yield* this.#assignIds(store, candidates)
+    const names = hasNewIds ? new Set([...candidates, ...this.#withoutIpv4]) : candidates
     const changed = new Map<string, ClusterNode | undefined>()
     const meter = new CostMeter()
     for (const name of names) {
@@ -143,10 +143,10 @@ export class NodeSurvey {
   }
 
   *#change(changed: ReadonlyMap<string, ClusterNode | undefined>): Work {
-    let isReplaced = true
+    let keepsOrder = true
     for (const [name, row] of changed) {
       const before = this.nodes.get(name)
-      if (before === undefined || row === undefined) isReplaced = false
+      if (before === undefined || row === undefined) keepsOrder = false
       if (before?.podCidrs !== row?.podCidrs) reindex(this.podCidrs, name, before?.podCidrs, row?.podCidrs)
       if (before?.hosts !== row?.hosts) reindex(this.hosts, name, hostsOf(before), hostsOf(row))
       if (before?.addresses !== row?.addresses) this.#readdress(name, before, row)
@@ -158,7 +158,7 @@ export class NodeSurvey {
       else rows.set(name, row)
     }
     yield rows.size * PLACE_COST
-    this.nodes = isReplaced ? rows : new Map([...rows].sort(([a], [b]) => (a < b ? -1 : 1)))
+    this.nodes = keepsOrder ? rows : new Map([...rows].sort(([a], [b]) => (a < b ? -1 : 1)))
     yield* this.#rows.forgetAllBut(this.nodes)
   }
 

@@ -53,7 +53,7 @@ export class NodeRoutes {
     return this.#list
   }
 
-  /** Undefined where such routes come only from BGP. */
+  /** False where such routes come only from BGP. */
   get isOn(): boolean {
     return this.#intent !== undefined
   }

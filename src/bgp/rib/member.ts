@@ -101,7 +101,7 @@ export class GroupMember<Group> {
     this.clearAdvertised(prefix)
   }
 
-  /** The prefix must be advertised. */
+  /** Call only for a prefix that is advertised. */
   clearAdvertised(prefix: number): void {
     this.#isAdvertised[prefix >>> 5] = (this.#isAdvertised[prefix >>> 5] as number) & ~(1 << (prefix & 31))
     this.advertised--

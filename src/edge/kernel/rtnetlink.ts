@@ -82,7 +82,7 @@ export class Rtnetlink {
   #isKnown = false
   #areLinksUnclear = false
   #error: string | undefined
-  #took: Millis = 0
+  #lastReadingTook: Millis = 0
   /** Default routes are wanted, where no other routes are read. */
   #followsDefaults = false
 
@@ -220,7 +220,7 @@ export class Rtnetlink {
   #readSoon(): void {
     const isUnclear = this.#areLinksUnclear || this.#routes.unclear.size > 0
     if (!isUnclear || !this.#isKnown || this.#isStopped || this.#timer !== undefined) return
-    const wait = Math.max(QUIET, Math.min(this.#took * 3, LONGEST_QUIET))
+    const wait = Math.max(QUIET, Math.min(this.#lastReadingTook * 3, LONGEST_QUIET))
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       void this.#run(() => this.#readUnclear())
@@ -236,7 +236,7 @@ export class Rtnetlink {
     } catch (error) {
       this.#fail(error)
     }
-    this.#took = performance.now() - before
+    this.#lastReadingTook = performance.now() - before
     this.#readSoon()
   }
 
@@ -254,7 +254,7 @@ export class Rtnetlink {
 
   async #readLinks(): Promise<void> {
     this.#areLinksUnclear = false
-    await this.#whole(async () => {
+    await this.#untilWhole(async () => {
       this.#links.begin()
       const links = await this.#dumpLinks(RTM_GETLINK)
       return (await this.#dumpLinks(RTM_GETADDR)) && links
@@ -276,10 +276,10 @@ export class Rtnetlink {
 
   async #readRoutes(family: Family): Promise<void> {
     this.#routes.unclear.delete(family)
-    await this.#whole(async () => {
+    await this.#untilWhole(async () => {
       this.#routes.begin(family)
       let isWhole = true
-      for (const only of this.#questions()) {
+      for (const only of this.#dumpFilters()) {
         const dump = this.#dump(RTM_GETROUTE, (writer) => writeRouteDump(writer, family, only), this.#takeRoute)
         isWhole = (await dump) && isWhole
       }
@@ -289,13 +289,13 @@ export class Rtnetlink {
   }
 
   /** Our own routes are searched in all tables: an earlier run may have used another one. */
-  #questions(): ({ readonly table: number } | { readonly protocol: number })[] {
+  #dumpFilters(): ({ readonly table: number } | { readonly protocol: number })[] {
     if (this.#table === undefined) return [{ table: MAIN_TABLE }]
     const tables = new Set([MAIN_TABLE, this.#table])
     return [...[...tables].map((table) => ({ table })), { protocol: GODWIT_PROTOCOL }]
   }
 
-  async #whole(read: () => Promise<boolean>): Promise<void> {
+  async #untilWhole(read: () => Promise<boolean>): Promise<void> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await read()) return
     // The table changes all the time: this reading is close enough, and is repeated after a while.
     this.#markAllUnclear()
