@@ -67,7 +67,7 @@ class Server {
         if (page === pages) onKnown(this.version)
         return { metadata: { resourceVersion: String(this.version), continue: page < pages ? String(page) : '' } }
       },
-      follow: async (_path, query, _silence, _signal, onOpen) => {
+      follow: async (_path, query, _wait, onOpen) => {
         this.#count(200)
         if (Number(query.resourceVersion) < this.oldest)
           throw new ApiError(410, '410 too old resource version', undefined)

@@ -25,6 +25,13 @@ export class ApiError extends Error {
 /** No data arrived for too long. */
 export class Silence extends Error {}
 
+/** When a request is given up. */
+interface Wait {
+  /** No data has arrived for so long. */
+  readonly silence: Millis
+  readonly signal: AbortSignal
+}
+
 type Query = Readonly<Record<string, string | number | boolean | undefined>>
 
 export interface Api {
@@ -33,38 +40,18 @@ export interface Api {
   /** The server's certificate is not verified. */
   readonly insecure: boolean
   /**
-   * Resolves with the whole JSON body. Rejects with `ApiError` where the API refuses, or after `silence` without data.
+   * Resolves with the whole JSON body. Rejects with `ApiError` where the API refuses, or when `wait` is over.
    */
-  get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown>
+  get(path: string, query: Query, wait: Wait): Promise<unknown>
   /** Sends an object or a patch; resolves with the JSON body. */
-  send(
-    method: 'POST' | 'PUT' | 'PATCH',
-    path: string,
-    body: unknown,
-    silence: Millis,
-    signal: AbortSignal,
-    type?: PatchType,
-  ): Promise<unknown>
+  send(method: 'POST' | 'PUT' | 'PATCH', path: string, body: unknown, wait: Wait, type?: PatchType): Promise<unknown>
   /** Reads a list and calls `onItem` for each item as it arrives; resolves with the list without its items. */
-  list(
-    path: string,
-    query: Query,
-    silence: Millis,
-    signal: AbortSignal,
-    onItem: (item: unknown) => void,
-  ): Promise<unknown>
+  list(path: string, query: Query, wait: Wait, onItem: (item: unknown) => void): Promise<unknown>
   /**
    * Reads a watch line by line; `onOpen` is called when the server accepts. Resolves when the server ends the watch,
    * and rejects when the connection breaks.
    */
-  follow(
-    path: string,
-    query: Query,
-    silence: Millis,
-    signal: AbortSignal,
-    onOpen: () => void,
-    onLine: (line: string) => void,
-  ): Promise<void>
+  follow(path: string, query: Query, wait: Wait, onOpen: () => void, onLine: (line: string) => void): Promise<void>
   close(): void
 }
 
@@ -118,58 +105,49 @@ class HttpApi implements Api {
     this.#agent.destroy()
   }
 
-  async get(path: string, query: Query, silence: Millis, signal: AbortSignal): Promise<unknown> {
-    return this.#readJson(path, query, silence, signal)
+  async get(path: string, query: Query, wait: Wait): Promise<unknown> {
+    return this.#readJson(path, query, wait)
   }
 
   async send(
     method: 'POST' | 'PUT' | 'PATCH',
     path: string,
     body: unknown,
-    silence: Millis,
-    signal: AbortSignal,
+    wait: Wait,
     patch?: PatchType,
   ): Promise<unknown> {
     const type = patch === undefined ? 'application/json' : `application/${patch}-patch+json`
-    return this.#readJson(path, {}, silence, signal, { method, text: JSON.stringify(body), type })
+    return this.#readJson(path, {}, wait, { method, text: JSON.stringify(body), type })
   }
 
-  async #readJson(path: string, query: Query, silence: Millis, signal: AbortSignal, sent?: Sent): Promise<unknown> {
+  async #readJson(path: string, query: Query, wait: Wait, sent?: Sent): Promise<unknown> {
     const chunks: Buffer[] = []
     const onChunk = (chunk: Buffer) => void chunks.push(chunk)
-    await this.#read({ path, query, sent }, silence, signal, LARGEST_ANSWER, onChunk)
+    await this.#read({ path, query, sent }, wait, LARGEST_ANSWER, onChunk)
     return JSON.parse(Buffer.concat(chunks).toString('utf8'))
   }
 
-  async list(
-    path: string,
-    query: Query,
-    silence: Millis,
-    signal: AbortSignal,
-    onItem: (item: unknown) => void,
-  ): Promise<unknown> {
+  async list(path: string, query: Query, wait: Wait, onItem: (item: unknown) => void): Promise<unknown> {
     const reader = new ItemReader(onItem)
-    await this.#read({ path, query }, silence, signal, LARGEST_ANSWER, (chunk) => reader.push(chunk))
+    await this.#read({ path, query }, wait, LARGEST_ANSWER, (chunk) => reader.push(chunk))
     return reader.end()
   }
 
   async follow(
     path: string,
     query: Query,
-    silence: Millis,
-    signal: AbortSignal,
+    wait: Wait,
     onOpen: () => void,
     onLine: (line: string) => void,
   ): Promise<void> {
     const splitter = new LineSplitter(onLine)
     const onChunk = (chunk: Buffer) => splitter.push(chunk)
-    await this.#read({ path, query }, silence, signal, Number.POSITIVE_INFINITY, onChunk, onOpen)
+    await this.#read({ path, query }, wait, Number.POSITIVE_INFINITY, onChunk, onOpen)
   }
 
   async #read(
     asked: Asked,
-    silence: Millis,
-    signal: AbortSignal,
+    { silence, signal }: Wait,
     most: number,
     onChunk: (chunk: Buffer) => void,
     onOpen?: () => void,

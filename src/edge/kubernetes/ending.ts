@@ -49,7 +49,7 @@ export async function whyPodLeaves(api: Pick<Api, 'get'>, pod: OwnPod): Promise<
 /** Undefined: the object does not exist. */
 async function readMetadata(api: Pick<Api, 'get'>, path: string, signal: AbortSignal): Promise<Metadata | undefined> {
   try {
-    const object = (await api.get(path, {}, TIMEOUT, signal)) as { readonly metadata?: Metadata }
+    const object = (await api.get(path, {}, { silence: TIMEOUT, signal })) as { readonly metadata?: Metadata }
     return object.metadata ?? {}
   } catch (error) {
     if (error instanceof ApiError && error.status === 404) return undefined

@@ -138,7 +138,10 @@ export class OwnNode {
     const { api, resource, name } = this.#options
     try {
       const query = { fieldSelector: `metadata.name=${name}` }
-      const list = await api.get(pathOf(resource), query, this.#timing.requestTimeout, this.#stopped.signal)
+      const list = await api.get(pathOf(resource), query, {
+        silence: this.#timing.requestTimeout,
+        signal: this.#stopped.signal,
+      })
       const { items } = list as { readonly items?: unknown }
       if (!Array.isArray(items)) return undefined
       return items[0] ?? 'gone'

@@ -155,7 +155,7 @@ export class Reflector {
   async #readVersion(): Promise<string | undefined> {
     const query = { ...this.#selection(), limit: 1 }
     const silence = Math.min(this.#timing.silence, 60_000)
-    const answer = await this.#api.list(pathOf(this.#place), query, silence, this.#stop.signal, () => {})
+    const answer = await this.#api.list(pathOf(this.#place), query, { silence, signal: this.#stop.signal }, () => {})
     if (this.#contact.heard()) this.#failures = 0
     return pageOf(answer).version
   }
@@ -194,7 +194,7 @@ export class Reflector {
     const query = { ...this.#selection(), limit: this.#pageSize, continue: token }
     const silence = Math.min(this.#timing.silence, 60_000)
     try {
-      const page = await this.#api.list(pathOf(this.#place), query, silence, this.#stop.signal, onItem)
+      const page = await this.#api.list(pathOf(this.#place), query, { silence, signal: this.#stop.signal }, onItem)
       this.#contact.heard()
       return page
     } catch (error) {
@@ -250,7 +250,7 @@ export class Reflector {
       this.#clearError()
     }
     try {
-      await this.#api.follow(pathOf(this.#place), query, silence, this.#stop.signal, onOpen, (line) =>
+      await this.#api.follow(pathOf(this.#place), query, { silence, signal: this.#stop.signal }, onOpen, (line) =>
         this.#event(line),
       )
     } catch (error) {

@@ -54,7 +54,7 @@ describe('a pod ends', () => {
   })
 
   test('and the API does not answer: it is not waited for', async () => {
-    const silent = (_path: string, _query: object, _silence: number, signal: AbortSignal) =>
+    const silent = (_path: string, _query: object, { signal }: { readonly signal: AbortSignal }) =>
       new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
     expect(await whyPodLeaves({ get: silent }, POD)).toBeUndefined()
   })

@@ -46,14 +46,14 @@ const wait = (millis: number) => vi.advanceTimersByTimeAsync(millis)
 const names = () => [...known.objects.keys()].map((key) => key.slice('BGPPeer/'.length)).sort()
 
 function fakeApi(): Api {
-  const list: Api['list'] = async (_path, query, _silence, _signal, onItem) => {
+  const list: Api['list'] = async (_path, query, _wait, onItem) => {
     // Of one object: only to compare versions.
     if (query.limit !== 1) lists++
     const { items, next } = answer(query.continue as string | undefined)
     for (const item of items) onItem(item)
     return { metadata: { resourceVersion: '1', continue: next } }
   }
-  const follow: Api['follow'] = (_path, _query, _silence, signal, onOpen) =>
+  const follow: Api['follow'] = (_path, _query, { signal }, onOpen) =>
     new Promise((resolve, reject) => {
       endWatch = (error) => (error === undefined ? resolve() : reject(error))
       signal.addEventListener('abort', () => resolve())

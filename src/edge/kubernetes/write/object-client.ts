@@ -27,7 +27,7 @@ export class ObjectClient {
   /** Undefined: the object does not exist. */
   async get(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
     try {
-      return fields(await this.#api.get(at(place, name), {}, this.#silence, signal))
+      return fields(await this.#api.get(at(place, name), {}, { silence: this.#silence, signal }))
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined
       throw error
@@ -37,7 +37,7 @@ export class ObjectClient {
   /** The same for an agent with the right to list and not to get. */
   async find(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 }
-    return itemsOf(await this.#api.get(pathOf(place), query, this.#silence, signal))[0]
+    return itemsOf(await this.#api.get(pathOf(place), query, { silence: this.#silence, signal }))[0]
   }
 
   /** All objects, page by page. */
@@ -45,24 +45,24 @@ export class ObjectClient {
     let token: unknown
     do {
       const query = { limit: PAGE, continue: typeof token === 'string' ? token : undefined }
-      const page = await this.#api.get(pathOf(place), query, this.#silence, signal)
+      const page = await this.#api.get(pathOf(place), query, { silence: this.#silence, signal })
       yield* itemsOf(page)
       token = metaOf(fields(page)).continue
     } while (typeof token === 'string' && token !== '')
   }
 
   async create(place: Place, object: Fields, signal: AbortSignal): Promise<Fields> {
-    return fields(await this.#api.send('POST', pathOf(place), object, this.#silence, signal))
+    return fields(await this.#api.send('POST', pathOf(place), object, { silence: this.#silence, signal }))
   }
 
   async replace(place: Place, name: string, object: Fields, signal: AbortSignal): Promise<Fields> {
-    return fields(await this.#api.send('PUT', at(place, name), object, this.#silence, signal))
+    return fields(await this.#api.send('PUT', at(place, name), object, { silence: this.#silence, signal }))
   }
 
   /** `part`: `/status`. */
   async patch(place: Place, name: string, change: Fields, signal: AbortSignal, how: Patching = {}): Promise<void> {
     const { part = '', type = 'merge' } = how
-    await this.#api.send('PATCH', at(place, name) + part, change, this.#silence, signal, type)
+    await this.#api.send('PATCH', at(place, name) + part, change, { silence: this.#silence, signal }, type)
   }
 }
 
