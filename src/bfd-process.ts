@@ -82,6 +82,7 @@ class BfdProcess {
   readonly #kept = new Map<string, SavedSession>()
   #keeping: NodeJS.Timeout | undefined
   #isEnding = false
+  readonly #toldToEnd = new AbortController()
 
   constructor(control: string, log: Log) {
     this.#log = log
@@ -99,7 +100,10 @@ class BfdProcess {
   async open(): Promise<void> {
     this.#log.write(logLine('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
     const waits = () => this.#log.write(logLine('warn', 'bfd-waits', WAITS))
-    await awaitBfd(waits)
+    if ((await awaitBfd(waits, this.#toldToEnd.signal)) === undefined) {
+      this.#end()
+      return
+    }
     // Before anything is sent or written: two runs would share discriminators and the file.
     await this.#socket.refuseIfTaken()
     this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
@@ -111,10 +115,18 @@ class BfdProcess {
     await this.#socket.open()
   }
 
-  /** The first process of a container gets no signal that it does not handle: one that comes early waits for `opened`. */
+  /**
+   * The first process of a container gets no signal that it does not handle: one that comes early waits for `opened`, or ends
+   * the wait for another process.
+   */
   followSignals(opened: Promise<unknown>): void {
-    process.once('SIGTERM', () => void opened.then(() => this.#handOver()))
-    process.once('SIGINT', () => void opened.then(() => this.#leave()))
+    const follow = (signal: NodeJS.Signals, act: () => void) =>
+      process.once(signal, () => {
+        this.#toldToEnd.abort()
+        void opened.then(() => this.#thread && act())
+      })
+    follow('SIGTERM', () => this.#handOver())
+    follow('SIGINT', () => this.#leave())
   }
 
   async close(): Promise<void> {

@@ -3,6 +3,7 @@
  * namespace, as routes and ports do. It is held while the process is stopped, and freed when the process dies.
  */
 import { createServer, type Server } from 'node:net'
+import { rest } from '../rest.ts'
 
 const DATAPLANE = '\0godwit/dataplane'
 const BFD = '\0godwit/bfd'
@@ -25,15 +26,16 @@ export async function lockDataplane(): Promise<Lock> {
 
 /**
  * Waits until no other BFD process runs: what it leaves is complete only at its end, and the ports of BFD are its own
- * until then. `waits`: called once where there is one.
+ * until then. `waits`: called once where there is one. Undefined: `signal` has ended the wait.
  */
-export async function awaitBfd(waits: () => void): Promise<Lock> {
-  for (let tries = 0; ; tries++) {
+export async function awaitBfd(waits: () => void, signal: AbortSignal): Promise<Lock | undefined> {
+  for (let tries = 0; !signal.aborted; tries++) {
     const lock = await take(BFD)
     if (lock !== undefined) return lock
     if (tries === 0) waits()
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MILLIS))
+    await rest(RETRY_MILLIS, signal)
   }
+  return undefined
 }
 
 /** Undefined: another process holds it. */

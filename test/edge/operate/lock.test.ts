@@ -15,14 +15,14 @@ test.runIf(process.platform === 'linux')(
 test.runIf(process.platform === 'linux')(
   'a BFD process waits for the end of another one, and says so once',
   async () => {
-    const first = await awaitBfd(() => expect.unreachable('there is no other'))
+    const first = await awaitBfd(() => expect.unreachable('there is no other'), new AbortController().signal)
     const said = Promise.withResolvers<void>()
     const waits = vi.fn(said.resolve)
-    const next = awaitBfd(waits)
+    const next = awaitBfd(waits, new AbortController().signal)
     await said.promise
-    first.release()
+    first?.release()
     const lock = await next
     expect(waits).toHaveBeenCalledOnce()
-    lock.release()
+    lock?.release()
   },
 )

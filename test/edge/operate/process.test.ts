@@ -115,25 +115,30 @@ test.each(['down', 'graceful restart'])('%s ends the process', async (command) =
   expect(await ended).toEqual([0, null])
 })
 
-test('a second `godwit bfd` leaves the socket and the file of the first alone', async () => {
+test('a second `godwit bfd` leaves the first alone until that one ends, and ends itself when it is told to', async () => {
   const startBfd = () => {
     const child = spawn(process.execPath, [MAIN, 'bfd', '--control', socketAt('bfd.sock')], { stdio: 'pipe' })
     children.push(child)
-    return child
+    return { child, codes: collect(child) }
   }
-  const first = startBfd()
   const connects = async () => {
     const socket = connect(socketAt('bfd.sock'))
     await once(socket, 'connect')
     socket.destroy()
   }
-  await vi.waitFor(connects, { timeout: 20_000, interval: 100 })
-  const second = startBfd()
-  const codes = collect(second)
-  expect(await once(second, 'exit')).toEqual([1, null])
-  expect(codes).toEqual(['starting', 'bfd-failed'])
+  const first = startBfd()
+  await vi.waitFor(connects, { timeout: 30_000, interval: 100 })
+  const [second, third] = [startBfd(), startBfd()]
+  const wait = ({ codes }: typeof second) =>
+    vi.waitFor(() => expect(codes).toEqual(['starting', 'bfd-waits']), { timeout: 30_000 })
+  await Promise.all([wait(second), wait(third)])
+  third.child.kill('SIGTERM')
+  expect(await once(third.child, 'exit')).toEqual([0, null])
   await connects()
-  first.kill('SIGTERM')
-  expect(await once(first, 'exit')).toEqual([0, null])
+  first.child.kill('SIGTERM')
+  expect(await once(first.child, 'exit')).toEqual([0, null])
+  await vi.waitFor(connects, { timeout: 30_000, interval: 100 })
+  second.child.kill('SIGTERM')
+  expect(await once(second.child, 'exit')).toEqual([0, null])
   expect(existsSync(socketAt('bfd.sock'))).toBe(false)
 })
