@@ -44,7 +44,7 @@ export const FIELD_CHANGES: Readonly<Partial<Record<Kind, readonly FieldRow[]>>>
     ...rows('soft', undefined, 'nodeMeshFilters'),
     ...rows('soft', undefined, 'serviceClusterIPs', 'serviceExternalIPs', 'serviceLoadBalancerIPs'),
     ...rows('soft', undefined, 'serviceLoadBalancerAggregation', 'loadBalancerClasses', 'serviceOptIn'),
-    ...rows('soft', 'services are withdrawn while the check fails', 'serviceHealthCheck'),
+    ...rows('none', 'services are withdrawn while the check fails', 'serviceHealthCheck'),
     ...rows('none', 'applies to flaps from then on', 'serviceDamping'),
     ...rows('soft', undefined, 'communities', 'prefixAdvertisements', 'podCIDRSource', 'podCIDRs'),
     ...rows('none', 'the listener moves; running sessions stay', 'listenPort', 'bindMode'),
