@@ -44,11 +44,17 @@ export class OwnPrefixes {
       this.#ready.delete(prefix.text)
       if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
     }
-    const held = announce.filter((route) => restsOnKernel(route) && !this.#endsHere(route))
-    const ready = announce.filter((route) => !held.includes(route))
-    for (const { prefix } of announce) this.#retiring.delete(prefix.text)
-    for (const route of held) this.#waiting.set(route.prefix.text, route)
-    for (const route of ready) if (restsOnKernel(route)) this.#ready.set(route.prefix.text, route)
+    const ready = announce.filter((route) => !restsOnKernel(route) || this.#endsHere(route))
+    const isReady = new Set(ready)
+    for (const route of announce) {
+      const { text } = route.prefix
+      this.#retiring.delete(text)
+      // What was known of the prefix before is of another version of its route.
+      this.#waiting.delete(text)
+      if (!isReady.has(route)) this.#waiting.set(text, route)
+      else if (restsOnKernel(route)) this.#ready.set(text, route)
+      else this.#ready.delete(text)
+    }
     this.#objects.changeRoutes(ready, withdraw, now)
   }
 
@@ -77,8 +83,10 @@ export class OwnPrefixes {
     const strayed = [...this.#ready.values()].filter((route) => this.#hasStrayed(route))
     if (strayed.length === 0) return false
     for (const route of strayed) {
-      this.#ready.delete(route.prefix.text)
-      this.#waiting.set(route.prefix.text, route)
+      const { text } = route.prefix
+      this.#ready.delete(text)
+      // A newer version that waits already is the one to advertise later.
+      if (!this.#waiting.has(text)) this.#waiting.set(text, route)
     }
     const prefixes = strayed.map(({ prefix }) => prefix)
     this.#objects.changeRoutes([], prefixes, now)

@@ -268,6 +268,22 @@ describe('single pods', () => {
     expect(lab.problems().join()).toMatch(/"198\.51\.100\.53\/32" is not advertised: .* leads its packets elsewhere/)
   })
 
+  test('an address that becomes one of a service no longer follows the route to the pod', () => {
+    const lab = start()
+    lab.kernel.addLink('cali1')
+    lab.kernel.addOther('198.51.100.53/32', 'cali1', 'unicast', 0)
+    expect(told(lab, '198.51.100.53/32')).toBe(true)
+    const external = { ...CLUSTER_SPEC, serviceExternalIPs: [{ cidr: '198.51.100.53/32' }] }
+    const dns = service('infra/dns', { clusterIPs: ['10.96.0.53'], externalIPs: ['198.51.100.53'] })
+    lab.change(upsert(bgpConfiguration(external)), upsert(dns))
+    lab.change(upsert(endpointSlice('infra/dns', 'IPv4', [{ node: 'worker-1', ready: true }])))
+    lab.world.pass(2_000)
+    lab.change(remove(DNS), remove(ASKED))
+    lab.kernel.remove('198.51.100.53/32', 4)
+    lab.world.pass(10_000)
+    expect(lab.learned()).toContain('198.51.100.53/32')
+  })
+
   test('those that are not ready, or whom nobody names any more, go', () => {
     const lab = start()
     lab.kernel.addLink('cali1')
