@@ -2,12 +2,16 @@
  * How this agent goes: it leaves, because objects or a person ask for it, and stays; it ends for a restart, at once, or
  * with a farewell (it leaves, and then ends). The stages of leaving are in `leave`.
  */
+import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { Input } from './input.ts'
 import { logLine } from './log-line.ts'
 import type { Parts } from './parts.ts'
 import type { NodeActions } from './view.ts'
+
+/** How long routes that wait to be advertised may delay the end for a restart: a neighbor that never rests is no reason to stay. */
+const RESTART_WAIT: Millis = 2_000
 
 type Gone = Pick<Parts, 'facts' | 'leaving' | 'byHand' | 'restart' | 'bfd' | 'neighbors' | 'sessions' | 'rib' | 'out'>
 
@@ -17,8 +21,8 @@ export class Ending {
   #leaveWanted: string | undefined
   /** The reason for which the process ends as soon as this node has left. */
   #farewell: string | undefined
-  /** The process ends for a restart, with this reason, once what was deferred has been advertised. */
-  #restart: string | undefined
+  /** The process ends for a restart once what waits has been advertised, or at this time. */
+  #restart: { readonly reason: string; readonly at: Millis } | undefined
 
   constructor(parts: Parts) {
     this.#parts = parts
@@ -35,15 +39,17 @@ export class Ending {
   }
 
   /**
-   * RFC 4724 §4.2: a route that is still stale when the session is lost again is deleted. So while routes are deferred, they
-   * are selected and advertised before the process ends for a restart.
+   * RFC 4724 §4.2: a route that is still stale when the session is lost again is deleted. So before the process ends for a
+   * restart, what waits is selected and advertised, as far as `RESTART_WAIT` allows. A farewell is not turned into a restart: no
+   * agent follows.
    */
   stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
     const { restart } = this.#parts
-    if (how === 'restart' && restart.isDeferring) {
-      this.#restart = reason
-      restart.hurry(now)
-    } else this.#stop(reason, how, now)
+    if (how === 'leave') this.#stopNow(reason, how, now)
+    else if (!this.isFarewell) {
+      this.#restart ??= { reason, at: now + RESTART_WAIT }
+      if (restart.isDeferring) restart.hurry(now)
+    }
   }
 
   /** What commands may do. */
@@ -79,16 +85,21 @@ export class Ending {
     if (left.byObjects) this.#leaveWanted = left.reason
   }
 
+  deadline(): Millis | undefined {
+    return earlier(this.#restart?.at, this.#parts.leaving.deadline())
+  }
+
   /** In each turn: the next stage of leaving, and the end after the last. */
   step(now: Millis): void {
     const { leaving } = this.#parts
+    if (this.#restart !== undefined && this.#restart.at <= now) this.#stopNow(this.#restart.reason, 'restart', now)
     leaving.step(now)
-    if (this.#farewell !== undefined && leaving.stage === 'gone') this.#end(this.#farewell, now)
+    if (this.#farewell !== undefined && leaving.stage === 'gone') this.#stopNow(this.#farewell, 'leave', now)
   }
 
   /** Nothing waits to be decided or advertised: a restart that waited for that goes on. */
   endWhenQuiet(now: Millis): void {
-    if (this.#restart !== undefined) this.#stop(this.#restart, 'restart', now)
+    if (this.#restart !== undefined) this.#stopNow(this.#restart.reason, 'restart', now)
   }
 
   #stay(now: Millis): boolean {
@@ -106,19 +117,15 @@ export class Ending {
     const { facts, neighbors, leaving } = this.#parts
     if (facts.stopping) return
     this.#farewell = reason
-    if (neighbors.connections === 0) this.#end(reason, now)
+    if (neighbors.connections === 0) this.#stopNow(reason, 'leave', now)
     else if (!leaving.begin(reason, now)) leaving.count(now)
   }
 
-  #end(reason: string, now: Millis): void {
-    this.#farewell = undefined
-    this.#stop(reason, 'leave', now)
-  }
-
-  #stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
+  #stopNow(reason: string, how: 'leave' | 'restart', now: Millis): void {
     const { facts, neighbors, sessions, bfd, out } = this.#parts
     facts.stopping = true
     this.#restart = undefined
+    this.#farewell = undefined
     const means = how === 'leave' ? 'neighbors drop our routes' : 'neighbors with graceful restart keep our routes'
     out.log(logLine('info', 'stopping', `stopping: ${reason}; ${means}`, { reason, how }))
     if (how === 'leave') out.push({ kind: 'remember-restart', document: undefined })

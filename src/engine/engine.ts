@@ -75,7 +75,7 @@ export class Engine {
 
   /** One turn. `now` never runs backwards. */
   handle(input: Input, now: Millis): readonly Effect[] {
-    const { facts, sessions, kernel, rib, restart, bfd, neighbors, out } = this.#parts
+    const { facts, sessions, kernel, rib, restart, bfd, neighbors, objectWork, out } = this.#parts
     facts.now = now
     // First of all, whatever the input is: the neighbors' hold timers run.
     this.#sendKeepalives(now)
@@ -93,7 +93,8 @@ export class Engine {
     rib.withholdEnd(restart.withholdsEnd(now))
     const isWaiting = sessions.flush(now) || defers
     const isQuiet = !isWaiting && !rib.busy
-    if (isQuiet) {
+    // Objects whose work is not done have more to advertise.
+    if (isQuiet && !objectWork.isBusy) {
       this.#reconciler.measure()
       this.#ending.endWhenQuiet(now)
     }
@@ -116,8 +117,8 @@ export class Engine {
 
   /** Of what no longer happens once the agent stops. */
   #runningDeadline(): Millis | undefined {
-    const { facts, damping, restart, leaving, kernel } = this.#parts
-    const own = earlier(earlier(damping.deadline(), restart.deadline), leaving.deadline())
+    const { facts, damping, restart, kernel } = this.#parts
+    const own = earlier(earlier(damping.deadline(), restart.deadline), this.#ending.deadline())
     return earlier(earlier(own, this.#status?.deadline()), kernel?.deadline(facts.now))
   }
 

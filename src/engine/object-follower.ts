@@ -68,14 +68,14 @@ export class ObjectFollower {
     }
     store.settleMemory()
     const { intent, diff } = yield* intents.steps(store)
-    const { now } = facts
     facts.intent = intent
     for (const line of problemLines(before, intent.problems)) out.log(line)
-    yield* this.#reconciler.carryOut(intent, diff, inputs[0]?.at)
+    const [oldest] = inputs
+    yield* this.#reconciler.carryOut(intent, diff, oldest?.at)
     this.#parts.bfd.objectsKnown()
     if (interfaces.set(intent.interfaces)) this.interfacesChanged(facts.now)
     this.#nextRun.rememberObjects()
-    this.#status?.objectsChanged(now)
+    this.#status?.objectsChanged(facts.now)
   }
 
   #setSynced(): void {

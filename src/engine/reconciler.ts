@@ -39,8 +39,8 @@ export class Reconciler {
 
   /** `since`: when the change came in. */
   *carryOut(intent: Intent, diff: IntentDiff, since: Millis | undefined): Work {
+    // A turn ends wherever this yields: the time is asked for anew.
     const { facts, rib, kernel, cni, damping, health, store, out } = this.#parts
-    const { now } = facts
     rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
     rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
     yield* this.#setServiceAddresses(diff.serviceAddresses)
@@ -49,10 +49,10 @@ export class Reconciler {
     this.#subscriptions.discoverRouters()
     this.#subscriptions.followSecrets(intent.secrets)
     this.#subscriptions.followPods(intent.pods)
-    this.#ending.followObjects(intent.leave, now)
-    if (kernel !== undefined) yield* kernel.setIntent(intent.dataplane, now)
+    this.#ending.followObjects(intent.leave, facts.now)
+    if (kernel !== undefined) yield* kernel.setIntent(intent.dataplane, facts.now)
     const config = cni.next(store.get('Node', facts.node)?.podCidrs)
-    damping.set(intent.guards.damping, now)
+    damping.set(intent.guards.damping, facts.now)
     yield* this.#changeRoutes(diff.routes, since)
     facts.configuredAt = facts.now
     health.set(intent.guards.health)
@@ -137,7 +137,7 @@ export class Reconciler {
     if (stopped.length > 0) this.#parts.out.log(askedBeforeLine(stopped))
   }
 
-  /** The first time that this node is known, and no neighbor has been dialled: goes on where the previous run ended. */
+  /** The first time that this node is known, and no neighbor has been dialled, this goes on where the previous run ended. */
   #beginRestart({ routerId }: NodeIntent, now: Millis): void {
     const { restart, kernel, out } = this.#parts
     const line = restart.begin(routerId, kernel?.takesOver === true, now)

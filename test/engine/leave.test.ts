@@ -177,6 +177,8 @@ describe('a farewell', () => {
     world.pass(2_000)
     expect(learned(world, tor)).toMatchObject([{ communities: [GRACEFUL_SHUTDOWN], localPref: 0 }])
     expect([one.done, world.ask(one, 'leave cancel')]).toEqual([false, '0909 The agent ends when it has left\n'])
+    // No agent follows: neighbors must not keep its routes.
+    world.ask(one, 'graceful restart')
     expect(world.until(() => prefixes(world, tor).length === 0)).toBe(true)
     expect(tor.told('session-down')).toEqual([])
     expect(world.until(() => one.done, FAREWELL + 1_000)).toBe(true)

@@ -16,6 +16,9 @@ export class RestartLab {
   readonly routers: readonly Host[]
   readonly sent: { readonly at: number; readonly type: number; readonly isEndOfRib: boolean }[] = []
 
+  /** How many UPDATEs had been sent at each measurement of a change. */
+  readonly measured: number[] = []
+
   /** `peers`: in place of one for each router, which then call. */
   constructor(spec: object = {}, peers?: readonly ApiObject[]) {
     this.#peers = peers
@@ -74,6 +77,7 @@ export class RestartLab {
   #watch(host: Host, effects: readonly Effect[]): void {
     if (host.name !== 'worker-1') return
     for (const effect of effects) {
+      if (effect.kind === 'measure') this.measured.push(this.said(2))
       if (effect.kind !== 'send') continue
       for (let at = 0; at < effect.bytes.length; ) {
         const length = ((effect.bytes[at + 16] as number) << 8) | (effect.bytes[at + 17] as number)

@@ -4,7 +4,7 @@ import type { RouterId } from '../../src/base/units.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
 import { RangeCallers } from '../../src/engine/range-callers.ts'
 import { Restart, readRestart } from '../../src/engine/restart.ts'
-import { bgpPeer, node, upsert } from '../support/objects.ts'
+import { bgpAdvertisement, bgpPeer, node, upsert } from '../support/objects.ts'
 import type { Host } from '../support/world.ts'
 import { POD, RestartLab } from './restart-lab.ts'
 
@@ -197,6 +197,22 @@ describe('the agent is killed', () => {
     lab.start()
     expect(lab.lacks(60_000)).toBe(0)
     expect(lab.said(3)).toBe(0)
+  })
+
+  test('SIGTERM amid a change: all of it is advertised before the session ends, and measured then', () => {
+    const lab = new RestartLab()
+    const addresses = Array.from({ length: 2_000 }, (_, index) => `203.0.${113 + (index >> 8)}.${index & 255}/32`)
+    const lists = [0, 500, 1_000, 1_500].map((from) => ({ prefixes: addresses.slice(from, from + 500) }))
+    lab.sent.length = 0
+    lab.measured.length = 0
+    lab.world.change(lab.worker, [upsert(bgpAdvertisement('many', { routes: lists }))])
+    lab.world.feed(lab.worker, { kind: 'stop', reason: 'SIGTERM', how: 'restart' })
+    lab.world.pass(2_500)
+    expect(lab.worker.done).toBe(true)
+    const [router] = lab.routers as [Host]
+    expect(lab.world.ask(router, 'show route count')).toContain('Total: 2003 of 2003 routes')
+    expect(lab.said(3)).toBe(0)
+    expect(lab.measured).toEqual([lab.said(2)])
   })
 
   test('what it no longer originates is gone with its End-of-RIB', () => {
