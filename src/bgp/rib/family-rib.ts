@@ -114,6 +114,11 @@ export class FamilyRib {
     return this.#neighbors.whyNotUsable(slot, attributes, nextHop)
   }
 
+  /** Routes were rejected for lack of memory. */
+  get awaitsMemory(): boolean {
+    return this.#neighbors.rejected.awaitsMemory
+  }
+
   /** Memory was freed: routes that were rejected for lack of it may be requested again. */
   memoryFreed(): void {
     this.#neighbors.memoryFreed()

@@ -67,6 +67,11 @@ export class MemoryLimit {
     return this.limit !== undefined && this.tables > this.limit
   }
 
+  /** No route that was rejected is requested again, whoever advertises it. */
+  get isShort(): boolean {
+    return this.limit !== undefined && this.tables >= this.limit * ROOM
+  }
+
   /** The octets that a neighbor may be charged with at present. */
   ceiling(counters: ImportCounters, own: number): number {
     if (this.limit === undefined || this.tables <= this.limit) return own
@@ -76,7 +81,7 @@ export class MemoryLimit {
 
   /** Whether there is room for routes of the neighbor that were rejected. */
   hasRoom(counters: ImportCounters, own: number): boolean {
-    return counters.octets < own * ROOM && (this.limit === undefined || this.tables < this.limit * ROOM)
+    return counters.octets < own * ROOM && !this.isShort
   }
 }
 

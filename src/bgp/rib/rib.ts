@@ -394,7 +394,7 @@ export class Rib {
     return this.#memory.entries()
   }
 
-  /** Does what is due at `now`: gives memory back. */
+  /** Does what is due at `now`: counts memory, and gives it back. */
   notice(now: Millis): void {
     this.#memory.notice(now)
   }

@@ -2,7 +2,8 @@
  * The memory of all tables: counted, for the limit that they have together, and given back when it has been unused for a
  * while. Not at once, because a neighbor that flaps would need it again soon.
  */
-import type { Family } from '../../base/family.ts'
+import { FAMILIES, type Family } from '../../base/family.ts'
+import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
@@ -16,6 +17,8 @@ const TIDY_AFTER: Millis = 20_000
 const TIDY_BUDGET = 16_384
 /** Turns from one count of all memory to the next. */
 const TURNS_PER_COUNT = 16
+/** Time from one count to the next while routes wait for memory: neighbors that read free some, and no other work follows. */
+const COUNT_EVERY: Millis = 1_000
 
 interface Tables {
   readonly attributes: AttributeTable
@@ -27,7 +30,9 @@ interface Tables {
 export class TableMemory {
   readonly #tables: Tables
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
-  #turns = 0
+  /** Busy turns that are left until memory is counted. */
+  #turnsToCount = 0
+  #countedAt: Millis = 0
   /** When unused memory is given back. */
   #tidyAt: Millis | undefined
   #isTidying = false
@@ -43,11 +48,21 @@ export class TableMemory {
   }
 
   get deadline(): Millis | undefined {
-    return this.#tidyAt
+    return earlier(this.#tidyAt, this.#isShort ? this.#countedAt + COUNT_EVERY : undefined)
+  }
+
+  /** Routes were rejected, since all tables were too large when they were last counted. */
+  get #isShort(): boolean {
+    return this.#tables.memory.isShort && FAMILIES.some((family) => this.#ribs[family].awaitsMemory)
   }
 
   /** Begins what is due at `now`. */
   notice(now: Millis): void {
+    if (this.#isShort && this.#countedAt + COUNT_EVERY <= now) {
+      this.#count(now)
+      this.#noteUntidy(now)
+      for (const family of FAMILIES) this.#ribs[family].memoryFreed()
+    }
     if (this.#tidyAt === undefined || this.#tidyAt > now) return
     this.#tidyAt = undefined
     this.#isTidying = true
@@ -55,8 +70,12 @@ export class TableMemory {
 
   advance(now: Millis): void {
     if (this.#isTidying) this.#tidy(TIDY_BUDGET)
-    else if (this.#tidyAt === undefined && this.#isUntidy) this.#tidyAt = now + TIDY_AFTER
-    this.#count()
+    else this.#noteUntidy(now)
+    this.#countInTurn(now)
+  }
+
+  #noteUntidy(now: Millis): void {
+    if (this.#tidyAt === undefined && !this.#isTidying && this.#isUntidy) this.#tidyAt = now + TIDY_AFTER
   }
 
   /** In octets, by kind. */
@@ -84,13 +103,21 @@ export class TableMemory {
   }
 
   /** Not in every turn: counting costs time, and tables grow little in one turn. */
-  #count(): void {
-    const { memory } = this.#tables
+  #countInTurn(now: Millis): void {
     const { ipv4, ipv6 } = this.#ribs
-    if (memory.limit === undefined) return
     const isBusy = this.#isTidying || ipv4.busy || ipv6.busy
-    if (isBusy && this.#turns++ % TURNS_PER_COUNT !== 0) return
-    memory.tables = this.byKind().reduce((sum, { bytes }) => sum + bytes, 0)
+    if (isBusy && this.#turnsToCount > 0) {
+      this.#turnsToCount--
+      return
+    }
+    this.#turnsToCount = TURNS_PER_COUNT - 1
+    this.#count(now)
+  }
+
+  #count(now: Millis): void {
+    const { memory } = this.#tables
+    this.#countedAt = now
+    if (memory.limit !== undefined) memory.tables = this.byKind().reduce((sum, { bytes }) => sum + bytes, 0)
   }
 
   get #tidied(): readonly { readonly isUntidy: boolean; tidy(budget: number): number }[] {

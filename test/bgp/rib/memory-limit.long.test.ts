@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { countAll } from '../../support/count.ts'
-import { announcement, attributes, neighbor, path, settle } from '../../support/rib.ts'
+import { announcement, attributes, Listener, neighbor, path, settle } from '../../support/rib.ts'
 import { Site } from '../../support/rib-site.ts'
 
 const LARGE = 600
@@ -117,6 +117,36 @@ describe('the limit of all tables', () => {
     const before = site.held(large)
     site.say(large, '0.0.0.0/0', long(large, 5))
     expect(site.held(large)).toBe(before + 1)
+  })
+
+  test('memory that a neighbor frees by reading is noticed though nothing else happens', { timeout: 30_000 }, () => {
+    const [quick, slow] = [neighbor(3, wide), neighbor(4, wide)]
+    const site = new Site([large, quick, slow], MIB)
+    const [first, last] = [new Listener(quick), new Listener(slow)]
+    last.drain(site.rib, slow.name)
+    // Both have all there is. From here on, what the quick one reads is kept for the slow one.
+    for (let turn = 0; turn < 300; turn++) {
+      first.drain(site.rib, quick.name)
+      site.say(large, net(turn % 60), long(large, turn))
+    }
+    site.say(large, net(100), long(large, 0))
+    expect([site.held(large), site.memory(large).refuses]).toEqual([60, true])
+    expect(site.rib.takeRefreshRequests(site.now)).toEqual([])
+    first.drain(site.rib, quick.name)
+    last.drain(site.rib, slow.name)
+    const asked: string[] = []
+    for (let turn = 0; turn < 60 && asked.length === 0; turn++) {
+      const due = site.rib.deadline()
+      if (due === undefined) break
+      site.now = Math.max(site.now, due)
+      asked.push(...site.rib.takeRefreshRequests(site.now).map(({ name }) => name))
+      site.rib.notice(site.now)
+      while (site.rib.busy) site.rib.advance(1_000, site.now)
+    }
+    expect(asked).toEqual([large.name])
+    expect(site.now).toBeLessThan(60_000)
+    // Nothing waits any more: the RIB does not ask to be called.
+    expect(site.rib.deadline() ?? Number.POSITIVE_INFINITY).toBeGreaterThan(site.now + 1_000)
   })
 })
 
