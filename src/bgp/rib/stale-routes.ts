@@ -28,6 +28,8 @@ export class StaleRoutes {
   readonly #refreshing = new Map<PeerSlot, Millis>()
   /** Neighbors whose stale routes are still being removed. */
   readonly #purges = new Map<PeerSlot, Sweep>()
+  /** Neighbors whose stale routes are still being made the last choice. */
+  readonly #demotions = new Map<PeerSlot, Sweep>()
 
   constructor(paths: AdjIn, attributes: AttributeTable, neighbors: NeighborPaths, reviewer: Reviewer, sweeps: Sweeps) {
     this.#paths = paths
@@ -97,7 +99,7 @@ export class StaleRoutes {
       else this.#reviewer.askAgain(path, ASK.import)
       return true
     }
-    this.#sweeps.add(new Sweep(() => paths.end, visit))
+    this.#walk(this.#demotions, slot, visit)
   }
 
   /** Removes the routes that are still stale when a refresh or a restart has ended, or its time has run out. */
@@ -106,11 +108,13 @@ export class StaleRoutes {
     if (counters?.generations.endCycle()) this.#purge(slot, counters)
   }
 
-  /** The neighbor is removed, with all of its routes. */
+  /** The neighbor is removed. Its number may be used again before a walk for it would begin, so none is left. */
   forget(slot: PeerSlot): void {
     this.#refreshing.delete(slot)
-    this.#purges.get(slot)?.cancel()
-    this.#purges.delete(slot)
+    for (const walks of [this.#purges, this.#demotions]) {
+      walks.get(slot)?.cancel()
+      walks.delete(slot)
+    }
   }
 
   /** Removes the paths of a neighbor below its lowest valid generation. */
@@ -122,13 +126,18 @@ export class StaleRoutes {
       this.#neighbors.remove(path, this.#neighbors.countersOf(slot))
       return true
     }
-    // Paths that an earlier purge has not reached are stale for this one too, so many purges cost one walk.
-    this.#purges.get(slot)?.cancel()
-    const done = (): void => {
-      this.#purges.delete(slot)
-    }
-    const sweep = new Sweep(() => paths.end, visit, done)
-    this.#purges.set(slot, sweep)
+    this.#walk(this.#purges, slot, visit)
+  }
+
+  /** Visits all paths. What an earlier walk of this kind has not reached, this one reaches: so many cost one walk. */
+  #walk(walks: Map<PeerSlot, Sweep>, slot: PeerSlot, visit: (path: number) => boolean): void {
+    walks.get(slot)?.cancel()
+    const sweep = new Sweep(
+      () => this.#paths.end,
+      visit,
+      () => walks.delete(slot),
+    )
+    walks.set(slot, sweep)
     this.#sweeps.add(sweep)
   }
 }

@@ -1,6 +1,7 @@
 /** RFC 2918 and RFC 7313. Numbers in brackets: reference list of what implementers get wrong. */
 import { describe, expect, test } from 'vitest'
-import { neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { ACCEPT_ALL } from '../../../src/bgp/policy/defaults.ts'
+import { announcement, attributes, neighbor, ownRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const [X, Y, Z] = ['10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16']
@@ -14,6 +15,28 @@ function begun(): Room {
   room.rib.beginRefresh(a.name, 'ipv4', 0)
   return room
 }
+
+test('long-lived stale routes of a removed neighbor are no routes of the one that gets its number (RFC 9494)', () => {
+  const room = new Room(a)
+  // A walk over these is begun, and what comes later waits behind it.
+  for (let at = 0; at < 64; at++) room.say(a, [`10.${at}.0.0/16`], path(a.remoteAs))
+  room.rib.addPeer(b)
+  settle(room.rib)
+  room.rib.setPeer({ ...a, importPolicy: { ...ACCEPT_ALL, name: 'another' } })
+  room.rib.advance(1, 0)
+  room.rib.losePeer(b.name, ['ipv4'])
+  room.rib.beginLongLived(b.name, ['ipv4'])
+  room.rib.dropStale(b.name)
+  room.rib.advance(1, 0)
+  const c = neighbor(3)
+  room.rib.addPeer(c)
+  const noLongLived = attributes({ ...path(c.remoteAs), communities: [[65_535, 7]] })
+  const update = announcement([Z], noLongLived, c.remoteAddress)
+  room.rib.receive(c.name, update, 0, update.length, 0)
+  expect(room.rib.busy).toBe(true)
+  settle(room.rib)
+  expect(room.rib.page({ protocol: c.name }, undefined, 10).rows.map(({ prefix }) => prefix)).toEqual([Z])
+})
 
 describe('a neighbor refreshes', () => {
   test('[68] what it did not announce again is gone at EoRR, and not before (RFC 7313 §4)', () => {
