@@ -1,11 +1,11 @@
 /**
  * Keeps how each next hop is reached. The caller resolves next hops by the kernel's routes; where one now resolves
- * differently, the paths over it are decided again. After a change of the kernel a bounded number is resolved in each turn.
+ * differently, the paths over it are decided again. A bounded number is resolved in each turn.
  */
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
 import type { Reachability } from './types.ts'
 
-/** The most next hops that one turn resolves again because the kernel has changed. */
+/** The most new next hops that one turn resolves, and the most that it looks at because the kernel has changed. */
 const NEXT_HOPS_AT_ONCE = 1_024
 
 /** In: the octets of a next hop. */
@@ -16,6 +16,8 @@ export class NextHopResolver {
   readonly #changed: (id: number) => void
   /** Next hops still to be resolved again after a change of the kernel; `isAsked`: whether the change concerns one. */
   #toResolve: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
+  /** Some new next hops were left to a later turn, so decision has seen them. */
+  #leftSome = false
 
   /** `changed` is called with the id of a next hop that resolves differently. */
   constructor(table: NextHopTable, changed: (id: number) => void) {
@@ -23,14 +25,14 @@ export class NextHopResolver {
     this.#changed = changed
   }
 
-  /** `resolve` has not looked at all next hops yet that a change concerns. */
+  /** `resolve` has not looked yet at all next hops that are new or that a change concerns. */
   get isBusy(): boolean {
-    return this.#toResolve !== undefined
+    return this.#leftSome || this.#toResolve !== undefined
   }
 
   /** From now on new next hops are noted, beginning with all that are there. */
   follow(): void {
-    this.#table.fresh ??= [...this.#table.ids()]
+    this.#table.fresh ??= new Set(this.#table.ids())
   }
 
   /** `new`: those that decision has not seen yet. Otherwise also all of them, or those that a change of the kernel concerns. */
@@ -38,7 +40,7 @@ export class NextHopResolver {
     this.#resolveFresh(resolve, which !== 'new')
     if (which !== 'new') {
       // Not all next hops that an earlier change concerns are resolved yet: now all are resolved.
-      const isAsked = this.isBusy || which === 'all' ? () => true : which
+      const isAsked = this.#toResolve !== undefined || which === 'all' ? () => true : which
       this.#toResolve = { ids: this.#table.ids()[Symbol.iterator](), isAsked }
     }
     for (let looked = 0; looked < NEXT_HOPS_AT_ONCE && this.#toResolve !== undefined; looked++) {
@@ -49,14 +51,18 @@ export class NextHopResolver {
     }
   }
 
-  /** A path over a new next hop is dirty already. */
+  /** A path over a new next hop is dirty already, unless it was left by an earlier turn. */
   #resolveFresh(resolve: ResolveNextHop, hasKernelChanged: boolean): void {
-    const table = this.#table
-    for (const id of table.fresh ?? []) {
-      const isElsewhere = table.bytes.refs[id] !== 0 && this.#resolveOne(id, resolve)
-      if (isElsewhere && hasKernelChanged) this.#changed(id)
+    const { fresh } = this.#table
+    if (fresh === undefined) return
+    const wereDecided = hasKernelChanged || this.#leftSome
+    let left = NEXT_HOPS_AT_ONCE
+    for (const id of fresh) {
+      if (left-- === 0) break
+      fresh.delete(id)
+      if (this.#resolveOne(id, resolve) && wereDecided) this.#changed(id)
     }
-    if (table.fresh !== undefined) table.fresh = []
+    this.#leftSome = fresh.size > 0
   }
 
   /** Returns whether the result differs from the previous one. */

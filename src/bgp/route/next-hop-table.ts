@@ -25,8 +25,8 @@ export class NextHopTable {
   globalReach = new Uint8Array(1)
   /** Ids of next hops that cannot be resolved. */
   readonly unreachable = new Set<number>()
-  /** Ids assigned since they were last resolved; undefined: nothing follows them. */
-  fresh: number[] | undefined
+  /** Ids in use that were assigned since they were last resolved; undefined: nothing follows them. */
+  fresh: Set<number> | undefined
 
   constructor(key: HashKey) {
     this.bytes = new ByteTable(key, 256)
@@ -40,7 +40,7 @@ export class NextHopTable {
     const id = this.bytes.intern(bytes, start, end)
     if (this.bytes.refs[id] === 1) {
       this.setReach(id, REACH.direct, 0)
-      this.fresh?.push(id)
+      this.fresh?.add(id)
     }
     return id
   }
@@ -52,7 +52,9 @@ export class NextHopTable {
   release(id: number): void {
     if (id === SELF) return
     this.bytes.release(id)
-    if (this.bytes.refs[id] === 0) this.unreachable.delete(id)
+    if (this.bytes.refs[id] !== 0) return
+    this.unreachable.delete(id)
+    this.fresh?.delete(id)
   }
 
   /** The serial of an id (byte-table.ts); 0 for this node. */
