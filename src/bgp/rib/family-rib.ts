@@ -180,12 +180,12 @@ export class FamilyRib {
   setServiceAddress(address: Prefix, isThere: boolean): void {
     if (isThere) this.#serviceAddresses.add(address)
     else this.#serviceAddresses.remove(address)
-    this.#reviewer.askOf(address, ASK.export)
+    this.#reviewer.exportAgain(address)
   }
 
   /** Undefined: this node forwards packets to the prefix by the route that it learned. */
   setStraying(prefix: Prefix, straying: Straying | undefined): void {
-    if (this.#straying.set(prefix, straying)) this.#reviewer.askOf(prefix, ASK.export)
+    if (this.#straying.set(prefix, straying)) this.#reviewer.exportAgain(prefix)
   }
 
   setOwnPods(own: readonly Prefix[], lent: readonly Prefix[]): void {
@@ -194,7 +194,7 @@ export class FamilyRib {
 
   /** An address was added to this node or removed from it: routes to this very address are evaluated again. */
   reviewAddress(address: Uint8Array): void {
-    this.#reviewer.askOf({ bytes: address, length: address.length * 8 }, ASK.import)
+    this.#reviewer.evaluate({ bytes: address, length: address.length * 8 })
   }
 
   // ── Neighbors ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -261,7 +261,7 @@ export class FamilyRib {
   // ── Work ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   get busy(): boolean {
-    return !this.#selection.isSettled || !this.#sweeps.isEmpty
+    return !this.#selection.isSettled || !this.#sweeps.isEmpty || this.#reviewer.isBusy
   }
 
   get isSettled(): boolean {
@@ -275,7 +275,7 @@ export class FamilyRib {
 
   /** Decides and sweeps; returns what is left of the budget. A part of it is kept for sweeps, whatever is dirty. */
   advance(budget: number, now: Millis): number {
-    this.#reviewer.noteTime(now)
+    this.#reviewer.begin(now)
     let left = budget
     while (left > 0 && this.busy) {
       const share = this.#sweeps.isEmpty ? left : Math.max(1, left >> 1)

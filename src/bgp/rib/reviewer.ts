@@ -1,6 +1,6 @@
 /**
  * Computes results of paths again: those that a review asks for by one sweep over all paths, and those of the paths to one
- * prefix at once.
+ * prefix without one.
  */
 import type { Prefix } from '../../base/prefix.ts'
 import type { Millis } from '../../base/units.ts'
@@ -31,7 +31,9 @@ export class Reviewer {
   readonly #sweeps: Sweeps
   /** The last review: until its sweep begins, further changes are added to it. */
   #review: Review | undefined
-  /** The time of this turn, as `sinceOf` has it. */
+  /** Prefixes whose paths the next `advance` evaluates first of all: what is set between has no time. */
+  #toEvaluate: Pick<Prefix, 'bytes' | 'length'>[] = []
+  /** The time of this `advance`, as `sinceOf` has it. */
   #since = 0
   readonly #address = new Uint8Array(16)
 
@@ -44,9 +46,17 @@ export class Reviewer {
     this.#sweeps = sweeps
   }
 
-  /** From here on results are of this time. */
-  noteTime(now: Millis): void {
+  /** Paths wait for their evaluation. */
+  get isBusy(): boolean {
+    return this.#toEvaluate.length > 0
+  }
+
+  /** Work begins: from here on results are of this time. */
+  begin(now: Millis): void {
     this.#since = sinceOf(now)
+    if (this.#toEvaluate.length === 0) return
+    for (const prefix of this.#toEvaluate) this.#askOf(prefix, ASK.import)
+    this.#toEvaluate = []
   }
 
   /** Note changes in the returned review: the results that depend on them are computed again. */
@@ -66,8 +76,17 @@ export class Reviewer {
     return this.#review
   }
 
-  /** Asks for new results of all paths to one prefix. */
-  askOf({ bytes, length }: Pick<Prefix, 'bytes' | 'length'>, asks: number): void {
+  /** All paths to one prefix are evaluated again. */
+  evaluate(prefix: Pick<Prefix, 'bytes' | 'length'>): void {
+    if (this.#prefixes.find(prefix.bytes, 0, prefix.length) !== 0) this.#toEvaluate.push(prefix)
+  }
+
+  /** All paths to one prefix are advertised anew. */
+  exportAgain(prefix: Pick<Prefix, 'bytes' | 'length'>): void {
+    this.#askOf(prefix, ASK.export)
+  }
+
+  #askOf({ bytes, length }: Pick<Prefix, 'bytes' | 'length'>, asks: number): void {
     const prefix = this.#prefixes.find(bytes, 0, length)
     if (prefix === 0) return
     const paths = this.#paths
@@ -75,7 +94,7 @@ export class Reviewer {
       this.askAgain(path, asks)
   }
 
-  /** `asks`: bits of ASK. Returns for how many visits it counts: a policy may have thousands of rules. */
+  /** `asks`: bits of ASK; import only while work is done. Returns for how many visits it counts: a policy may have thousands of rules. */
   askAgain(path: number, asks: number): number {
     const paths = this.#paths
     let visits = 1

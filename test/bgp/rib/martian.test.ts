@@ -107,6 +107,17 @@ describe.each<Family>(['ipv4', 'ipv6'])('our own address, %s', (family) => {
     expect(taken(room)).toEqual([])
   })
 
+  test('counts from the time when it became or ceased to be ours, however long nothing happened before', () => {
+    const room = new Room(source, listener)
+    say(room, host)
+    const sinceAt = (now: number, addresses: readonly string[]) => {
+      room.rib.setNodeAddresses(addresses.map(addressBytes))
+      while (room.rib.busy) room.rib.advance(1_000, now)
+      return room.rows(addresses.length > 0)[0]?.since
+    }
+    expect([sinceAt(50_000, [address]), sinceAt(90_000, [])]).toEqual([50_000, 90_000])
+  })
+
   test('inside a longer prefix is no reason', () => {
     const room = new Room(source, listener)
     room.rib.setNodeAddresses([addressBytes(address)])
