@@ -28,7 +28,7 @@ export class Selection {
   readonly #loc: LocRib
   readonly #adjOut: Planes
   readonly #dirty: DirtyQueue
-  /** Prefixes whose best route changed since they were taken; undefined if changes are not kept. */
+  /** Prefixes that were decided since they were taken; undefined if nobody takes them. */
   #news: DirtyQueue | undefined
 
   constructor({ prefixes, paths, decision, loc, adjOut }: SelectionTables) {
@@ -47,7 +47,7 @@ export class Selection {
 
   /** In octets. */
   memory(): number {
-    return this.#dirty.memory()
+    return this.#dirty.memory() + (this.#news?.memory() ?? 0)
   }
 
   /** Every prefix is decided. */

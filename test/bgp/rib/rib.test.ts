@@ -460,6 +460,19 @@ describe('telling', () => {
     },
   )
 
+  test('what waits for a kernel that is not read counts as memory of the tables', () => {
+    const tables = (follows: boolean): number => {
+      const rib = ribWith(a)
+      if (follows) rib.follow()
+      const routes = Array.from({ length: 2_000 }, (_, index) => ownRoute(`10.${index >> 8}.${index & 255}.0/24`))
+      rib.originate(routes, 0)
+      settle(rib)
+      return rib.memory()[0]?.bytes ?? 0
+    }
+    // Its number in the queue, and a mark that it is there.
+    expect(tables(true) - tables(false)).toBeGreaterThanOrEqual(2_000 * 5)
+  })
+
   test('who has been fed reads with the others, though nobody asks it in vain', () => {
     const rib = ribWith(a)
     rib.originate([ownRoute(X)], 0)
