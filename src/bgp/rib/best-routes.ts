@@ -10,7 +10,7 @@ export class BestRoutes {
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
   readonly #nextHops: NextHopTable
   readonly #peers: Peers
-  /** By id: the octets of next hops of the routes that are being taken. */
+  /** By id: the octets of next hops of the last `take`. */
   readonly #copied = new Map<number, Uint8Array>()
 
   constructor(ribs: Readonly<Record<Family, FamilyRib>>, nextHops: NextHopTable, peers: Peers) {

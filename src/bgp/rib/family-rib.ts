@@ -110,8 +110,8 @@ export class FamilyRib {
   }
 
   /** Why no route with these attributes and next hop may be used; 0: they may. */
-  whyNotUsable(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
-    return this.#neighbors.whyNotUsable(slot, attributes, nextHop)
+  whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
+    return this.#neighbors.whyNotUsableFrom(slot, attributes, nextHop)
   }
 
   /** Routes were rejected for lack of memory. */
@@ -237,7 +237,7 @@ export class FamilyRib {
     return removal
   }
 
-  /** Undefined if the family was not negotiated. */
+  /** Undefined if the family was never negotiated with this neighbor, or the neighbor is removed. */
   countersOf(slot: PeerSlot): ImportCounters | undefined {
     return this.#neighbors.countersOf(slot)
   }
@@ -292,7 +292,7 @@ export class FamilyRib {
 
   /** Gives unused memory back, a part at a time. Returns what is left of the budget. */
   tidy(budget: number): number {
-    // Sweeps go by ids: while one runs, paths must not move.
+    // No path moves: free ids are put in order, and the end is lowered. Not while a sweep goes by ids up to that end.
     if (this.paths.isUntidy && this.#sweeps.isEmpty) this.paths.tidy()
     return this.prefixes.isUntidy ? this.prefixes.tidy(budget) : budget
   }

@@ -72,7 +72,7 @@ export class NeighborPaths {
     return counters?.held ?? 0
   }
 
-  /** Undefined if the family was not negotiated. */
+  /** Undefined if the family was never negotiated with this neighbor, or the neighbor is removed. */
   countersOf(slot: PeerSlot): ImportCounters | undefined {
     return this.#counters.get(slot)
   }
@@ -136,7 +136,7 @@ export class NeighborPaths {
     importer.end()
   }
 
-  /** The path is unchanged: nothing to decide or advertise, but for one that was long-lived stale. */
+  /** The path is unchanged. Nothing to decide, unless it was long-lived stale: then its import result is made anew. */
   #repeat(
     slot: PeerSlot,
     counters: ImportCounters,
@@ -194,7 +194,7 @@ export class NeighborPaths {
   // ── Import policy ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why no route with these attributes and next hop may be used; 0: they may. */
-  whyNotUsable(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
+  whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
     return whyNotUsable(slot, this.#peers, this.#attributes, attributes, nextHop)
   }
 
@@ -224,7 +224,7 @@ export class NeighborPaths {
     const importer = this.#importer
     const prefix = paths.prefix[path] as number
     const received = paths.received[path] as number
-    importer.begin(slot, received, this.whyNotUsable(slot, received, this.#nextHopOf(path)))
+    importer.begin(slot, received, this.whyNotUsableFrom(slot, received, this.#nextHopOf(path)))
     this.#prefixes.writeAddress(prefix, this.#address)
     importer.evaluate(this.#address, 0, this.#prefixes.lengths[prefix] as number)
     if (generations.isLongLived(paths.generationOf(path))) importer.markLongLived()

@@ -32,14 +32,14 @@ export class PeerSessions {
     return slot
   }
 
-  /** Up. Returns true if it is another router than before. */
-  add(peer: RibPeer, keep: readonly Family[]): boolean {
+  /** Up. `isAnotherRouter`: than that whose routes were kept, so they are removed. */
+  add(peer: RibPeer, keep: readonly Family[]): { readonly isAnotherRouter: boolean } {
     const before = this.#peers.get(peer.name)
     const slot = this.#rejoin(peer) ?? this.#peers.add(peer)
-    for (const family of FAMILIES) if (!keep.includes(family)) this.#ribs[family].stale.drop(slot)
+    for (const family of FAMILIES) if (!keep.includes(family)) this.#ribs[family].stale.endCycle(slot)
     for (const family of peer.families) this.#ribs[family].addPeer(slot)
     this.#reviewOwnAddresses()
-    return before !== undefined && before !== slot
+    return { isAnotherRouter: before !== undefined && before !== slot }
   }
 
   /** The slot of a lost neighbor that is back. Its AS number and IDs must be the same, since decision has used them. */
@@ -70,7 +70,7 @@ export class PeerSessions {
     const kept = this.#awaited.get(slot)
     for (const family of families) kept?.delete(family)
     if (kept?.size === 0) this.remove(name)
-    else for (const family of families) this.#ribs[family].stale.drop(slot)
+    else for (const family of families) this.#ribs[family].stale.endCycle(slot)
   }
 
   /** Down for good: its routes and its Adj-RIB-Out are removed. */

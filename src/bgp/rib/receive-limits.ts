@@ -22,7 +22,9 @@ export class ReceiveLimits {
   }
 
   /** Too many routes, or nearly so; undefined: neither. */
-  prefixes(slot: PeerSlot): Pick<ReceiveResult, 'nearLimit'> | Pick<ReceiveResult, 'error' | 'tooMany'> | undefined {
+  takePrefixNews(
+    slot: PeerSlot,
+  ): Pick<ReceiveResult, 'nearLimit'> | Pick<ReceiveResult, 'error' | 'tooMany'> | undefined {
     const { families, maxPrefixes, warnPrefixes } = slot.peer
     let near: Pick<ReceiveResult, 'nearLimit'> | undefined
     for (const family of families) {
@@ -46,7 +48,7 @@ export class ReceiveLimits {
   }
 
   /** A prefix with more paths than are accepted from one neighbor. */
-  paths(slot: PeerSlot): ReceiveResult['crowded'] {
+  takeCrowded(slot: PeerSlot): ReceiveResult['crowded'] {
     for (const family of slot.peer.receive.addPath) {
       const counters = this.#ribs[family].countersOf(slot)
       if (counters?.crowded === undefined) continue
@@ -57,7 +59,8 @@ export class ReceiveLimits {
     return undefined
   }
 
-  memory(slot: PeerSlot): MemoryNews | undefined {
+  /** Its routes take nearly all of the memory that they may, or some were rejected for lack of it. */
+  takeMemoryNews(slot: PeerSlot): MemoryNews | undefined {
     for (const family of slot.peer.families) {
       const counters = this.#ribs[family].countersOf(slot)
       if (counters === undefined) continue

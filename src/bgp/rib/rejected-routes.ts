@@ -12,7 +12,7 @@ export const MOST_TAKEN = 64
 const PAUSE: Millis = 60_000
 
 export class RejectedRoutes {
-  /** By neighbor: the prefixes with as many paths as are accepted. There are few. */
+  /** By neighbor: full prefixes of which further paths were rejected. There are few. */
   readonly #fullPrefixes = new Map<number, Set<number>>()
   /** Neighbors with routes that were rejected for lack of memory. */
   readonly #awaitMemory = new Set<number>()

@@ -3,7 +3,7 @@
  * attributes (import), which path is the best (decision), and what is advertised to each group (export). Each depends
  * on more than the route: on its neighbor's configuration, its next hop, and settings. Code that changes one of these
  * notes here which results depend on it; one sweep over all paths then computes them again. A change that concerns the
- * paths of one prefix or the stale paths of one neighbor asks for them directly (family-rib.ts).
+ * paths of one prefix (reviewer.ts) or the stale paths of one neighbor (stale-routes.ts) asks for them directly.
  */
 import type { PrefixSet } from '../policy/prefix-set.ts'
 import type { Sweep } from './sweep.ts'

@@ -5,7 +5,7 @@
  * of neighbors. Out: UPDATEs, when the network has room (`pull`), and rows and counts for `show`. Decision and all long
  * work are done in `advance`, a bounded part at a time.
  *
- *   receive ──► UpdateDecoder ──► attribute and next hop tables ──► one FamilyRib per family ──► pull
+ *   receive ──► UpdateReader ──► attribute and next hop tables ──► one FamilyRib per family ──► pull
  *
  * Everything about a route is a number in a typed array: a full table has no object per route.
  */
@@ -102,7 +102,7 @@ export class Rib {
    * router than before, so that all kept routes are removed.
    */
   addPeer(peer: RibPeer, keep: readonly Family[] = []): boolean {
-    return this.#sessions.add(peer, keep)
+    return this.#sessions.add(peer, keep).isAnotherRouter
   }
 
   /**
@@ -125,7 +125,7 @@ export class Rib {
     for (const family of families) this.#ribs[family].stale.beginLongLived(slot)
   }
 
-  /** The session is down: removes its routes and its Adj-RIB-Out. */
+  /** Down for good: removes its routes and its Adj-RIB-Out. */
   removePeer(name: string): void {
     this.#sessions.remove(name)
   }
@@ -200,9 +200,9 @@ export class Rib {
     const error = this.#reader.read(slot, bytes, start, end, now)
     if (error !== undefined) return { ...ALL_WELL, error }
     const { problems, endOfRib } = this.#reader
-    const exceeded = this.#limits.prefixes(slot)
-    const crowded = this.#limits.paths(slot)
-    const memory = this.#limits.memory(slot)
+    const exceeded = this.#limits.takePrefixNews(slot)
+    const crowded = this.#limits.takeCrowded(slot)
+    const memory = this.#limits.takeMemoryNews(slot)
     const isNews = exceeded !== undefined || crowded !== undefined || memory !== undefined
     if (!isNews && problems.length === 0 && endOfRib === undefined) return ALL_WELL
     return { ...ALL_WELL, ...exceeded, crowded, memory, problems, endOfRib }

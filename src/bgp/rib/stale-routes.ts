@@ -50,7 +50,7 @@ export class StaleRoutes {
 
   /** EoRR: stale routes are removed. Without a BoRR before it there are none. */
   endRefresh(slot: PeerSlot): void {
-    if (this.#refreshing.delete(slot)) this.drop(slot)
+    if (this.#refreshing.delete(slot)) this.endCycle(slot)
   }
 
   /** RFC 7313 §4: stale routes are not kept for ever. Gives the neighbors whose EoRR has not come. */
@@ -72,7 +72,7 @@ export class StaleRoutes {
     const counters = this.#neighbors.countersOf(slot)
     if (counters === undefined) return
     counters.endOfRib = true
-    if (counters.generations.freshness !== 'refreshing') this.drop(slot)
+    if (counters.generations.freshness !== 'refreshing') this.endCycle(slot)
   }
 
   /** The session is lost: all routes are stale, and are removed unless they are kept. */
@@ -82,7 +82,7 @@ export class StaleRoutes {
     if (counters === undefined) return
     const isPurgeDue = counters.generations.lose()
     counters.old = counters.held
-    if (!keep) this.drop(slot)
+    if (!keep) this.endCycle(slot)
     else if (isPurgeDue) this.#purge(slot, counters)
   }
 
@@ -103,7 +103,7 @@ export class StaleRoutes {
   }
 
   /** Removes the routes that are still stale when a refresh or a restart has ended, or its time has run out. */
-  drop(slot: PeerSlot): void {
+  endCycle(slot: PeerSlot): void {
     const counters = this.#neighbors.countersOf(slot)
     if (counters?.generations.endCycle()) this.#purge(slot, counters)
   }

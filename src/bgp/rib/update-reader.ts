@@ -102,7 +102,7 @@ export class UpdateReader {
     const announcement = this.#announcement
     const nextHop = this.#nextHop
     const rib = this.#ribs[family]
-    announcement.refused = rib.whyNotUsable(slot, announcement.attributes, nextHop)
+    announcement.refused = rib.whyNotUsableFrom(slot, announcement.attributes, nextHop)
     announcement.nextHop = this.#nextHops.intern(nextHop.bytes, nextHop.start, nextHop.start + nextHop.length)
     rib.announce(slot, announcement, now)
     this.#nextHops.release(announcement.nextHop)

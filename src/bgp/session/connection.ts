@@ -1,7 +1,7 @@
 /**
  * One TCP connection to the neighbor: its machine (`fsm.ts`), its timers and what both OPENs contained.
  * In: bytes, the end of the connection, time. Out: actions, put into what all connections of the neighbor share;
- * `peer.ts` chooses between connections and learns of every step.
+ * `connections.ts` chooses between them, and `peer.ts` learns of every step.
  */
 import type { Address } from '../../base/address.ts'
 import type { Chance } from '../../base/chance.ts'

@@ -1,7 +1,7 @@
 /**
  * The finite state machine of one connection (RFC 4271 §8), as a table: every pair of state and event has a row.
  * In: a state and an event. Out: the next state, what to do on the way, and the NOTIFICATION to send if there is one.
- * It knows no time and no bytes; `peer.ts` gives it events and carries out its actions.
+ * It knows no time and no bytes; `connection.ts` gives it events and carries out its actions.
  *
  * Of the optional session attributes (§8.1.1) passive establishment is used; DelayOpen, DampPeerOscillations and
  * CollisionDetectEstablishedState are not, so their events meet the rule for "any other event". The ConnectRetryCounter
