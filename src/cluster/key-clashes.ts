@@ -12,16 +12,17 @@ export interface KeyClashes {
   readonly problems: readonly Problem[]
 }
 
-/** In the order of the neighbors: the first with a key is the one that has its own. */
+/** The first neighbor with a key that may start has its own; where none may, the first with a key. */
 export function keyClashes(peers: ReadonlyMap<string, PeerIntent>): KeyClashes {
   const held = new Map<string, string>()
   const problems: Problem[] = []
   for (const all of sharing(peers)) {
-    const winner = all.find(({ signing }) => signing !== undefined)
+    const signed = all.filter(({ signing }) => signing !== undefined)
+    const winner = signed.find((peer) => peer.held === undefined) ?? signed[0]
     if (winner === undefined) continue
-    const key = wordOf(winner.signing)
+    const key = keyTextOf(winner.signing)
     for (const peer of all) {
-      if (wordOf(peer.signing) === key) continue
+      if (keyTextOf(peer.signing) === key) continue
       const isSigned = peer.signing !== undefined
       if (isSigned) held.set(peer.name, `it has the address of ${objectOf(winner)}, which has another key`)
       problems.push(problemOf(peer, winner, isSigned))
@@ -42,7 +43,8 @@ function sharing(peers: ReadonlyMap<string, PeerIntent>): readonly (readonly Pee
   return [...byAddress.values()].filter((all) => all.length > 1)
 }
 
-const wordOf = (signing: Signing<KeyIntent> | undefined): string =>
+/** The same for the same keys, whatever was read of them. */
+export const keyTextOf = (signing: Signing<KeyIntent> | undefined): string =>
   JSON.stringify(signing, (name, value) => (name === 'version' ? undefined : value)) ?? ''
 
 const objectOf = ({ object }: PeerIntent): string =>

@@ -160,6 +160,15 @@ describe('two ports of one address', () => {
     ])
   })
 
+  test('with different keys, of which the first is not known: the second starts', () => {
+    const intent = build('gone', 'other')
+    expect(heldOf(intent)).toEqual([
+      [179, expect.stringContaining('gone')],
+      [1790, undefined],
+    ])
+    expect(heldOf(build('gone', 'lost')).map(([, held]) => held === undefined)).toEqual([false, false])
+  })
+
   test.each([
     [
       'second',
