@@ -8,7 +8,7 @@ import type { Parts } from './parts.ts'
 import { Protections } from './protections.ts'
 
 export class Subscriptions {
-  readonly #parts: Pick<Parts, 'objects' | 'requested' | 'out'>
+  readonly #parts: Pick<Parts, 'objects' | 'neighbors' | 'requested' | 'out'>
   readonly #protections = new Protections()
   /** The revision of the neighbors that are protected. */
   #protected = 0
@@ -56,10 +56,11 @@ export class Subscriptions {
 
   /** The effect goes first: passwords and TTL security must be on the sockets before any connection. */
   protect(): void {
-    const { objects, out } = this.#parts
-    if (objects.revision === this.#protected) return
+    const { objects, neighbors, out } = this.#parts
+    const hasSession = (name: string) => neighbors.get(name)?.peer.session !== undefined
+    if (objects.revision === this.#protected && !this.#protections.isOutdated(hasSession)) return
     this.#protected = objects.revision
-    const neighbors = this.#protections.next(objects.intents())
-    if (neighbors !== undefined) out.first({ kind: 'protect', neighbors })
+    const next = this.#protections.next(objects.intents(), hasSession)
+    if (next !== undefined) out.first({ kind: 'protect', neighbors: next })
   }
 }
