@@ -96,6 +96,8 @@ export class Contact {
   /** The try failed: after the pause of this reflector, the next one that waits tries. */
   failed(who: object): void {
     this.#lost = true
+    // It may come back with an older one.
+    this.#version = undefined
     this.#asker ??= who
     if (this.#asker === who) this.#failures++
   }

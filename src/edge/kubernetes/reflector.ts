@@ -85,7 +85,7 @@ export class Reflector {
   /** The server supports our field selector, as far as we know. */
   #selects = true
   #failures = 0
-  /** When the last watch ended, if that was early: the server may have been restarted, with an older state. */
+  /** When the last watch failed or ended early: the server may have been restarted since, with an older state. */
   #endedAt: Millis | undefined
   #refusals = 0
   #absentSince: Millis | undefined
@@ -254,20 +254,22 @@ export class Reflector {
         this.#event(line),
       )
     } catch (error) {
+      this.#endedAt = performance.now()
       // A server without bookmarks looks like a dead connection: a new watch shows which it is.
       if (!(error instanceof Silence) || opened === undefined) throw error
     } finally {
       // A watch that lasted a while was good: the next failure counts as a first one.
       if (opened !== undefined && this.#livedLong(opened)) this.#failures = 0
-      if (opened !== undefined) this.#noteEnd(opened + (timeoutSeconds - 1) * 1_000)
     }
+    if (opened !== undefined) this.#noteEnd(opened + (timeoutSeconds - 1) * 1_000)
     // A server that ends each watch at once must not be asked in a tight loop.
     return opened !== undefined && this.#livedLong(opened) ? 0 : this.#timing.firstPause
   }
 
+  /** The server has ended the watch: that is usual when its time is over. */
   #noteEnd(due: Millis): void {
     const now = performance.now()
-    this.#endedAt = now < due ? now : undefined
+    if (now < due) this.#endedAt = now
   }
 
   #livedLong(opened: Millis): boolean {

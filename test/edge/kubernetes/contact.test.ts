@@ -82,3 +82,11 @@ test.each([
   contact.nodes = nodes
   expect([contact.longestPause, contact.spread]).toEqual([pause, spread])
 })
+
+test('a version that was asked for before the server was lost is asked for again', async () => {
+  const contact = new Contact()
+  const ask = (version: string) => contact.versionAfter(0, async () => version)
+  expect([await ask('9'), await ask('5')]).toEqual(['9', '9'])
+  contact.failed({})
+  expect(await ask('5')).toBe('5')
+})

@@ -22,6 +22,8 @@ interface Page {
 let answer: (token: string | undefined) => Page
 /** Refuses a watch. */
 let refuse: Error | undefined
+/** What the server is at. */
+let version: number
 let lists: number
 /** How many objects each `replace` had. */
 let replaced: number[]
@@ -34,6 +36,7 @@ beforeEach(() => {
   known = new KnownObjects()
   running = []
   refuse = undefined
+  version = 9
   lists = 0
   replaced = []
 })
@@ -51,7 +54,7 @@ function fakeApi(): Api {
     if (query.limit !== 1) lists++
     const { items, next } = answer(query.continue as string | undefined)
     for (const item of items) onItem(item)
-    return { metadata: { resourceVersion: '1', continue: next } }
+    return { metadata: { resourceVersion: String(version), continue: next } }
   }
   const follow: Api['follow'] = (_path, _query, { signal }, onOpen) =>
     new Promise((resolve, reject) => {
@@ -169,6 +172,40 @@ test.each([
   await wait(MINUTE)
   expect(Math.min(lists, 2)).toBe(expected)
   expect(names()).toEqual(['rack'])
+})
+
+test.each<[string, () => Promise<unknown>]>([
+  ['in its last second', () => wait(9 * MINUTE)],
+  ['early', () => wait(2_000)],
+])('a restored server is noticed after a watch that broke off %s', async (_, pass) => {
+  answer = () => ({ items: [peer('rack'), peer('lost')] })
+  start()
+  await wait(1_000)
+  await pass()
+  answer = unreached
+  refuse = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+  endWatch(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
+  await wait(MINUTE)
+  answer = () => ({ items: [peer('rack')] })
+  version = 5
+  refuse = undefined
+  await wait(MINUTE)
+  expect([lists, names()]).toEqual([2, ['rack']])
+})
+
+test('a restored server is noticed though versions were compared before it went', async () => {
+  answer = () => ({ items: [peer('rack'), peer('lost')] })
+  start()
+  await wait(1_000)
+  refuse = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
+  endWatch(refuse)
+  // Lists are answered, watches are not.
+  await wait(MINUTE)
+  answer = () => ({ items: [peer('rack')] })
+  version = 5
+  refuse = undefined
+  await wait(MINUTE)
+  expect([lists, names()]).toEqual([2, ['rack']])
 })
 
 test('one kind that gets no answer does not hold up another', async () => {
