@@ -87,15 +87,21 @@ const SMALL = 1_024
 /** As many as the four bits of `partOf` tell apart. */
 const PARTS = 16
 
-/** Shorter ones than any text of a prefix, such as packed addresses. */
+/** Packed addresses have 2 or 8 characters; few texts of prefixes are so short. */
 const SHORT = 8
 
+/** What follows a space, such as a table, is the same for many. */
+function lengthOfFirst(key: string): number {
+  const space = key.length > SHORT ? key.indexOf(' ') : -1
+  return space < 0 ? key.length : space
+}
+
 /**
- * From those characters of a prefix that differ most: reading all of them takes twice as long. Keys that are made to fall into
- * one part only lose what the parts are for.
+ * Reads the characters that differ most in the text of a prefix, and only those: all of them take twice as long. Keys that
+ * are made to fall into one part only lose what the parts are for.
  */
 function partOf(key: string): number {
-  const { length } = key
+  const length = lengthOfFirst(key)
   let hash = 0
   if (length > SHORT) {
     hash = (key.charCodeAt(0) * 31) ^ (key.charCodeAt(1) * 7)

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SplitMap } from '../../src/base/split-map.ts'
+import { keyIn } from '../../src/dataplane/fib.ts'
 
 const prefixes = (count: number, from = 0) =>
   Array.from({ length: count }, (_, at) => `10.${(from + at) >> 8}.${(from + at) & 255}.0/24`)
@@ -41,15 +42,21 @@ test('what one step may have to move does not grow with the table', () => {
   expect([map.size, map.largest, [...map.values()]]).toEqual([0, 0, []])
 })
 
+const address = (at: number): string => `10.${96 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}/32`
 const hex = (number: number): string => number.toString(16)
 test.each<[string, (at: number) => string]>([
   ['IPv4, /24', (at) => `${64 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}.0/24`],
   ['IPv4, /16', (at) => `${1 + (at >> 8)}.${at & 255}.0.0/16`],
-  ['addresses of services', (at) => `10.${96 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}/32`],
+  ['addresses of services', address],
   ['IPv6, /64', (at) => `2001:db8:${hex(at >> 8)}:${hex(at & 255)}::/64`],
   ['IPv6, /48', (at) => `2a0${(at >> 12) & 7}:${hex(at & 0xfff)}00::/48`],
   ['IPv6, addresses', (at) => `fd00:96::${hex(at)}/128`],
-  ['in another table', (at) => `${64 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}.0/24 table 254`],
+  ['in another table', (at) => keyIn(`${64 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}.0/24`, 100)],
+  ['addresses in another table', (at) => keyIn(address(at), 100)],
+  ['addresses in another table with another metric', (at) => `${keyIn(address(at), 100)} metric 20`],
+  ['addresses as the kernel has them, with metric and table', (at) => `${address(at)} 1024 100`],
+  ['IPv6, addresses in another table', (at) => keyIn(`fd00:96::${hex(at)}/128`, 4_000_000_000)],
+  ['IPv6, with metric and table', (at) => `2001:db8:${hex(at >> 8)}:${hex(at & 255)}::/64 1024 254`],
   ['packed, IPv4', (at) => String.fromCharCode(0x4000 + (at >> 8), (at & 255) << 8)],
   ['packed, IPv6', (at) => String.fromCharCode(0x2001, 0xdb8, at >> 8, at & 255, 0, 0, 0, 0)],
 ])('keys as they are spread evenly: %s', (_, keyOf) => {
