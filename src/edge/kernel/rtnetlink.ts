@@ -357,7 +357,10 @@ export class Rtnetlink {
 
   /** The kernel does not report which IPv4 routes it removes with the link. */
   async #takeLoss(loss: Loss): Promise<void> {
-    if (!this.#readsRoutes || !this.#routes.isTouchedBy(loss)) return
+    if (!this.#readsRoutes) return
+    // Routes that are being written are not known yet: the loss may come before or after them.
+    if (this.#isWriting) this.#routes.unclear.add('ipv4')
+    else if (!this.#routes.isTouchedBy(loss)) return
     if (loss.kind === 'link-deleted') {
       await this.#inPieces(this.#routes.dropLink(loss.name, PIECE))
       return

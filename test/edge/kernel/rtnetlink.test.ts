@@ -279,6 +279,32 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
       expect(ip(`route show proto ${GODWIT_PROTOCOL}`).trim().split('\n')).toHaveLength(many.length)
     })
 
+    test('loses the routes of a link that is deleted meanwhile, and that is told though the link is there again', async () => {
+      // Nothing else that is known rests on it.
+      host?.connect('e2', other as Namespace, 'f2')
+      ip('link set e2 addrgenmode none')
+      ip('-6 addr flush dev e2')
+      const gone: string[] = []
+      await follow({
+        feed: (input) => {
+          if (input.kind === 'kernel') gone.push(...input.change.gone.map(routeKey))
+          follower.feed(input)
+        },
+        openSocket: (options) => {
+          const socket = netlinkIn(host as Namespace)(options)
+          const sendApart = socket.sendApart.bind(socket)
+          socket.sendApart = async (bytes) => {
+            await sendApart(bytes)
+            ip('link del e2')
+            host?.connect('e2', other as Namespace, 'f2')
+          }
+          return socket
+        },
+      })
+      await write({ action: 'add', route: ownRoute('10.30.0.0/24', { ...via('10.9.0.1', 'e2'), onlink: true }) })
+      await until('gone', () => gone.some((key) => key.startsWith('10.30.0.0/24 ')))
+    })
+
     test('fails with a reason where reading fails, and the sockets are opened again', async () => {
       const applied: number[] = []
       const errors: (string | undefined)[] = []
