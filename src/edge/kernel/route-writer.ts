@@ -13,6 +13,8 @@ import type { NetlinkSocket } from './netlink-socket.ts'
 const BATCH = 32 * 1024
 /** Octets of a route with 256 next hops. */
 const LARGEST = 16 * 1024
+/** The kernel has 32 bits for a sequence number: they begin again before that. */
+const LAST_BASE = 2 ** 31
 /** ESRCH: there is no such route. For a removal this is success. */
 const ESRCH = 3
 
@@ -28,15 +30,17 @@ export class RouteWriter {
   readonly #indexOf: (name: string) => number | undefined
   readonly #writer = new Writer(BATCH + LARGEST)
   /** The sequence number of the effect's first change: every message has a number of its own. */
-  #base = 0
+  #base: number
 
-  constructor(socket: NetlinkSocket, indexOf: (name: string) => number | undefined) {
+  constructor(socket: NetlinkSocket, indexOf: (name: string) => number | undefined, base = 0) {
+    this.#base = base
     this.#socket = socket
     this.#indexOf = indexOf
   }
 
   /** Returns the changes that failed; never rejects. */
   async write(changes: readonly RouteChange[]): Promise<Failure[]> {
+    if (this.#base > LAST_BASE) this.#base = 0
     const failures: Failure[] = []
     let from = 0
     while (from < changes.length) {

@@ -9,6 +9,7 @@ import {
 } from '../../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../../src/dataplane/links.ts'
 import type { OpenNetlink } from '../../../src/edge/kernel/netlink-socket.ts'
+import { RouteWriter } from '../../../src/edge/kernel/route-writer.ts'
 import { Rtnetlink } from '../../../src/edge/kernel/rtnetlink.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { ownRoute } from '../../support/fake-kernel.ts'
@@ -341,6 +342,15 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
       await until('read again', () => errors.length === 2)
       expect(errors).toEqual([expect.stringContaining('broken'), undefined])
     })
+  })
+
+  test('a write after four thousand million routes is answered', async () => {
+    await follow()
+    const socket = netlinkIn(host as Namespace)()
+    const index = Number(ip('-o link show e0').split(':')[0])
+    const writer = new RouteWriter(socket, () => index, 2 ** 32 - 1)
+    expect(await writer.write([add('10.30.0.0/24', '10.0.0.3'), add('10.31.0.0/24', '10.0.0.3')])).toEqual([])
+    socket.close()
   })
 
   test('what others do to our routes while we write is told', async () => {
