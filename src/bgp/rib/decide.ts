@@ -196,7 +196,10 @@ export class Decision {
     if (this.#count === 0) this.#collectReached(first, REACH.learned)
   }
 
-  /** RFC 9494 §4.3: long-lived stale paths are candidates only where there is no other. */
+  /**
+   * RFC 9494 §4.3: long-lived stale paths are candidates only where there is no other with the same reach. Among all, a fresh
+   * path with a learned reach could replace the stale one that its own next hop is resolved over: see above.
+   */
   #collectReached(first: number, reach: Reach): void {
     this.#collectThose(first, reach, 0)
     if (this.#count === 0) this.#collectThose(first, reach, CARRIES.longLivedStale)
