@@ -14,7 +14,7 @@ import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
 import type { BfdProcessOptions } from './cli/arguments.ts'
 import { monotonicClock } from './edge/clock.ts'
-import type { BfdRunner } from './edge/net/bfd.ts'
+import type { BfdRunner, StartBfd } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
 import { awaitBfd } from './edge/operate/lock.ts'
@@ -47,12 +47,15 @@ const KEEP_MILLIS = 250
 const FAREWELL_MILLIS = 1_200
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
-export async function runBfd({ control, logLevel }: BfdProcessOptions): Promise<number> {
+export async function runBfd(
+  { control, logLevel }: BfdProcessOptions,
+  startThread = startBfdThread(true),
+): Promise<number> {
   const log = openLog({ level: logLevel })
-  const daemon = new BfdProcess(control, log)
+  const daemon = new BfdProcess(control, log, startThread)
   try {
     const opened = daemon.open()
-    daemon.followSignals(opened.catch(() => {}))
+    daemon.followSignals()
     // A thread that fails ends it at any time.
     await Promise.race([opened, daemon.ended])
     await daemon.ended
@@ -68,6 +71,9 @@ export async function runBfd({ control, logLevel }: BfdProcessOptions): Promise<
 
 class BfdProcess {
   readonly #log: Log
+  readonly #startThread: StartBfd
+  /** Settles when `open` has come to its end, whichever it is. */
+  #opened: Promise<unknown> = Promise.resolve()
   readonly #file: RunFile
   readonly #socket: SocketFile
   readonly ended: Promise<void>
@@ -84,8 +90,9 @@ class BfdProcess {
   #isEnding = false
   readonly #toldToEnd = new AbortController()
 
-  constructor(control: string, log: Log) {
+  constructor(control: string, log: Log, startThread: StartBfd) {
     this.#log = log
+    this.#startThread = startThread
     const path = `${control.replace(/\.sock$/, '')}.json`
     const report = (text: string | undefined) => {
       if (text !== undefined) log.write(logLine('warn', 'bfd-handover', `${path}: ${text}`))
@@ -97,7 +104,13 @@ class BfdProcess {
     })
   }
 
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    const opened = this.#open()
+    this.#opened = opened.catch(() => {})
+    return opened
+  }
+
+  async #open(): Promise<void> {
     this.#log.write(logLine('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
     const waits = () => this.#log.write(logLine('warn', 'bfd-waits', WAITS))
     if ((await awaitBfd(waits, this.#toldToEnd.signal)) === undefined) {
@@ -107,7 +120,7 @@ class BfdProcess {
     // Before anything is sent or written: two runs would share discriminators and the file.
     await this.#socket.refuseIfTaken()
     this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
-    this.#thread = startBfdThread(true)(
+    this.#thread = this.#startThread(
       (news) => this.#hear(news),
       (reason) => this.#end(new Error(reason)),
     )
@@ -119,17 +132,19 @@ class BfdProcess {
    * The first process of a container gets no signal that it does not handle: one that comes early waits for `opened`, or ends
    * the wait for another process.
    */
-  followSignals(opened: Promise<unknown>): void {
+  followSignals(): void {
     const follow = (signal: NodeJS.Signals, act: () => void) =>
       process.once(signal, () => {
         this.#toldToEnd.abort()
-        void opened.then(() => this.#thread && act())
+        void this.#opened.then(() => this.#thread && act())
       })
     follow('SIGTERM', () => this.#handOver())
     follow('SIGINT', () => this.#leave())
   }
 
+  /** Not before `open` has ended: it would listen afterwards. */
   async close(): Promise<void> {
+    await this.#opened
     this.#agent?.socket.destroy()
     await this.#socket.close()
     clearTimeout(this.#keeping)

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { runBfd } from '../../../src/bfd-process.ts'
 
 const MAIN = new URL('../../../src/main.ts', import.meta.url).pathname
 const run = promisify(execFile)
@@ -141,4 +142,14 @@ test('a second `godwit bfd` leaves the first alone until that one ends, and ends
   second.child.kill('SIGTERM')
   expect(await once(second.child, 'exit')).toEqual([0, null])
   expect(existsSync(socketAt('bfd.sock'))).toBe(false)
+})
+
+test('`godwit bfd` ends when its thread fails while it starts', async () => {
+  const control = socketAt('bfd.sock')
+  const failing = runBfd({ control, logLevel: 'error' }, (_hear, ended) => {
+    ended('broken')
+    return { post: () => {}, stop: async () => {} }
+  })
+  expect(await failing).toBe(1)
+  expect(existsSync(control)).toBe(false)
 })
