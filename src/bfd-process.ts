@@ -17,7 +17,7 @@ import { monotonicClock } from './edge/clock.ts'
 import type { BfdRunner, StartBfd } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
-import { awaitBfd } from './edge/operate/lock.ts'
+import { awaitBfd, type Lock } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { SocketFile } from './edge/operate/socket-file.ts'
 import { RunFile } from './edge/run-file.ts'
@@ -43,6 +43,8 @@ const AWAY_MILLIS = 30_000
 const HANDOVER_MILLIS = 5_000
 /** Sessions that change together are written together. */
 const KEEP_MILLIS = 250
+/** The most connections of which nothing has been heard; the oldest makes room. */
+const MOST_SILENT = 8
 /** Time for the neighbors of sessions that end on purpose to receive that. */
 const FAREWELL_MILLIS = 1_200
 
@@ -78,8 +80,12 @@ class BfdProcess {
   readonly #socket: SocketFile
   readonly ended: Promise<void>
   #end: (error?: Error) => void = () => {}
+  /** Held until all that the next run needs is written. */
+  #lock: Lock | undefined
   #thread: BfdRunner | undefined
   #agent: { readonly socket: Socket; readonly lines: Lines<readonly BfdNews[]> } | undefined
+  /** Those that are connected and have not said anything yet. */
+  readonly #silent = new Set<Socket>()
   #priority: BfdNews | undefined
   #boot = ''
   readonly #asked = new AskedSessions()
@@ -113,7 +119,8 @@ class BfdProcess {
   async #open(): Promise<void> {
     this.#log.write(logLine('info', 'starting', `godwit bfd ${VERSION}`, { version: VERSION }))
     const waits = () => this.#log.write(logLine('warn', 'bfd-waits', WAITS))
-    if ((await awaitBfd(waits, this.#toldToEnd.signal)) === undefined) {
+    this.#lock = await awaitBfd(waits, this.#toldToEnd.signal)
+    if (this.#lock === undefined) {
       this.#end()
       return
     }
@@ -145,11 +152,13 @@ class BfdProcess {
   /** Not before `open` has ended: it would listen afterwards. */
   async close(): Promise<void> {
     await this.#opened
+    for (const socket of this.#silent) socket.destroy()
     this.#agent?.socket.destroy()
     await this.#socket.close()
     clearTimeout(this.#keeping)
     await this.#file.close()
     await this.#thread?.stop()
+    this.#lock?.release()
   }
 
   async #resume(): Promise<void> {
@@ -190,18 +199,32 @@ class BfdProcess {
     setTimeout(this.#end, FAREWELL_MILLIS).unref()
   }
 
-  /** If two agents are connected, the newer one counts: the older is about to end. */
+  /** Whoever says nothing is no agent: another run may only look whether somebody answers here. */
   #accept(socket: Socket): void {
-    this.#agent?.socket.destroy()
-    const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => this.#obey(line))
-    this.#agent = { socket, lines }
-    this.#asked.connect(monotonicClock.now())
-    this.#awaitSettling()
+    const lines = speakLines<readonly BfdNews[], FromAgent>(socket, (line) => {
+      if (this.#silent.delete(socket)) this.#follow(socket, lines)
+      if (this.#agent?.socket === socket) this.#obey(line)
+    })
+    this.#silent.add(socket)
+    const [oldest] = this.#silent
+    if (oldest !== undefined && this.#silent.size > MOST_SILENT) {
+      this.#silent.delete(oldest)
+      oldest.destroy()
+    }
     socket.on('error', (error) => this.#log.write(logLine('warn', 'bfd-agent', `agent: ${error.message}`)))
     socket.on('end', () => socket.destroy())
     socket.on('close', () => {
+      this.#silent.delete(socket)
       if (this.#agent?.socket === socket) this.#forgetAgent()
     })
+  }
+
+  /** If two agents are connected, the newer one counts: the older is about to end. */
+  #follow(socket: Socket, lines: Lines<readonly BfdNews[]>): void {
+    this.#agent?.socket.destroy()
+    this.#agent = { socket, lines }
+    this.#asked.connect(monotonicClock.now())
+    this.#awaitSettling()
     if (this.#priority !== undefined) lines.send([this.#priority])
     this.#log.write(logLine('info', 'bfd-agent', 'an agent is connected'))
   }

@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -152,4 +152,44 @@ test('`godwit bfd` ends when its thread fails while it starts', async () => {
   })
   expect(await failing).toBe(1)
   expect(existsSync(control)).toBe(false)
+})
+
+test('`godwit bfd` keeps its agent though others look whether somebody answers, until another agent speaks', async () => {
+  const control = socketAt('bfd.sock')
+  const posted: unknown[] = []
+  let fail: (reason: string) => void = () => {}
+  const running = runBfd({ control, logLevel: 'error' }, (_hear, ended) => {
+    fail = ended
+    return { post: (input) => posted.push(input), stop: async () => {} }
+  })
+  await vi.waitFor(() => expect(existsSync(control)).toBe(true), { timeout: 30_000 })
+  const agents: string[] = []
+  const call = async () => {
+    const socket = connect(control)
+    await once(socket, 'data')
+    return socket
+  }
+  const speak = async (name: string) => {
+    const socket = await call()
+    socket.on('close', () => agents.push(`${name} is replaced`))
+    socket.write('{"godwitBfd":1}\n{"kind":"ask","id":1}\n')
+    return socket
+  }
+  const old = await speak('old')
+  const answered = (count: number) =>
+    vi.waitFor(() => expect(posted.filter((one) => (one as { id?: number }).id === 1)).toHaveLength(count))
+  await answered(1)
+  // More than it keeps of those.
+  const silent: Socket[] = []
+  while (silent.length < 12) silent.push(await call())
+  old.write('{"kind":"ask","id":1}\n')
+  await answered(2)
+  expect(agents).toEqual([])
+  await vi.waitFor(() => expect(silent.filter(({ closed }) => closed)).toHaveLength(4))
+  const next = await speak('new')
+  await answered(3)
+  await vi.waitFor(() => expect(agents).toEqual(['old is replaced']))
+  fail('over')
+  expect(await running).toBe(1)
+  for (const socket of [...silent, next]) socket.destroy()
 })
