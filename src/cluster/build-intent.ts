@@ -124,8 +124,8 @@ export class IntentBuilder {
     if (this.#isStale || touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind)))
       yield* this.#layFrame(store, touched)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
-    for (const key of new Set(keys)) yield this.#originated.decideService(store, key)
-    for (const { kind, key } of touched ?? []) if (kind === 'Pod') this.#originated.decidePod(store, key)
+    for (const key of new Set(keys)) yield this.#originated.redecideService(store, key)
+    for (const { kind, key } of touched ?? []) if (kind === 'Pod') this.#originated.redecidePod(store, key)
     this.#setProxied()
     this.#revision = store.revision
     const { announce, withdraw, serviceAddresses } = yield* this.#originated.book.takeChanges()

@@ -113,11 +113,12 @@ export class OriginatedRoutes {
     this.book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
     for (const object of [...this.book.objects()]) {
       const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
-      if (key !== undefined && store.get('Service', key) === undefined) this.#meter.add(this.decideService(store, key))
+      if (key !== undefined && store.get('Service', key) === undefined)
+        this.#meter.add(this.redecideService(store, key))
       this.#meter.add(LOOK_COST)
       if (this.#meter.isDue) yield this.#meter.take()
     }
-    for (const key of store.table('Service').keys()) yield this.decideService(store, key)
+    for (const key of store.table('Service').keys()) yield this.redecideService(store, key)
   }
 
   /** Decides all pods again. The API serves only pods of this node; a folder of manifests may have others too. */
@@ -127,10 +128,10 @@ export class OriginatedRoutes {
     const known = [...this.book.objects()].flatMap((object) =>
       object.startsWith(POD) ? [object.slice(POD.length)] : [],
     )
-    for (const key of new Set([...known, ...store.table('Pod').keys()])) this.decidePod(store, key)
+    for (const key of new Set([...known, ...store.table('Pod').keys()])) this.redecidePod(store, key)
   }
 
-  decidePod(store: ObjectStore, key: string): void {
+  redecidePod(store: ObjectStore, key: string): void {
     const pod = store.get('Pod', key)
     if (this.#advertisingOfPods === undefined) return
     const { claims, why } = pod === undefined ? NO_CLAIMS : decidePod(pod, this.#node, this.#advertisingOfPods)
@@ -138,7 +139,7 @@ export class OriginatedRoutes {
   }
 
   /** Returns about what it took, in microseconds. */
-  decideService(store: ObjectStore, key: string): number {
+  redecideService(store: ObjectStore, key: string): number {
     if (this.#services === undefined) return 0
     this.decided++
     const { spent } = this.book

@@ -275,7 +275,7 @@ export class RouteKeeper {
 
   #plan(place: Place): RouteChange | undefined {
     const { failed } = this.#targets
-    const target = this.#targets.of(place)
+    const target = this.#targets.decide(place)
     const change = planRoute(target, place.present)
     if (change === undefined && target !== undefined) {
       this.#inheritance.release(target)

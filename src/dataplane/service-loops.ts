@@ -187,7 +187,7 @@ export class ServiceLoops {
     const { proxied = [], ownPods } = this.#intent ?? {}
     const pods = ownPods?.own ?? []
     const isOfPods = new Map<string, boolean>()
-    const leavesBy = (link: string): boolean => {
+    const isNoPodLink = (link: string): boolean => {
       const known = isOfPods.get(link) ?? this.#held.isOnLink(pods, link)
       isOfPods.set(link, known)
       return !known
@@ -196,7 +196,7 @@ export class ServiceLoops {
     for (const address of proxied) {
       yield WAY_COST
       if (this.#around(address) === undefined || this.#hasOwnerOrRoute(address)) continue
-      const links = this.#held.linksTo(address).filter(leavesBy).sort()
+      const links = this.#held.linksTo(address).filter(isNoPodLink).sort()
       if (links.length === 0) continue
       const way = byWay[address.family].get(links.join('\n'))
       if (way !== undefined) way.addresses.push(address)

@@ -40,7 +40,7 @@ export class Targets {
    * The route that is wanted in this place; undefined: none. A prefix has a second place if learned routes have a table of
    * their own.
    */
-  of(place: Place): KernelRoute | undefined {
+  decide(place: Place): KernelRoute | undefined {
     const { prefix, key } = place
     const main = this.#placeIn(place, MAIN_TABLE)
     const home = this.#places.home === MAIN_TABLE ? main : this.#placeIn(place, this.#places.home)
@@ -55,14 +55,14 @@ export class Targets {
     if (!isWanted || !isHere) return undefined
     if (this.keptOut.get(prefix.text)?.kind !== 'failed') this.keptOut.delete(prefix.text)
     const wanted = isHeld ? blackhole(prefix) : this.#unicast(place)
-    if (wanted === undefined || this.#isLeft(wanted, place)) return undefined
+    if (wanted === undefined || this.#yieldsToFelix(wanted, place)) return undefined
     return this.#mayBeWritten(wanted, place) ? wanted : undefined
   }
 
   /** Another program removed a route of ours: counts as a loss if it is wanted and nothing is in its place. */
   noteLoss(route: KernelRoute, place: Place, now: Millis): void {
     if (place.present !== undefined) return
-    const target = this.of(place)
+    const target = this.decide(place)
     if (target !== undefined && sameRoute(target, route)) this.contest.noteLoss(place.key, now)
   }
 
@@ -120,7 +120,7 @@ export class Targets {
   }
 
   /** Another program writes this route; ours stays until the other one is there. */
-  #isLeft(wanted: KernelRoute, { prefix, present }: Place): boolean {
+  #yieldsToFelix(wanted: KernelRoute, { prefix, present }: Place): boolean {
     if (wanted.type !== 'unicast' || !this.#wanted.isLeft(prefix)) return false
     const isTheirs = this.#table.at(prefix).some(({ table }) => table === wanted.table)
     if (isTheirs) this.keptOut.delete(prefix.text)

@@ -104,7 +104,7 @@ export class WantedRoutes {
   }
 
   /** The way of the route that objects want to pods of a node; undefined where the node is on no link of ours. */
-  directWay(prefix: string): readonly Hop[] | undefined {
+  directWayTo(prefix: string): readonly Hop[] | undefined {
     return directWay(this.#places.in(prefix, this.#places.home)?.direct)
   }
 

@@ -145,7 +145,7 @@ export class NodeRouteRows {
 
   #row({ route: { prefix, node, gateway }, since }: WantedRoute): RouteRow {
     const whyNot = this.#keeper.whyNotDirect(prefix.text)
-    const name = this.#keeper.wanted.directWay(prefix.text)?.[0]?.interface
+    const name = this.#keeper.wanted.directWayTo(prefix.text)?.[0]?.interface
     return {
       prefix: prefix.text,
       family: prefix.family,

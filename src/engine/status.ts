@@ -53,7 +53,7 @@ export class StatusKeeper {
   readonly #statusPace = new Pace(STATUS_PACE)
   readonly #eventPace = new Pace(EVENT_PACE)
   readonly #objectPace = new Pace({ delay: STATUS_PACE.delay, perNode: 0, gap: STATUS_PACE.gap })
-  #placed: (Place & { readonly revision: number }) | undefined
+  #ranked: (Place & { readonly revision: number }) | undefined
   #survey: Survey | undefined
   #state = ''
   /** When it is written although only counts have changed. */
@@ -121,7 +121,7 @@ export class StatusKeeper {
   }
 
   #plan(pace: Pace, now: Millis): void {
-    pace.changed(this.#place(), this.#seen.view.epoch, now)
+    pace.changed(this.#rank(), this.#seen.view.epoch, now)
   }
 
   #planEvents(now: Millis): void {
@@ -129,15 +129,15 @@ export class StatusKeeper {
   }
 
   /** Counted again only after objects have changed. */
-  #place(): Place {
+  #rank(): Place {
     const { view, store } = this.#seen
-    if (this.#placed?.revision === store.revision) return this.#placed
+    if (this.#ranked?.revision === store.revision) return this.#ranked
     const { node } = view.status()
     const nodes = store.table('Node')
     let rank = 0
     for (const name of nodes.keys()) if (name < node) rank++
-    this.#placed = { rank, nodes: nodes.size, revision: store.revision }
-    return this.#placed
+    this.#ranked = { rank, nodes: nodes.size, revision: store.revision }
+    return this.#ranked
   }
 
   /** What changes from here on is planned anew: the survey may have passed it. */
@@ -161,11 +161,11 @@ export class StatusKeeper {
     this.#state = state
     const { view, chance } = this.#seen
     const later = now + COUNTERS_AFTER * (1 + chance.next())
-    this.#countersAt = this.#statusPace.moment(this.#place(), view.epoch, later)
+    this.#countersAt = this.#statusPace.moment(this.#rank(), view.epoch, later)
     const hasChanged = this.#statusPace.due !== undefined
     this.#statusPace.done(now)
     if (hasChanged) this.#plan(this.#statusPace, now)
-    this.#seen.out.push({ kind: 'status', status, spread: spreadOf(this.#place(), STATUS_PACE) })
+    this.#seen.out.push({ kind: 'status', status, spread: spreadOf(this.#rank(), STATUS_PACE) })
   }
 
   /** Events of problems without an object: the kernel, the port, BFD. Errors of the API could not be written to it. */

@@ -49,8 +49,8 @@ export class ProtectedSocket {
   }
 
   /**
-   * Where the kind of signature changes, or none is asked for any more, the old one stays, so that a NOTIFICATION can still be sent: the
-   * engine ends the session.
+   * Where the kind of signature changes, or none is asked for any more, the old one stays, so that a NOTIFICATION can still be
+   * sent: the engine ends the session.
    */
   #updateSignature(): void {
     const protection = this.#protection.of(this.remote)

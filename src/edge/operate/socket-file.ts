@@ -80,8 +80,8 @@ async function refuseIfTaken(path: string): Promise<void> {
 }
 
 /**
- * Only a refused connection means that no agent is there: an agent that is stopped, or has many clients, does not
- * answer at once.
+ * Only a refused connection, or a path that is gone by now, means that no process is there: one that is stopped, or has many
+ * clients, does not answer at once.
  */
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
