@@ -113,7 +113,7 @@ export class NeighborPaths {
         continue
       }
       const before = path === 0 ? 0 : this.#costOf(path)
-      if (counters.octets + cost - before > ceiling && cost > before && length > 0) {
+      if (counters.octets + cost - before > ceiling && length > 0 && this.#hasGrown(path, cost)) {
         this.#refuseForMemory(slot, counters, prefix, path)
         continue
       }
@@ -266,6 +266,13 @@ export class NeighborPaths {
   }
 
   /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
+  /** Compares what was received: a path whose attributes the import policy edits is charged with two blocks. */
+  #hasGrown(path: number, cost: number): boolean {
+    if (path === 0) return true
+    const received = this.#paths.received[path] as number
+    return cost > costOf(this.#attributes, received, received)
+  }
+
   #refuseForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
     counters.updates.rejected++
     this.rejected.rejectForMemory(slot.index)

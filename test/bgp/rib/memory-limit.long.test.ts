@@ -1,6 +1,7 @@
 /** How much memory the routes of neighbors may take. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { ACCEPT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { countAll } from '../../support/count.ts'
@@ -65,6 +66,21 @@ describe('the limit of a neighbor', () => {
     site.say(a, net(0), long(a, 0, LARGE * 4))
     expect(site.held(a)).toBe(before - 1)
     expect(countAll(site.rib, { protocol: a.name }).ipv4.paths).toBe(before - 1)
+  })
+
+  test('nor do routes grow beyond it where the import policy edits them', () => {
+    const edits = {
+      name: 'edits',
+      match: {},
+      action: 'next',
+      operations: [{ kind: 'set-local-pref', value: 7 }],
+    } as const
+    const edited = neighbor(1, { ...wide, maxRouteMemory: MIB, importPolicy: { ...ACCEPT_ALL, rules: [edits] } })
+    const site = new Site([edited])
+    for (const communities of [100, 190, 360, 690, 1_300, 2_500])
+      for (let index = 0; index < 450; index++) site.say(edited, net(index), long(edited, index, communities))
+    // One block beside the limit: what a route is charged with is known when it has been evaluated.
+    expect(site.memory(edited).octets).toBeLessThan(MIB + 16_384)
   })
 
   test('a route that shrinks is taken', () => {
