@@ -27,17 +27,30 @@ const LIMITS = { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 8 } as c
 /** `independent`: this process continues while the agent is down. */
 export const startBfdThread =
   (independent: boolean): StartBfd =>
-  (hear, ended) =>
-    new Thread(independent, hear, ended)
+  (hear, ended) => {
+    const bell = new Bell()
+    try {
+      return new Thread(bell, independent, hear, ended)
+    } catch (error) {
+      closeSocket(bell.fd)
+      throw error
+    }
+  }
 
 class Thread implements BfdRunner {
   readonly #port: MessagePort
-  readonly #bell = new Bell()
+  readonly #bell: Bell
   readonly #gone: Promise<void>
   #isGone = false
   readonly #ring = () => this.#bell.ring()
 
-  constructor(independent: boolean, hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) {
+  constructor(
+    bell: Bell,
+    independent: boolean,
+    hear: (news: readonly BfdNews[]) => void,
+    ended: (reason: string) => void,
+  ) {
+    this.#bell = bell
     const { port1, port2 } = new MessageChannel()
     this.#port = port1
     const workerData: BfdThreadData = { port: port2, bell: this.#bell.fd, independent }
@@ -54,7 +67,7 @@ class Thread implements BfdRunner {
     worker.on('error', (error) => {
       reason = errorText(error)
     })
-    // A process that ends does not wait for the thread.
+    // Node can stop a thread only while it runs JavaScript: a thread that is woken does not delay the end of the process.
     process.once('exit', this.#ring)
     this.#gone = new Promise((resolve) => {
       worker.once('exit', () => {

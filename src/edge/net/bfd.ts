@@ -9,6 +9,7 @@ import type { BfdInput, BfdIntent, BfdNews, BfdView } from '../../bfd/types.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { fromMonotonicTime } from '../clock.ts'
+import { errorText } from '../error-text.ts'
 
 export type BfdEffect = Extract<Effect, { readonly kind: 'bfd' }>
 
@@ -18,7 +19,7 @@ export interface BfdRunner {
   stop(): Promise<void>
 }
 
-/** `hear` gets its reports. `ended` is called once, with the reason. */
+/** Throws where it cannot be started. `hear` gets its reports. `ended` is called once, with the reason. */
 export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
 
 export interface BfdOptions {
@@ -83,10 +84,15 @@ export class Bfd {
 
   #run(): void {
     this.#restart = undefined
-    this.#runner = this.#start(
-      (news) => this.#hear(news),
-      (reason) => this.#ended(reason),
-    )
+    try {
+      this.#runner = this.#start(
+        (news) => this.#hear(news),
+        (reason) => this.#ended(reason),
+      )
+    } catch (error) {
+      // The machine has no descriptor or no thread left.
+      this.#ended(errorText(error))
+    }
     this.#post()
   }
 

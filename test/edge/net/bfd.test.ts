@@ -76,6 +76,20 @@ test('an engine that is gone is told of, and started again with what it shall do
   await scene.door.stop()
 })
 
+test('one that cannot be started is told of, and tried again', async () => {
+  const inputs: Input[] = []
+  let tries = 0
+  const start = (): never => {
+    tries++
+    throw new Error('no file descriptor is left for BFD')
+  }
+  const door = new Bfd({ feed: (input) => inputs.push(input), start, outlivesUs: false })
+  door.perform({ kind: 'bfd', sessions: [intent()] })
+  expect(inputs).toEqual([{ kind: 'bfd-error', text: 'no file descriptor is left for BFD' }])
+  await until('another try', () => tries === 2)
+  await door.stop()
+})
+
 test('whoever asks is answered though the engine says nothing', async () => {
   const scene = new Scene()
   await scene.door.ask()
