@@ -317,6 +317,14 @@ describe('writing to the API', () => {
     await until('written anew', () => api.store.list(EVENTS).length === 1)
   })
 
+  test('an Event that the API does not take holds up no other', async () => {
+    const source = await open()
+    const wrong = eventOf({ action: '' })
+    source.report?.({ kind: 'events', events: [wrong, eventOf({ note: 'after it' })], now: 0 })
+    await until('the other', () => api.store.list(EVENTS).length === 1)
+    expect(api.store.list(EVENTS)[0]).toMatchObject({ note: 'after it' })
+  })
+
   test('an Event that is told once is told once by all, whoever holds the Lease', async () => {
     api.apply(peer('rack'))
     const regarding = { kind: 'BGPPeer', name: 'rack' }

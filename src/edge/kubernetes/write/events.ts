@@ -1,6 +1,6 @@
 /**
- * Writes Events (events.k8s.io/v1), one after the other. Their objects have no namespace, so that they are in
- * `default`, where the API requires such Events and `kubectl describe` looks for them. A repeated Event raises the
+ * Writes Events (events.k8s.io/v1), one after the other. Events about objects without a namespace must be in `default`,
+ * where `kubectl describe` looks for them. A repeated Event raises the
  * count of the existing one. The queue is bounded; the oldest are dropped.
  */
 import { createHash } from 'node:crypto'
@@ -41,20 +41,32 @@ export class EventWriter {
     this.#waiting.splice(0, this.#waiting.length - MOST_WAITING)
   }
 
+  /** An Event that the API refuses for itself is dropped, so that it holds up no other; the refusal is thrown at the end. */
   async write(signal: AbortSignal): Promise<undefined> {
+    let refusal: unknown
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      await this.#write(next, signal)
+      try {
+        await this.#write(next, signal)
+      } catch (error) {
+        if (!isOfThisEvent(error)) throw error
+        refusal ??= error
+      }
+      // `add` may have dropped it meanwhile.
       const at = this.#waiting.indexOf(next)
       if (at >= 0) this.#waiting.splice(at, 1)
       if (this.#waiting.length > 0) await rest(this.#pause, signal)
-      if (signal.aborted) return
+      if (signal.aborted) break
     }
+    if (refusal !== undefined) throw refusal
   }
 
   async #write(plan: EventPlan, signal: AbortSignal): Promise<void> {
     const key = JSON.stringify([plan.reason, plan.regarding, plan.note])
     const known = this.#known.get(key)
-    if (known !== undefined && plan.count > 1 && (await this.#count(known, plan, signal))) return
+    if (known !== undefined && plan.count > 1 && (await this.#count(known, plan, signal))) {
+      this.#know(key, known)
+      return
+    }
     const place = this.#place(plan.regarding)
     if (place === undefined) return
     const { uid } = metaOf(await this.#client.find(place, plan.regarding.name, signal))
@@ -65,6 +77,12 @@ export class EventWriter {
       // The previous holder of the Lease has written it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error
     }
+    if (!plan.once) this.#know(key, name)
+  }
+
+  /** The one that was used longest ago is forgotten first. */
+  #know(key: string, name: string): void {
+    this.#known.delete(key)
     this.#known.set(key, name)
     const [oldest] = this.#known.keys()
     if (this.#known.size > MOST_KNOWN && oldest !== undefined) this.#known.delete(oldest)
@@ -107,6 +125,10 @@ export class EventWriter {
     }
   }
 }
+
+/** Its object is not there, or its content is not accepted: another Event may pass. */
+const isOfThisEvent = (error: unknown): boolean =>
+  error instanceof ApiError && [400, 404, 413, 422].includes(error.status)
 
 /** metav1.MicroTime. */
 const microTime = (at: Millis): string => formatRfc3339(systemClock.epoch + at).replace('Z', '000Z')
