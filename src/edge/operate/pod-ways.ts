@@ -4,7 +4,7 @@
  * the routes to pods.
  */
 import { formatAddress } from '../../base/address.ts'
-import type { Prefix } from '../../base/prefix.ts'
+import { contains, type Prefix } from '../../base/prefix.ts'
 import { GODWIT_PROTOCOL, type KernelRoute } from '../../dataplane/kernel.ts'
 import { runTool } from '../kernel/tools.ts'
 
@@ -20,9 +20,16 @@ export interface StrayPods {
  * more specific route, such as that of a borrowed address.
  */
 export async function strayPods(routes: readonly KernelRoute[]): Promise<StrayPods[]> {
-  const own = routes.filter(({ protocol, type }) => protocol === GODWIT_PROTOCOL && type === 'blackhole')
-  const found = await Promise.all(own.map(({ prefix }) => strayIn(prefix)))
+  const found = await Promise.all(podCidrsOf(routes).map(strayIn))
   return found.flatMap((one) => one ?? [])
+}
+
+/** A blackhole around another one is of a covering prefix (`aggregationLength`), which other nodes share. */
+export function podCidrsOf(routes: readonly KernelRoute[]): Prefix[] {
+  const blackholes = routes.flatMap(({ protocol, type, prefix }) =>
+    protocol === GODWIT_PROTOCOL && type === 'blackhole' ? [prefix] : [],
+  )
+  return blackholes.filter((one) => !blackholes.some((other) => other.text !== one.text && contains(one, other)))
 }
 
 async function strayIn(prefix: Prefix): Promise<StrayPods | undefined> {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import { GODWIT_PROTOCOL } from '../../../src/dataplane/kernel.ts'
 import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
 import { dropsTheRest } from '../../../src/edge/operate/nft-facts.ts'
 import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
+import { podCidrsOf } from '../../../src/edge/operate/pod-ways.ts'
+import { prefix } from '../../support/rib.ts'
 
 const forwards = { ipv4: true, ipv6: true }
 const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0, outward: true, forwards }
@@ -200,4 +203,16 @@ describe('direct routes to pods of other nodes', () => {
   test('a single new node', () => {
     expect(said({ ...FULL, podless: { first: ['n7'], count: 1 } })).toMatch(/Node\/n7 has no pod CIDR/)
   })
+})
+
+test('pods are looked for in pod CIDRs, not in the covering prefix around them', () => {
+  const blackhole = (text: string, protocol = GODWIT_PROTOCOL) =>
+    ({ prefix: prefix(text), type: 'blackhole', protocol, metric: 1024, table: 254, hops: [] }) as const
+  const routes = [
+    blackhole('10.244.0.0/22'),
+    blackhole('10.244.0.0/24'),
+    blackhole('10.9.0.0/24', 4),
+    blackhole('fd00::/64'),
+  ]
+  expect(podCidrsOf(routes).map(({ text }) => text)).toEqual(['10.244.0.0/24', 'fd00::/64'])
 })
