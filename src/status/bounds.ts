@@ -13,10 +13,21 @@ const LONGEST = 240
 
 /** A text from outside, fit for a terminal, and cut to so many octets of UTF-8. */
 export function shown(text: string, octets: number = LONGEST): string {
-  const plain = plainText(text.slice(0, octets))
+  return cut(plainText(text.slice(0, octets)), octets, text.length <= octets)
+}
+
+/** Several texts, each on a line of its own. */
+export function shownLines(texts: readonly string[], octets: number): string {
+  const text = texts.map((one) => plainText(one.slice(0, octets))).join('\n')
+  const areWhole = texts.every(({ length }) => length <= octets)
+  return cut(text.slice(0, octets), octets, areWhole && text.length <= octets)
+}
+
+/** `isWhole`: nothing has been cut off yet. */
+function cut(plain: string, octets: number, isWhole: boolean): string {
   let left = octets - ELLIPSIS.octets
   let end = 0
-  let fits = text.length === plain.length
+  let fits = isWhole
   for (const character of plain) {
     left -= octetsOf(character)
     if (left < 0) fits &&= left + ELLIPSIS.octets >= 0

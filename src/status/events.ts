@@ -4,7 +4,7 @@
  * that a repeated fault does not fill the API.
  */
 import type { Millis } from '../base/units.ts'
-import { shown } from './bounds.ts'
+import { shownLines } from './bounds.ts'
 
 /** What an Event is about: `Node/worker-1`, `BGPPeer/rack-1`. */
 export interface Regarding {
@@ -131,7 +131,7 @@ export class EventBook {
   }
 
   #plan(event: Fresh, now: Millis): EventPlan | undefined {
-    const note = shown(event.note, LONGEST_NOTE)
+    const note = shownLines(event.note.split('\n'), LONGEST_NOTE)
     const key = [event.reason, event.regarding.kind, event.regarding.name, event.regarding.uid, note].join('\n')
     const known = this.#known.get(key)
     // It is reported again for the same object: its Event exists already.

@@ -9,7 +9,7 @@ import { objectName } from '../cluster/objects.ts'
 import { referenceProblems } from '../cluster/references.ts'
 import type { Kind } from '../cluster/source.ts'
 import type { ObjectStore } from '../cluster/store.ts'
-import { shown } from './bounds.ts'
+import { shown, shownLines } from './bounds.ts'
 import type { Condition } from './node-status.ts'
 
 /** Kinds that people write, and that have a status in our group. */
@@ -34,7 +34,7 @@ export interface ObjectConditions {
   readonly errors: readonly string[]
 }
 
-/** The longest message of a condition in characters: it names several problems, not all. */
+/** The longest message of a condition in octets: it names several problems, not all. */
 const LONGEST_MESSAGE = 1_000
 
 /** Approximate cost of the conditions of one object, in microseconds. */
@@ -85,6 +85,8 @@ function byObject(problems: readonly Problem[]): Map<string, Problem[]> {
   return found
 }
 
+const textsOf = (problems: readonly Problem[]): readonly string[] => problems.map(({ text }) => text)
+
 const isError = ({ level }: Problem): boolean => level === undefined
 
 function accepted(problems: readonly Problem[]): Condition {
@@ -100,5 +102,5 @@ function resolved(problems: readonly Problem[]): Condition {
 }
 
 function condition(type: string, status: Condition['status'], reason: string, problems: readonly Problem[]): Condition {
-  return { type, status, reason, message: shown(problems.map(({ text }) => text).join('\n'), LONGEST_MESSAGE) }
+  return { type, status, reason, message: shownLines(textsOf(problems), LONGEST_MESSAGE) }
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Problem } from '../../src/cluster/intent.ts'
 import type { ProtocolView, View } from '../../src/show/view.ts'
+import { shown, shownLines } from '../../src/status/bounds.ts'
 import type { NodeStatus } from '../../src/status/node-status.ts'
 import { renderNodeStatus, timed } from '../../src/status/render.ts'
 import { Survey } from '../../src/status/survey.ts'
@@ -121,4 +122,11 @@ describe('conditions', () => {
   ])('%s', (_name, before, at) => {
     expect(timed([one('True')], before, NOW).at(-1)).toEqual({ ...one('True'), lastTransitionTime: at })
   })
+})
+
+test('several texts are lines, each harmless, and cut as a whole', () => {
+  expect(shownLines(['one', 'two\nthree'], 100)).toBe('one\ntwo?three')
+  expect(shownLines(['öö', 'x'.repeat(50)], 12)).toBe('öö\nxxxx…')
+  expect(shownLines(['x'.repeat(50), 'two'], 10)).toBe('xxxxxxx…')
+  expect([shown('x'.repeat(10), 10), shown('x'.repeat(11), 10)]).toEqual(['x'.repeat(10), 'xxxxxxx…'])
 })
