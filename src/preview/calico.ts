@@ -41,13 +41,19 @@ const isOfNode = (store: ObjectStore, address: Address): boolean =>
   [...store.table('Node').values()].some(({ addresses }) => Object.values(addresses).includes(address))
 
 /** Whether the neighbor is external to some node that has it, as far as objects tell. */
-function isExternal(store: ObjectStore, peer: PeerObject): boolean {
-  if (peer.peerSelector !== undefined) return joinsAses(store, peer)
+const isExternal = (store: ObjectStore, peer: PeerObject): boolean =>
+  peer.peerSelector === undefined ? areExternal(store, peer).includes(true) : joinsAses(store, peer)
+
+/** Whether a neighbor that is named by its address is internal to some node that has it, as far as objects tell. */
+const isInternal = (store: ObjectStore, peer: PeerObject): boolean => areExternal(store, peer).includes(false)
+
+/** For each node that has the neighbor: whether it is external to it. */
+function areExternal(store: ObjectStore, peer: PeerObject): readonly boolean[] {
   const nodes = nodesWith(store, peer)
-  if (nodes.length === 0) return isExternalTo(ownAs(store), peer)
-  return nodes.some((node) => {
+  if (nodes.length === 0) return [isExternalTo(ownAs(store), peer)]
+  return nodes.flatMap((node) => {
     const { object } = withValuesOf(peer, node)
-    return object !== undefined && isExternalTo(node.asNumber ?? ownAs(store), object)
+    return object === undefined ? [] : [isExternalTo(node.asNumber ?? ownAs(store), object)]
   })
 }
 
@@ -176,7 +182,7 @@ const RULES: readonly DifferenceRule[] = [
     topic: 'own routes of the node, to iBGP neighbors that are no nodes',
     calico: 'have a LOCAL_PREF of 2147482623',
     godwit: 'have one of 100, unless a BGPAdvertisement or an export rule sets it',
-    concerns: (store) => peersIn(store, (peer) => isRouter(store, peer) && !isExternal(store, peer)),
+    concerns: (store) => peersIn(store, (peer) => isRouter(store, peer) && isInternal(store, peer)),
   },
   {
     topic: 'two BGPPeers for one neighbor, one of all nodes and one of some',

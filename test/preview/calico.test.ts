@@ -16,6 +16,10 @@ import {
 const calico = (address: string) => ({ 'projectcalico.org/IPv4Address': `${address}/24` })
 const NODE = node('n1', { addresses: ['10.0.0.11'], annotations: calico('10.0.0.11') })
 const OTHER = node('n2', { addresses: ['10.0.0.12'], annotations: calico('10.0.0.12') })
+const OF_ANOTHER_AS = node('n3', {
+  addresses: ['10.0.0.13'],
+  annotations: { ...calico('10.0.0.13'), 'projectcalico.org/ASNumber': '64513' },
+})
 const RANGES = {
   serviceClusterIPs: [{ cidr: '10.96.0.0/16' }, { cidr: 'fd00:96::/112' }],
   serviceExternalIPs: [{ cidr: '198.51.100.0/24' }, { cidr: '198.51.101.1/32' }],
@@ -97,6 +101,7 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
   [/^routes outside the IP pools/, 'BGPPeer/tor', [tor({ asNumber: 64512 })], []],
   [/^more than 100,000/, 'BGPPeer/tor', [tor()], [[tor({ maxPrefixes: { ipv4: 1_000_000, ipv6: 1_000_000 } })]]],
   [/^own routes of the node/, 'BGPPeer/tor', [tor({ asNumber: 64512 })], [[tor()], [tor({ peerIP: '10.0.0.12' })]]],
+  [/^own routes of the node/, 'BGPPeer/tor', [OF_ANOTHER_AS, tor({ asNumber: 64512 })], [[OF_ANOTHER_AS, tor()]]],
   [
     /^two BGPPeers for one neighbor/,
     'BGPPeer/tor',
