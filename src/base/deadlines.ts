@@ -1,6 +1,6 @@
 /**
  * Who is due next, among many: a binary heap by time. An owner's time may change with every event, and mostly to a later
- * one; so an owner has one entry that may come too early, and is put back when it comes to the top.
+ * one: then its entry stays where it is, and moves when it comes to the top.
  */
 import type { Millis } from './units.ts'
 
@@ -10,11 +10,11 @@ interface Entry<Owner> {
 }
 
 /**
- * Entries of an owner that has another time now stay until their own time has come. Who comes and goes a thousand times a
- * second, with four minutes to wait each time, must not fill memory with them.
+ * An earlier time, or none, leaves the old entry behind until it comes to the top. Owners that are set and cleared a thousand
+ * times a second must not fill memory with those.
  */
-const MOST_PER_OWNER = 2
-const LEAST = 64
+const MOST_ENTRIES_PER_OWNER = 2
+const ALWAYS_ALLOWED = 64
 
 export class Deadlines<Owner> {
   #heap: Entry<Owner>[] = []
@@ -37,8 +37,8 @@ export class Deadlines<Owner> {
   /** The earliest time. */
   first(): Millis | undefined {
     for (let top = this.#heap[0]; top !== undefined; top = this.#heap[0]) {
-      const isLast = this.#entries.get(top.owner) === top
-      const due = isLast ? this.#due.get(top.owner) : undefined
+      const counts = this.#entries.get(top.owner) === top
+      const due = counts ? this.#due.get(top.owner) : undefined
       if (due === top.at) return due
       this.#pop()
       if (due !== undefined) this.#push(top.owner, due)
@@ -64,7 +64,7 @@ export class Deadlines<Owner> {
   }
 
   #push(owner: Owner, at: Millis): void {
-    if (this.#heap.length > LEAST + MOST_PER_OWNER * this.#entries.size) this.#dropLeftOver()
+    if (this.#heap.length > ALWAYS_ALLOWED + MOST_ENTRIES_PER_OWNER * this.#entries.size) this.#dropLeftOver()
     const heap = this.#heap
     const entry = { at, owner }
     this.#entries.set(owner, entry)

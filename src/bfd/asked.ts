@@ -9,10 +9,7 @@ import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { BfdIntent } from './types.ts'
 
-/**
- * After it connects, an agent may still report neighbors for this long, and as long after what it last asked for in that
- * time.
- */
+/** For this long after an agent connects, sessions are only added. Each list that it sends in that time begins the wait again. */
 const GRACE: Millis = 60_000
 
 export class AskedSessions {

@@ -39,6 +39,10 @@ export function errorText(error: unknown): string {
   return error.message === '' ? (code ?? error.name) : (error.message.split('\n')[0] ?? error.message)
 }
 
+/** There is no such file. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT'
+
 /** The text for an error number of libc. */
 export const errnoText = (number: number): string =>
   TEXTS[getSystemErrorName(-number)] ?? capital(getSystemErrorMessage(-number))

@@ -1,12 +1,12 @@
 /**
- * A file in the agent's run directory, for the next run of the agent. One JSON value, replaced as a whole.
+ * A file that one run of a process leaves for the next. One JSON value, replaced as a whole.
  *
  * It is never half-written (a new file is renamed over the old one), readable only for its owner, and bounded. A file
- * that cannot be read counts as absent: the agent then starts as in its first run. Nothing here throws; `report` gets
+ * that cannot be read counts as absent: the process then starts as in its first run. Nothing here throws; `report` gets
  * the error.
  */
 import { lstat, readFile } from 'node:fs/promises'
-import { errorText } from './error-text.ts'
+import { errorText, isMissing } from './error-text.ts'
 import { NewestFile } from './newest-file.ts'
 import { sweepHalves } from './replace-file.ts'
 
@@ -48,8 +48,8 @@ export class RunFile {
       if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
       return value
     } catch (error) {
-      const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      if (!isMissing) this.#report(`the file of an earlier run cannot be read: ${errorText(error)}; it is not used`)
+      if (!isMissing(error))
+        this.#report(`the file of an earlier run cannot be read: ${errorText(error)}; it is not used`)
       return undefined
     }
   }

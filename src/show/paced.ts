@@ -1,10 +1,7 @@
-/** So much of what costs about as much as a neighbor is made between two pauses. */
+/** Items between two pauses, where each costs about as much as a neighbor. */
 const AT_ONCE = 128
 
-/**
- * Things that are made when they are taken, with a pause in between, which is undefined, whenever so many of them have
- * been that sockets have to be read.
- */
+/** Yields the items, and `undefined` after every `atOnce` of them: a pause, so that sockets are read. */
 export function* paced<Item>(items: Iterable<Item>, atOnce = AT_ONCE): Generator<Item | undefined> {
   let taken = 0
   for (const item of items) {

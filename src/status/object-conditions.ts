@@ -27,7 +27,7 @@ export interface ObjectConditions {
   readonly name: string
   /** `metadata.generation` of the version; undefined: the source has none. */
   readonly generation: number | undefined
-  /** Of the object: one that is created again under its name has other conditions, though they read the same. */
+  /** Tells an object from an earlier one of the same name, which had a status of its own. */
   readonly uid: string | undefined
   readonly conditions: readonly Condition[]
   /** The errors, for Events. */
@@ -40,15 +40,15 @@ const LONGEST_MESSAGE = 1_000
 /** Approximate cost of the conditions of one object, in microseconds. */
 const OBJECT_COST = 5
 
-/** Each object, in the order of kinds and names, while the store stays as it is. */
+/** Each object, in the order of kinds and names. The caller begins anew when the store changes. */
 export function* allObjectConditions(store: ObjectStore): Work<ObjectConditions[]> {
   const own = byObject(store.problems())
-  const named = byObject(yield* referenceProblems(store))
+  const references = byObject(yield* referenceProblems(store))
   const all: ObjectConditions[] = []
   const meter = new CostMeter()
   for (const kind of STATUS_KINDS) {
     for (const name of yield* sorted([...store.keys(kind)], byText)) {
-      all.push(conditionsOf(store, kind, name, { own, named }))
+      all.push(conditionsOf(store, kind, name, { own, references }))
       meter.add(OBJECT_COST)
       if (meter.isDue) yield meter.take()
     }
@@ -58,18 +58,23 @@ export function* allObjectConditions(store: ObjectStore): Work<ObjectConditions[
 
 interface Found {
   readonly own: ReadonlyMap<string, readonly Problem[]>
-  readonly named: ReadonlyMap<string, readonly Problem[]>
+  readonly references: ReadonlyMap<string, readonly Problem[]>
 }
 
-function conditionsOf(store: ObjectStore, kind: StatusKind, name: string, { own, named }: Found): ObjectConditions {
+function conditionsOf(
+  store: ObjectStore,
+  kind: StatusKind,
+  name: string,
+  { own, references }: Found,
+): ObjectConditions {
   const object = objectName({ kind, namespace: '', name })
-  const [mine, references] = [own.get(object) ?? [], named.get(object) ?? []]
+  const [ownProblems, unresolved] = [own.get(object) ?? [], references.get(object) ?? []]
   return {
     kind,
     name,
     ...store.version(kind, name),
-    conditions: [accepted(mine), resolved(references)],
-    errors: [...mine, ...references].filter(isError).map(({ text }) => shown(text, LONGEST_MESSAGE)),
+    conditions: [accepted(ownProblems), resolved(unresolved)],
+    errors: [...ownProblems, ...unresolved].filter(isError).map(({ text }) => shown(text, LONGEST_MESSAGE)),
   }
 }
 

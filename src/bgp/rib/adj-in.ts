@@ -28,13 +28,14 @@ export class AdjIn {
   peer = new Uint16Array(0)
   /** RFC 7911; 0 where the neighbor sends none. The column exists only once a neighbor does. */
   pathId = new Uint32Array(0)
-  /** Attributes as received, and as policy left them. */
+  /** Attributes as received; 0: `set` was not called yet. */
   received = new Uint32Array(0)
+  /** Attributes as import policy left them. */
   attributes = new Uint32Array(0)
   nextHop = new Uint32Array(0)
   /** Why it may not be used; 0 for usable. */
   refused = new Uint8Array(0)
-  /** 1: its attributes or next hop changed since decision last saw it. */
+  /** 1: it must be advertised again even if it stays best: its attributes, its next hop or an export policy has changed. */
   changed = new Uint8Array(0)
   /** When it was announced, as `sinceOf` has it. */
   since = new Uint32Array(0)
@@ -104,7 +105,7 @@ export class AdjIn {
     return this.generation.length === 0 ? 0 : (this.generation[path] as number)
   }
 
-  /** Gives a path what it carries now; the tables' holds follow. */
+  /** Gives a path what it carries now. The new values are retained before the old ones, which may be the same, are released. */
   set(path: number, received: number, attributes: number, nextHop: number, refused: number): void {
     this.#attributeTable.retain(received)
     this.#attributeTable.retain(attributes)
@@ -154,7 +155,7 @@ export class AdjIn {
       this.#free = this.next[path] as number
       return path
     }
-    if (this.end >= this.prefix.length) this.#growPaths(grownSize(this.prefix.length, this.end + 1))
+    if (this.end >= this.prefix.length) this.#resizePaths(grownSize(this.prefix.length, this.end + 1))
     return this.end++
   }
 
@@ -172,10 +173,10 @@ export class AdjIn {
     this.#free = first
     this.end = end
     const size = shrunkSize(this.prefix.length, end)
-    if (size !== undefined) this.#growPaths(size)
+    if (size !== undefined) this.#resizePaths(size)
   }
 
-  #growPaths(size: number): void {
+  #resizePaths(size: number): void {
     this.prefix = growU32(this.prefix, size)
     this.next = growU32(this.next, size)
     this.peer = growU16(this.peer, size)

@@ -15,8 +15,9 @@ import { nextHopKey } from './receiver.ts'
 export interface Chunk {
   /** The octets as its last reader got them; other readers may still hold them. */
   bytes: Uint8Array
-  /** Where `nextHop`, the address of ourselves that this reader sees, is written. */
-  readonly places: readonly number[]
+  /** Where the next hop is written where it is this node. */
+  readonly nextHopOffsets: readonly number[]
+  /** The address of this node that the last reader got there. */
   nextHop: Uint8Array | undefined
   readonly messages: number
   /** Its prefixes: first the withdrawn, then the announced ones. Each is held. */
@@ -44,7 +45,7 @@ export const SEVERAL = -1
 /** A chunk without content. */
 export const NO_CHUNK: Chunk = {
   bytes: new Uint8Array(0),
-  places: [],
+  nextHopOffsets: [],
   nextHop: undefined,
   messages: 0,
   prefixes: new Uint32Array(0),
@@ -77,19 +78,19 @@ export class ChunkEncoder {
 
   /**
    * Takes prefixes from a pending set, about `maxBytes` of messages and at least one. A withdrawal that none of the
-   * `receivers` needs is dropped, unless there may be others.
+   * `receivers` needs is dropped; with `keepWithdrawals` it is not, as chunks that they have not read may announce the prefix.
    */
   encode(
     pending: Pending,
     maxBytes: number,
     source: number,
     receivers: readonly Receiver[],
-    mayBeOthers: boolean,
+    keepWithdrawals: boolean,
   ): Chunk {
     const packer = this.#packer
     const from = new Set<number>()
     const nextHops = new Set<number>()
-    let lastFrom = SEVERAL
+    let lastFrom: number | undefined
     let lastNextHop: number | undefined
     let count = 0
     let withdrawn = 0
@@ -107,7 +108,7 @@ export class ChunkEncoder {
         }
       }
       for (let prefix = pending.head(bucket); prefix !== 0; prefix = pending.head(bucket)) {
-        if (bucket === WITHDRAW && !mayBeOthers && !isAdvertisedToAny(receivers, prefix)) {
+        if (bucket === WITHDRAW && !keepWithdrawals && !isAdvertisedToAny(receivers, prefix)) {
           pending.remove(prefix)
           continue
         }
@@ -127,7 +128,7 @@ export class ChunkEncoder {
     }
     return {
       bytes: packer.finish(),
-      places: [...packer.ours],
+      nextHopOffsets: [...packer.ours],
       nextHop: undefined,
       messages: packer.messages,
       prefixes: this.#taken.slice(0, count),
@@ -146,10 +147,10 @@ export class ChunkEncoder {
 
 /** A chunk with the next hop of one reader. Octets that another reader has are copied, not changed. */
 export function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Updates {
-  if (nextHop === undefined || chunk.places.length === 0) return chunk
+  if (nextHop === undefined || chunk.nextHopOffsets.length === 0) return chunk
   if (chunk.nextHop === undefined || !equalBytes(chunk.nextHop, nextHop)) {
     if (chunk.nextHop !== undefined) chunk.bytes = chunk.bytes.slice()
-    for (const at of chunk.places) chunk.bytes.set(nextHop, at)
+    for (const at of chunk.nextHopOffsets) chunk.bytes.set(nextHop, at)
     chunk.nextHop = nextHop
   }
   return { bytes: chunk.bytes, messages: chunk.messages }

@@ -7,7 +7,7 @@
  *
  * Routes beyond a limit are rejected one by one, and the session stays: a new route is not accepted, one that has grown is
  * withdrawn. The default route is always accepted. When all tables together are too large, routes of the neighbors are
- * rejected that are charged more than the mean, so the largest first; if the tables still grow, those of all neighbors.
+ * rejected that are charged at least the mean, so the largest first; if the tables still grow, those of all neighbors.
  */
 import type { Family } from '../../base/family.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
@@ -32,7 +32,7 @@ const FAR_TOO_LARGE = 1.25
 const DEFAULT_ROUTE_MEMORY = 64 * 1024 * 1024
 const DEFAULT_ROUTES = 100_000
 
-/** The limit in octets for the routes of a family: as configured, or in proportion to `maxPrefixes`. */
+/** The limit in octets for the routes of a family: as configured, or in proportion to a `maxPrefixes` above 100,000. */
 export function memoryOf({ maxRouteMemory, maxPrefixes }: RibPeer, family: Family): number {
   if (maxRouteMemory !== undefined) return maxRouteMemory
   return (DEFAULT_ROUTE_MEMORY * Math.max(maxPrefixes[family] ?? 0, DEFAULT_ROUTES)) / DEFAULT_ROUTES
@@ -67,7 +67,7 @@ export class MemoryLimit {
     return this.limit !== undefined && this.tables > this.limit
   }
 
-  /** No route that was rejected is requested again, whoever advertises it. */
+  /** Too little is free to request rejected routes again, whoever advertises them. */
   get isShort(): boolean {
     return this.limit !== undefined && this.tables >= this.limit * ROOM
   }

@@ -5,9 +5,9 @@
  */
 import type { AdjIn } from './adj-in.ts'
 import type { Decision } from './decide.ts'
-import { DirtyQueue } from './dirty.ts'
 import { LOST, type LocRib, NO_PEER } from './loc-rib.ts'
 import type { Planes } from './planes.ts'
+import { PrefixQueue } from './prefix-queue.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
 /** What counts as one prefix of a turn's work: so many paths that a step of decision looks at. */
@@ -27,9 +27,9 @@ export class Selection {
   readonly #decision: Decision
   readonly #loc: LocRib
   readonly #adjOut: Planes
-  readonly #dirty: DirtyQueue
+  readonly #dirty: PrefixQueue
   /** Prefixes that were decided since they were taken; undefined if nobody takes them. */
-  #news: DirtyQueue | undefined
+  #news: PrefixQueue | undefined
 
   constructor({ prefixes, paths, decision, loc, adjOut }: SelectionTables) {
     this.#prefixes = prefixes
@@ -37,7 +37,7 @@ export class Selection {
     this.#decision = decision
     this.#loc = loc
     this.#adjOut = adjOut
-    this.#dirty = new DirtyQueue(prefixes)
+    this.#dirty = new PrefixQueue(prefixes)
   }
 
   grow(capacity: number): void {
@@ -112,7 +112,7 @@ export class Selection {
   follow(): void {
     if (this.#news !== undefined) return
     const prefixes = this.#prefixes
-    this.#news = new DirtyQueue(prefixes)
+    this.#news = new PrefixQueue(prefixes)
     this.#news.grow(prefixes.capacity)
     for (let prefix = 1; prefix < prefixes.end; prefix++) {
       if (prefixes.holds[prefix] !== 0 && this.#loc.best[prefix] !== 0) this.#news.add(prefix)

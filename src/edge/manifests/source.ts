@@ -18,7 +18,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
-import { errorText } from '../error-text.ts'
+import { errorText, isMissing } from '../error-text.ts'
 import { Keys } from '../keys.ts'
 import { podsOn, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { Apart } from './apart.ts'
@@ -229,10 +229,8 @@ export class Manifests implements Source {
         () => false,
       )
       if (!isThere) return undefined
-      const isMissing = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-      return (
-        UNREACHABLE + (isMissing ? 'is a link to a file that does not exist' : `cannot be read: ${errorText(error)}`)
-      )
+      const why = isMissing(error) ? 'is a link to a file that does not exist' : `cannot be read: ${errorText(error)}`
+      return UNREACHABLE + why
     }
   }
 

@@ -1,4 +1,4 @@
-/** The socket of one connection and the protection that is set on it, whichever side opened it: signature and least TTL. */
+/** The socket of one connection and its protection, signature and least TTL, whichever side opened it. */
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { hostOf, type SocketProtection, setTtl } from './protection.ts'
@@ -49,8 +49,8 @@ export class ProtectedSocket {
   }
 
   /**
-   * Where the kind of signature changes, or none is asked for any more, the old one stays, so that a NOTIFICATION can still be
-   * sent: the engine ends the session.
+   * Where the kind of signature changes, or none is asked for any more, the old one stays, so that a NOTIFICATION can still
+   * be sent: the engine ends the session.
    */
   #updateSignature(): void {
     const protection = this.#protection.of(this.remote)
@@ -63,9 +63,10 @@ export class ProtectedSocket {
     this.#signature = signConnection(this, this.#signedFor, next, before)
   }
 
-  #limitTtl(isAccepted: boolean): void {
+  /** `hasInherited`: the listener may have set a least TTL on it. */
+  #limitTtl(hasInherited: boolean): void {
     const minTtl = this.#protection.of(this.remote)?.minTtl
-    setTtl(this.fd, this.remote, minTtl, isAccepted || this.#minTtl !== undefined)
+    setTtl(this.fd, this.remote, minTtl, hasInherited || this.#minTtl !== undefined)
     this.#minTtl = minTtl
   }
 }

@@ -17,7 +17,7 @@ import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 const MOST_WAITING = 32
 const MOST_KNOWN = 64
 const CONTROLLER = 'godwit.dev/agent'
-const DEFAULT: Place = { ...EVENT, namespace: 'default' }
+const IN_DEFAULT: Place = { ...EVENT, namespace: 'default' }
 
 export class EventWriter {
   readonly #client: ObjectClient
@@ -72,7 +72,7 @@ export class EventWriter {
     const { uid } = metaOf(await this.#client.find(place, plan.regarding.name, signal))
     const name = this.#nameOf(plan)
     try {
-      await this.#client.create(DEFAULT, this.#eventOf(plan, name, place, uid), signal)
+      await this.#client.create(IN_DEFAULT, this.#eventOf(plan, name, place, uid), signal)
     } catch (error) {
       // The previous holder of the Lease has written it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error
@@ -92,7 +92,7 @@ export class EventWriter {
   async #count(name: string, plan: EventPlan, signal: AbortSignal): Promise<boolean> {
     const series = { count: plan.count, lastObservedTime: microTime(plan.last) }
     try {
-      await this.#client.patch(DEFAULT, name, { series }, signal)
+      await this.#client.patch(IN_DEFAULT, name, { series }, signal)
       return true
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return false
@@ -113,7 +113,7 @@ export class EventWriter {
     return {
       apiVersion: EVENT.apiVersion,
       kind: EVENT.kind,
-      metadata: { name, namespace: DEFAULT.namespace },
+      metadata: { name, namespace: IN_DEFAULT.namespace },
       eventTime: microTime(first),
       reportingController: CONTROLLER,
       reportingInstance: this.#node.slice(0, 128),

@@ -1,12 +1,12 @@
-/** A queue of prefixes that decision must look at, each once, first in first out. A dirty prefix is held. */
+/** A queue of prefixes, each at most once, first in first out. It holds each prefix (prefix-table.ts) until it is taken. */
 import { growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
-export class DirtyQueue {
+export class PrefixQueue {
   size = 0
   readonly #prefixes: PrefixTable
   #isIn = new Uint8Array(0)
-  /** A ring. */
+  /** A ring; its length is a power of two. */
   #queue = new Uint32Array(1024)
   #first = 0
 
