@@ -169,7 +169,8 @@ export class Sessions {
     this.#neighbors.noteDeadline(neighbor)
     this.#bfd.note(neighbor)
     const { held } = neighbor.intent
-    if (ranBefore && neighbor.peer.session === undefined && held !== undefined) {
+    const isStopped = event.kind === 'stop' || event.kind === 'vanish'
+    if (ranBefore && neighbor.peer.session === undefined && held !== undefined && !isStopped) {
       // It ran with its last good policies; while objects forbid it, it must not start again.
       this.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held }, now)
     }
@@ -338,7 +339,8 @@ export class Sessions {
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
-    if (neighbor.peer.session?.conn !== conn) return
+    // The end of the session may have arrived with these: what was sent before it counts.
+    if (this.#running.get(neighbor) !== conn) return
     for (let at = 0; at < spans.length; at += 2) {
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
       for (const problem of result.problems) {
@@ -352,7 +354,7 @@ export class Sessions {
       if (result.error !== undefined) {
         this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
         // Messages after the one that ended the session are ignored.
-        if (neighbor.peer.session?.conn !== conn) return
+        return
       } else if (result.endOfRib !== undefined) {
         const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
         this.#out.log(logLine('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))

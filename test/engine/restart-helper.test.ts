@@ -254,6 +254,13 @@ describe('a NOTIFICATION ends it', () => {
     expect(rig.held(neighbor)).toBe(left)
   })
 
+  test('what came with it, and before it, counts: a route that was withdrawn last is not kept', () => {
+    const { rig, neighbor } = begin({ notification: true }, watched)
+    neighbor.send(Buffer.concat([withdrawal([X]), hold]))
+    expect(neighbor.established).toBe(false)
+    expect(held(rig)).toEqual([Y, X6].sort())
+  })
+
   test.each<[string, Said, string, number]>([
     ['[70] RFC 8538 §4: our own, for the hold timer, keeps them with the N bit', { notification: true }, '4/0', 3],
     ['RFC 4724 §4.2: and not without', {}, '4/0', 0],
