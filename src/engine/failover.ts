@@ -2,7 +2,7 @@
  * Fast external failover: a session with an external neighbor on a link of ours ends when that link is lost, or our address
  * on it, and does not wait for its hold timer. When the link is back, the neighbor is dialled at once.
  */
-import { isLinkLocal } from '../base/address.ts'
+import { type Address, isLinkLocal } from '../base/address.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { isOnLink, type LinkTable } from '../dataplane/links.ts'
 import type { Neighbor } from './neighbors.ts'
@@ -16,9 +16,10 @@ export class Failover {
   readonly #links: LinkTable
   /** The interface that a session depends on. */
   readonly #restsOn = new Map<Neighbor, string>()
-  /** By interface: neighbors whose sessions depend on it, and those that lost their session with it. */
+  /** By interface: neighbors whose sessions depend on it. */
   readonly #standing = new Map<string, Set<Neighbor>>()
-  readonly #waiting = new Map<string, Set<Neighbor>>()
+  /** By interface: neighbors that lost their session with it, and the local address that they need again. */
+  readonly #waiting = new Map<string, Map<Neighbor, Address | undefined>>()
 
   constructor(links: LinkTable) {
     this.#links = links
@@ -26,7 +27,7 @@ export class Failover {
 
   /** Its session is established. */
   follow(neighbor: Neighbor, { peerType, local, remote }: Session): void {
-    this.forget(neighbor)
+    this.remove(neighbor)
     if (peerType !== 'external') return
     const link = this.#links.holder(local.address)
     if (link === undefined || !(isLinkLocal(remote.address) || isOnLink(link, remote.address))) return
@@ -48,9 +49,7 @@ export class Failover {
   /** No object defines it any more. */
   remove(neighbor: Neighbor): void {
     this.forget(neighbor)
-    for (const [name, others] of this.#waiting) {
-      if (others.delete(neighbor) && others.size === 0) this.#waiting.delete(name)
-    }
+    for (const name of this.#waiting.keys()) this.#stopWaiting(name, neighbor)
   }
 
   /** Neighbors whose sessions depend on what these links no longer have. */
@@ -61,21 +60,30 @@ export class Failover {
         const reason = neighbor.intent.fastFailover ? this.#whyLost(name, neighbor) : undefined
         if (reason === undefined) continue
         lost.push({ neighbor, reason })
-        this.#waiting.set(name, (this.#waiting.get(name) ?? new Set()).add(neighbor))
+        const others = this.#waiting.get(name) ?? new Map<Neighbor, Address | undefined>()
+        this.#waiting.set(name, others.set(neighbor, neighbor.peer.session?.local.address))
       }
     }
     return lost
   }
 
-  /** Neighbors that lost a session with a link that is back. */
+  /** Neighbors that lost a session with a link that is back, and our address with it. */
   backOn(names: Iterable<string>): Neighbor[] {
     const back: Neighbor[] = []
     for (const name of names) {
       if (!this.#links.isUp(name)) continue
-      back.push(...(this.#waiting.get(name) ?? []))
-      this.#waiting.delete(name)
+      for (const [neighbor, address] of this.#waiting.get(name) ?? []) {
+        if (address !== undefined && this.#links.holder(address)?.up !== true) continue
+        back.push(neighbor)
+        this.#stopWaiting(name, neighbor)
+      }
     }
     return back
+  }
+
+  #stopWaiting(name: string, neighbor: Neighbor): void {
+    const others = this.#waiting.get(name)
+    if (others?.delete(neighbor) === true && others.size === 0) this.#waiting.delete(name)
   }
 
   #whyLost(name: string, { peer }: Neighbor): string | undefined {

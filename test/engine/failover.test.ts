@@ -132,6 +132,23 @@ test('an address on the link is missed though another link has the same one: lin
   expect(failover.lostOn(['eth0'])).toEqual([{ neighbor, reason: 'Address lost: fe80::a%eth0 on eth0' }])
 })
 
+test('a neighbor that lost our address with the link is dialled again when the address is back, not before', () => {
+  const { links, table } = linkTable([link()])
+  const neighbor = standIn({ local: OUR_ADDRESS, remote: '10.0.0.1' })
+  const failover = new Failover(table)
+  for (const lost of [link({ addresses: [] }), link({ up: false, addresses: [] })]) {
+    failover.follow(neighbor, neighbor.peer.session as Session)
+    links([lost])
+    expect(failover.lostOn(['eth0'])).toHaveLength(1)
+    expect(failover.backOn(['eth0'])).toEqual([])
+    links([link({ addresses: [] })])
+    expect(failover.backOn(['eth0'])).toEqual([])
+    links([link()])
+    expect(failover.backOn(['eth0'])).toEqual([neighbor])
+    expect(failover.backOn(['eth0'])).toEqual([])
+  }
+})
+
 test('a neighbor that is removed while its link is down is not kept', () => {
   const { links, table } = linkTable([link()])
   const neighbor = standIn({ local: OUR_ADDRESS, remote: '10.0.0.1' })
