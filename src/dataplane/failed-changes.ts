@@ -28,10 +28,11 @@ export class FailedChanges {
     return this.#retryAt
   }
 
-  /** Changes were carried out, all of them or all but some. */
+  /** A batch of changes was carried out. `hasFailed`: some of them failed. The delay grows with each retry, not with each batch. */
   applied(hasFailed: boolean, now: Millis): void {
     if (hasFailed) {
-      this.#retryAt ??= now + this.#delay
+      if (this.#retryAt !== undefined) return
+      this.#retryAt = now + this.#delay
       this.#delay = Math.min(this.#delay * 2, LAST_RETRY)
     } else if (this.#keys.size === 0) this.#delay = FIRST_RETRY
   }
