@@ -175,10 +175,12 @@ class RoutePlanner {
     const { prefix, node } = place
     // Of several nodes with the same pod CIDR the first one gets the route, if it can have one.
     const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
-    const isTaken = twin?.node === this.#me || (twin !== undefined && hasWay(twin))
+    const mine = around.find((one) => one.node === this.#me)
+    // Inside a pod CIDR of this node neither of them gets it.
+    const mayHave = twin !== undefined && (twin === mine || mine === undefined || this.#frame.borrows) && hasWay(twin)
+    const isTaken = twin?.node === this.#me || mayHave
     if (twin !== undefined && isTaken) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
     if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
-    const mine = around.find((one) => one.node === this.#me)
     if (mine !== undefined) return `lies inside ${mine.prefix.text}, a pod CIDR of this node (Node/${this.#me.name})`
     // The closest pod CIDR of another node that contains this one.
     const outer = around.findLast((one) => one.node !== node && one.prefix.length < prefix.length)

@@ -85,7 +85,9 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
   // As in Calico, `communities` of the node's own BGPConfiguration apply only to the prefixAdvertisements there.
   const aliases = new Map([...(defaults?.communities ?? []), ...((from === own && own?.communities) || [])])
   const held = heldByConfiguration(store, 'default')
-  const heldRoutes = heldByConfiguration(store, NODE_CONFIGURATION + node).routes ?? held.routes
+  const ownHeld = heldByConfiguration(store, NODE_CONFIGURATION + node)
+  // A node with prefixAdvertisements of its own does not rest on those of all nodes.
+  const heldRoutes = ownHeld.routes ?? (own?.prefixAdvertisements === undefined ? held.routes : undefined)
   const felix = readFelix(store, node)
   const problems: Problem[] = []
   const advertisements: ResolvedAdvertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
@@ -122,7 +124,7 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felix.serviceLoopPrevention ?? 'Drop',
     heldServices: held,
     podCidrSource: defaults?.podCidrSource,
-    heldPods: heldByConfiguration(store, NODE_CONFIGURATION + node).pods ?? held.pods,
+    heldPods: ownHeld.pods ?? held.pods,
   }
   return { settings, problems }
 }

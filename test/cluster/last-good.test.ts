@@ -118,6 +118,23 @@ describe('a wrong field of BGPConfiguration/default at the start', () => {
     expect(heldBy('bindMode', own('here'), own('there'))).toEqual([ROUTER, OTHERS])
   })
 
+  test('a node with prefixAdvertisements of its own does not rest on the default ones', () => {
+    const wrong = bgpConfiguration({ ...GOOD, prefixAdvertisements: [{ cidr: '10.244.0.0/33', communities: [] }] })
+    const own = bgpConfiguration(
+      { prefixAdvertisements: [{ cidr: '10.244.0.0/16', communities: ['64700:1'] }] },
+      'node.here',
+    )
+    expect(routesOf(intentOf('here', [...OBJECTS, wrong]))).toEqual([])
+    expect(routesOf(intentOf('here', [...OBJECTS, wrong, own]))).toEqual([...ALL].sort())
+  })
+
+  test('a wrong value in a field that is ignored holds nothing', () => {
+    const cidrs = bgpConfiguration({ ...GOOD, podCIDRs: ['10.0.0.0/33'] })
+    expect(routesOf(intentOf('here', [...OBJECTS, cidrs]))).toEqual([...ALL].sort())
+    const source = [bgpConfiguration(GOOD), bgpConfiguration({ podCIDRSource: 'None' }, 'node.here')]
+    expect(routesOf(intentOf('here', [...OBJECTS, ...source]))).toEqual([...ALL].sort())
+  })
+
   test('no spec to be read: everything that could do harm is held', () => {
     const intent = intentOf('here', [...OBJECTS, { ...bgpConfiguration({}), spec: 'none' }])
     expect([...intent.peers.values()].every(({ held }) => held !== undefined)).toBe(true)

@@ -108,10 +108,12 @@ export function parseConfiguration(
   return configuration
 }
 
+/** `podCIDRs` of all nodes and `podCIDRSource` of one are ignored: nothing rests on them. */
 function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
   const held: Partial<Record<ConfigurationPart, string>> = {}
   for (const field of faulty) {
     const [, top = 'spec'] = /^(?:spec\.|metadata\.annotations\[godwit\.dev\/)(\w+)/.exec(field) ?? []
+    if (top === (name === 'default' ? 'podCIDRs' : 'podCIDRSource')) continue
     const isWhole = top === 'prefixAdvertisements' && !/\[\d+\]\.communities/.test(field)
     const parts: readonly ConfigurationPart[] = isWhole ? ['routes'] : (lookUp(RESTS_ON, top) ?? [])
     for (const part of parts) held[part] ??= `${field} of BGPConfiguration/${name} is wrong`
