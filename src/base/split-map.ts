@@ -87,34 +87,32 @@ const SMALL = 1_024
 /** As many as the four bits of `partOf` tell apart. */
 const PARTS = 16
 
+/** 2^32 over the golden ratio: the highest bits of a product with it depend on all bits (Knuth, volume 3, 6.4). */
+const SPREAD = 0x9e3779b1
+
 /** Packed addresses have 2 or 8 characters; few texts of prefixes are so short. */
 const SHORT = 8
 
-/** What follows a space, such as a table, is the same for many. */
-function lengthOfFirst(key: string): number {
-  const space = key.length > SHORT ? key.indexOf(' ') : -1
-  return space < 0 ? key.length : space
-}
-
 /**
- * Reads the characters that differ most in the text of a prefix, and only those: all of them take twice as long. Keys that
- * are made to fall into one part only lose what the parts are for.
+ * Reads the characters that differ most in the text of a prefix, and only those: all of them take twice as long. What follows
+ * a space, such as a table, is the same for many. Keys that are made to fall into one part only lose what the parts are for.
  */
 function partOf(key: string): number {
-  const length = lengthOfFirst(key)
-  let hash = 0
-  if (length > SHORT) {
-    hash = (key.charCodeAt(0) * 31) ^ (key.charCodeAt(1) * 7)
-    hash ^= (key.charCodeAt(3) * 961) ^ (key.charCodeAt(4) * 29_791) ^ (key.charCodeAt(5) * 923_521)
-    hash ^=
-      (key.charCodeAt(6) * 28_629_151) ^ (key.charCodeAt(length - 8) * 131) ^ (key.charCodeAt(length - 7) * 17_161)
-    hash ^= (key.charCodeAt(length - 6) * 2_248_091) ^ (key.charCodeAt(length - 5) * 294_499_921)
-  } else {
-    hash = (key.charCodeAt(0) * 31) ^ (key.charCodeAt(1) * 961)
-    if (length > 2) {
-      hash ^= (key.charCodeAt(2) * 29_791) ^ (key.charCodeAt(3) * 923_521) ^ (key.charCodeAt(4) * 28_629_151)
-      hash ^= (key.charCodeAt(5) * 7) ^ (key.charCodeAt(6) * 131) ^ (key.charCodeAt(7) * 17_161)
-    }
+  if (key.length <= SHORT) return partOfShort(key)
+  const space = key.indexOf(' ')
+  const length = space < 0 ? key.length : space
+  let hash = (key.charCodeAt(0) * 31) ^ (key.charCodeAt(1) * 7)
+  hash ^= (key.charCodeAt(3) * 961) ^ (key.charCodeAt(4) * 29_791) ^ (key.charCodeAt(5) * 923_521)
+  hash ^= (key.charCodeAt(6) * 28_629_151) ^ (key.charCodeAt(length - 8) * 131) ^ (key.charCodeAt(length - 7) * 17_161)
+  hash ^= (key.charCodeAt(length - 6) * 2_248_091) ^ (key.charCodeAt(length - 5) * 294_499_921)
+  return Math.imul(hash, SPREAD) >>> 28
+}
+
+function partOfShort(key: string): number {
+  let hash = (key.charCodeAt(0) * 31) ^ (key.charCodeAt(1) * 961)
+  if (key.length > 2) {
+    hash ^= (key.charCodeAt(2) * 29_791) ^ (key.charCodeAt(3) * 923_521) ^ (key.charCodeAt(4) * 28_629_151)
+    hash ^= (key.charCodeAt(5) * 7) ^ (key.charCodeAt(6) * 131) ^ (key.charCodeAt(7) * 17_161)
   }
-  return Math.imul(hash, 0x9e3779b1) >>> 28
+  return Math.imul(hash, SPREAD) >>> 28
 }
