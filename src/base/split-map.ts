@@ -37,6 +37,17 @@ export class SplitMap<Value> {
     return isGone
   }
 
+  /** Takes out at most `most` entries and returns their values. */
+  take(most: number): Value[] {
+    const taken: Value[] = []
+    for (const [key, value] of this) {
+      if (taken.length === most) break
+      this.delete(key)
+      taken.push(value)
+    }
+    return taken
+  }
+
   clear(): void {
     for (const part of this.#parts) part.clear()
     this.#parts = [new Map()]

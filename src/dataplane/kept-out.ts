@@ -2,6 +2,7 @@
  * Wanted routes that are not in the kernel, with the reason. They are grouped by reason as they are added and removed: there
  * may be a full table of them, and the first of each group is found without looking at the others.
  */
+
 import type { Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
 import type { Conflict } from './fib.ts'
@@ -50,13 +51,7 @@ export class KeptOutRoutes {
 
   /** At most `most` of the prefixes that were set or deleted since the last call. */
   takeTouched(most: number): readonly Prefix[] {
-    const taken: Prefix[] = []
-    for (const [text, prefix] of this.#touched) {
-      if (taken.length === most) break
-      this.#touched.delete(text)
-      taken.push(prefix)
-    }
-    return taken
+    return this.#touched.take(most)
   }
 
   get hasTouched(): boolean {

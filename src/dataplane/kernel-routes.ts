@@ -2,6 +2,7 @@
  * All routes of the kernel, ours and those of other programs, as one table: where packets to an address go, and whether
  * those to a prefix of this node end here.
  */
+
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
 import { blackhole } from './fib.ts'
@@ -113,12 +114,6 @@ export class KernelRoutes {
 
   /** At most `most` of the prefixes whose routes have changed since the last call. */
   takeMoved(most: number): readonly Prefix[] {
-    const moved: Prefix[] = []
-    for (const [text, prefix] of this.#moved) {
-      if (moved.length === most) break
-      this.#moved.delete(text)
-      moved.push(prefix)
-    }
-    return moved
+    return this.#moved.take(most)
   }
 }

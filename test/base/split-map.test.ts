@@ -76,3 +76,11 @@ test('entries deleted and added while it is walked do not confuse the walk', () 
   expect(seen.size).toBeGreaterThanOrEqual(1_024)
   expect(prefixes(1_024).every((key) => seen.has(key))).toBe(true)
 })
+
+test('some are taken at a time, until none is left, also while the table is spread', () => {
+  const map = new SplitMap<number>()
+  for (let index = 0; index < 3_000; index++) map.set(`10.${index >> 8}.${index & 255}.0/24`, index)
+  const taken = [map.take(1_000), map.take(1_500), map.take(1_000), map.take(1)]
+  expect(taken.map(({ length }) => length)).toEqual([1_000, 1_500, 500, 0])
+  expect([new Set(taken.flat()).size, map.size]).toEqual([3_000, 0])
+})

@@ -174,6 +174,15 @@ test.each([
   expect(names()).toEqual(['rack'])
 })
 
+/** The server answers again, from a backup that lacks an object, and is listed anew. */
+async function comesBackRestored(): Promise<void> {
+  answer = () => ({ items: [peer('rack')] })
+  version = 5
+  refuse = undefined
+  await wait(MINUTE)
+  expect([lists, names()]).toEqual([2, ['rack']])
+}
+
 test.each<[string, () => Promise<unknown>]>([
   ['in its last second', () => wait(9 * MINUTE)],
   ['early', () => wait(2_000)],
@@ -186,11 +195,7 @@ test.each<[string, () => Promise<unknown>]>([
   refuse = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
   endWatch(Object.assign(new Error('reset'), { code: 'ECONNRESET' }))
   await wait(MINUTE)
-  answer = () => ({ items: [peer('rack')] })
-  version = 5
-  refuse = undefined
-  await wait(MINUTE)
-  expect([lists, names()]).toEqual([2, ['rack']])
+  await comesBackRestored()
 })
 
 test('a restored server is noticed though versions were compared before it went', async () => {
@@ -201,11 +206,7 @@ test('a restored server is noticed though versions were compared before it went'
   endWatch(refuse)
   // Lists are answered, watches are not.
   await wait(MINUTE)
-  answer = () => ({ items: [peer('rack')] })
-  version = 5
-  refuse = undefined
-  await wait(MINUTE)
-  expect([lists, names()]).toEqual([2, ['rack']])
+  await comesBackRestored()
 })
 
 test('one kind that gets no answer does not hold up another', async () => {
