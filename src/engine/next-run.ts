@@ -38,7 +38,7 @@ export class NextRun {
     const { facts, sessions, restart, out } = this.#parts
     const node = facts.intent?.node
     if (node === undefined) return
-    const document = restart.remember(node.routerId, sessions.advertisedFamilies, sessions.rangeCallers)
+    const document = restart.remember(node.routerId, sessions.advertisedFamilies, sessions.rangeMembers)
     if (document !== undefined) out.push({ kind: 'remember-restart', document })
   }
 

@@ -150,7 +150,7 @@ export class Reconciler {
     this.#listen(before, node)
     rib.setDecision(node.decision)
     rib.setNodeAddresses(FAMILIES.flatMap((family) => node.addresses[family] ?? []).map(addressBytes))
-    sessions.setNode(node)
+    sessions.useNode(node)
     for (const neighbor of neighbors.all()) {
       if (neighbors.get(neighbor.name) === neighbor) objects.reconfigure(neighbor, node, facts.now)
       yield NEIGHBOR_COST

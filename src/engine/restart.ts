@@ -12,7 +12,7 @@ import type { Millis, RouterId } from '../base/units.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
 import type { ConnId, Session } from '../bgp/session/types.ts'
 import { type LogLine, logLine } from './log-line.ts'
-import type { RangeCallers } from './range-callers.ts'
+import type { RangeMembers } from './range-members.ts'
 
 /** What a new process must know of the previous one. */
 export interface RestartDocument {
@@ -284,15 +284,15 @@ export class Restart {
    * The document for the next run, where it has changed. `families` only grows. While routes are deferred that of the
    * previous run stays: not all of its sessions are back.
    */
-  remember(routerId: RouterId, families: ReadonlySet<Family>, callers: RangeCallers): RestartDocument | undefined {
+  remember(routerId: RouterId, families: ReadonlySet<Family>, members: RangeMembers): RestartDocument | undefined {
     if (this.#deferral !== undefined && this.#previous !== undefined) return undefined
     const relayed = this.#relayed()
-    const short = `${routerId} ${families.size} ${callers.revision} ${JSON.stringify(relayed)}`
+    const short = `${routerId} ${families.size} ${members.revision} ${JSON.stringify(relayed)}`
     if (short === this.#remembered || families.size === 0) return undefined
     this.#remembered = short
     const known = FAMILIES.filter((family) => families.has(family))
     const document = { boot: this.#boot, routerId, families: known, ...(relayed && { relayed }) }
-    return callers.size === 0 ? document : { ...document, callers: callers.first(MOST_CALLERS) }
+    return members.size === 0 ? document : { ...document, callers: members.first(MOST_CALLERS) }
   }
 }
 

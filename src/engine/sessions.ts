@@ -1,19 +1,16 @@
 /**
  * Carries out the actions of neighbors, and connects sessions with the RIB: a session that comes up becomes a peer of
- * the RIB, its received UPDATEs are passed to the RIB, and UPDATEs of the RIB are sent, no faster than the network
- * takes them.
+ * the RIB, and its received UPDATEs are passed to the RIB. `sending.ts` sends those of the RIB.
  */
 import { bareAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
-import type { RibPeer } from '../bgp/rib/types.ts'
 import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
 import type { MessageError } from '../bgp/wire/error.ts'
-import { MESSAGE_TYPE } from '../bgp/wire/message.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
-import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
+import type { NodeIntent, PeerIntent } from '../cluster/intent.ts'
 import { isOnLink, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
@@ -34,16 +31,13 @@ import {
   updateProblemLine,
   upLine,
 } from './log-line.ts'
-import { type Neighbor, type Neighbors, policyOf } from './neighbors.ts'
+import type { Neighbor, Neighbors } from './neighbors.ts'
 import { type NextHopChoice, nextHopsFor, nextHopsKey } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
-import { RangeCallers } from './range-callers.ts'
+import { RangeMembers } from './range-members.ts'
+import { ribPeerOf } from './rib-peer.ts'
+import { Sending } from './sending.ts'
 import { type Change, Twins } from './twins.ts'
-
-/** UPDATE bytes handed to the network at once, per neighbor and turn. */
-const SEND_LIMIT = 65_536
-/** The octet with the type of a message (RFC 4271 §4.1). */
-const TYPE_AT = 18
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
 type Dial = Extract<PeerAction, { kind: 'dial' }>
@@ -61,19 +55,11 @@ export class Sessions {
   readonly #out: Outbox
   readonly #bfd: Bfd
   #node: NodeIntent | undefined
-  /** Connections of established sessions. */
-  readonly #running = new Map<Neighbor, ConnId>()
-  /** Neighbors for which UPDATEs are pending. */
-  readonly #waiting = new Set<Neighbor>()
-  /** Neighbors whose network has room again. */
-  readonly #drained = new Set<Neighbor>()
-  /** Sessions have changed: the RIB is asked for which neighbors UPDATEs are pending. */
-  #hasNews = false
+  /** Established sessions, and what is sent on them. */
+  readonly #sending: Sending
   /** Families in which routes were advertised to some neighbor. */
   readonly advertisedFamilies = new Set<Family>()
-  readonly rangeCallers = new RangeCallers()
-  /** The revision of the RIB when it was last asked for that. */
-  #knownRevision = 0
+  readonly rangeMembers = new RangeMembers()
   readonly #twins: Twins
   readonly #failover: Failover
 
@@ -85,10 +71,11 @@ export class Sessions {
     this.#failover = new Failover(links)
     this.#twins = new Twins((name, family) => rib.counts(name, family))
     this.#bfd = bfd
+    this.#sending = new Sending(neighbors, rib, out)
   }
 
-  /** From now on sessions are those of this node; established ones get their new next hops by `refit`. */
-  setNode(node: NodeIntent | undefined): void {
+  /** Next hops are computed with this node from now on; established sessions get their new ones by `refit`. */
+  useNode(node: NodeIntent | undefined): void {
     this.#node = node
   }
 
@@ -101,19 +88,19 @@ export class Sessions {
     const { nextHops: before, leftFamilies } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
     this.#logNextHops(neighbor, before)
-    this.#share(this.#twins.update(neighbor, now))
+    this.#applyLeft(this.#twins.update(neighbor, now))
     this.#logLeft(neighbor, leftFamilies)
     this.#setPeer(neighbor)
   }
 
   /** Addresses have changed: routes whose next hop changes with them are advertised again at once. */
   followLinks(touched: TouchedLinks, now: Millis): void {
-    this.#failOver(touched.names, now)
+    this.#followLinkLosses(touched.names, now)
     for (const name of touched.names) if (this.#links.get(name) === undefined) this.#chosen.delete(name)
     if (this.#node === undefined) return
     const named = Object.values(this.#node.addresses)
     const isNamed = named.some((address) => touched.addresses.has(address))
-    for (const neighbor of this.#running.keys()) {
+    for (const neighbor of this.#sending.neighbors()) {
       const { session } = neighbor.peer
       const link = neighbor.nextHops?.link
       if (session === undefined) continue
@@ -126,7 +113,7 @@ export class Sessions {
     }
   }
 
-  #failOver(names: ReadonlySet<string>, now: Millis): void {
+  #followLinkLosses(names: ReadonlySet<string>, now: Millis): void {
     for (const { neighbor, reason } of this.#failover.lostOn(names)) {
       this.handle(neighbor, { kind: 'link-lost', reason }, now)
     }
@@ -136,13 +123,13 @@ export class Sessions {
   #setPeer(neighbor: Neighbor): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
-    this.#rib.setPeer(this.#ribPeer(neighbor, session, this.#node))
-    this.#hasNews = true
+    this.#rib.setPeer(ribPeerOf(neighbor, session, this.#node))
+    this.#sending.noteChange()
   }
 
   /** Sessions with the same router: continues where another session has taken over a family. */
   settleTwins(now: Millis): void {
-    this.#share(this.#twins.settle(now))
+    this.#applyLeft(this.#twins.settle(now))
   }
 
   /** When `settleTwins` must be called though nothing happens. */
@@ -150,8 +137,8 @@ export class Sessions {
     return this.#twins.deadline(now)
   }
 
-  /** The families that these leave to a twin have changed. */
-  #share(changed: readonly Change[]): void {
+  /** The families that these leave to a twin have changed: the RIB gets their new policies. */
+  #applyLeft(changed: readonly Change[]): void {
     for (const { neighbor, before } of changed) {
       this.#setPeer(neighbor)
       this.#logLeft(neighbor, before)
@@ -248,7 +235,7 @@ export class Sessions {
     else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
       this.#out.log(ignoredLine(name, `the beginning of its ${family} refresh, because its End-of-RIB has not arrived`))
     } else this.#rib.beginRefresh(name, family, now)
-    this.#hasNews = true
+    this.#sending.noteChange()
   }
 
   /** Asks a neighbor for a route refresh, if it can. */
@@ -270,7 +257,7 @@ export class Sessions {
     if (session === undefined) return
     // RFC 7313 §4: BoRR and EoRR mark this refresh too.
     for (const family of session.families) this.#rib.refreshOut(neighbor.name, family, session.enhancedRefresh)
-    this.#hasNews = true
+    this.#sending.noteChange()
   }
 
   #up(neighbor: Neighbor, { session, keep }: Up, now: Millis): void {
@@ -278,13 +265,13 @@ export class Sessions {
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()
-    this.#running.set(neighbor, session.conn)
+    this.#sending.begin(neighbor, session.conn)
     for (const family of session.families) this.advertisedFamilies.add(family)
-    if (neighbor.intent.range !== undefined) this.rangeCallers.add(neighbor.intent.address)
-    this.#hasNews = true
+    if (neighbor.intent.range !== undefined) this.rangeMembers.add(neighbor.intent.address)
     this.#twins.add(neighbor, now)
-    const isAnother = this.#rib.addPeer(this.#ribPeer(neighbor, session, this.#node), keep)
-    if (isAnother) this.#out.log(staleDroppedLine(neighbor.name, 'its AS number or router ID is another than before'))
+    const isAnotherRouter = this.#rib.addPeer(ribPeerOf(neighbor, session, this.#node), keep)
+    if (isAnotherRouter)
+      this.#out.log(staleDroppedLine(neighbor.name, 'its AS number or router ID is another than before'))
     this.#out.log(upLine(neighbor.name, session))
     this.#logLeft(neighbor, {})
     this.#logNextHops(neighbor, undefined)
@@ -311,18 +298,12 @@ export class Sessions {
     })
   }
 
-  #ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
-    return ribPeer(neighbor, session, node)
-  }
-
   #down(neighbor: Neighbor, keep: readonly Family[], now: Millis): void {
     neighbor.nextHops = undefined
     if (keep.length === 0) this.#forget(neighbor)
-    this.#running.delete(neighbor)
-    this.#waiting.delete(neighbor)
-    this.#hasNews = true
+    this.#sending.end(neighbor)
     // Its twin takes back the families that it left to this session, before this one ends.
-    this.#share(this.#twins.remove(neighbor, now))
+    this.#applyLeft(this.#twins.remove(neighbor, now))
     if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
     else this.#rib.removePeer(neighbor.name)
   }
@@ -335,12 +316,12 @@ export class Sessions {
   /** It is not expected back. */
   #forget(neighbor: Neighbor): void {
     this.#failover.forget(neighbor)
-    this.rangeCallers.delete(neighbor.intent.address)
+    this.rangeMembers.delete(neighbor.intent.address)
   }
 
   #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
     // The end of the session may have arrived with these: what was sent before it counts.
-    if (this.#running.get(neighbor) !== conn) return
+    if (this.#sending.connectionOf(neighbor) !== conn) return
     for (let at = 0; at < spans.length; at += 2) {
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
       for (const problem of result.problems) {
@@ -367,57 +348,13 @@ export class Sessions {
   drained(conn: ConnId, now: Millis): void {
     const neighbor = this.#neighbors.connectedBy(conn)
     if (neighbor === undefined) return
-    if (this.#running.get(neighbor) === conn) {
-      neighbor.writable = true
-      this.#drained.add(neighbor)
-    }
+    if (this.#sending.connectionOf(neighbor) === conn) neighbor.writable = true
     this.handle(neighbor, { kind: 'drained', conn }, now)
   }
 
-  /** Sends the RIB's UPDATEs to neighbors whose network has room; true if bytes still wait. */
+  /** Sends the RIB's UPDATEs to neighbors whose network has room; true if UPDATEs still wait. */
   flush(now: Millis): boolean {
-    const { revision } = this.#rib
-    if (this.#rib.isQuiet) this.#waiting.clear()
-    else if (this.#hasNews || revision !== this.#knownRevision) {
-      this.#flushPending(now)
-    } else {
-      for (const neighbor of this.#drained) this.#flushOne(neighbor, now)
-      for (const neighbor of this.#waiting) if (neighbor.writable) this.#flushOne(neighbor, now)
-    }
-    this.#knownRevision = revision
-    this.#hasNews = false
-    this.#drained.clear()
-    return this.#waiting.size > 0
-  }
-
-  /** Checks those again for which something was pending before. */
-  #flushPending(now: Millis): void {
-    const pending = this.#rib.pendingPeers()
-    for (const neighbor of this.#waiting) if (!pending.has(neighbor.name)) this.#flushOne(neighbor, now)
-    for (const name of pending) {
-      const neighbor = this.#neighbors.get(name)
-      if (neighbor !== undefined) this.#flushOne(neighbor, now)
-    }
-  }
-
-  #flushOne(neighbor: Neighbor, now: Millis): void {
-    const conn = this.#running.get(neighbor)
-    if (conn !== undefined) this.#flushOver(neighbor, conn, now)
-  }
-
-  #flushOver(neighbor: Neighbor, conn: ConnId, now: Millis): void {
-    if (neighbor.writable && this.#rib.pending(neighbor.name)) this.#send(neighbor, conn, now)
-    if (this.#rib.pending(neighbor.name)) this.#waiting.add(neighbor)
-    else this.#waiting.delete(neighbor)
-  }
-
-  #send(neighbor: Neighbor, conn: ConnId, now: Millis): void {
-    const updates = this.#rib.pull(neighbor.name, SEND_LIMIT)
-    if (updates === undefined) return
-    neighbor.writable = false
-    this.#out.push({ kind: 'send', conn, bytes: updates.bytes })
-    const isRefresh = updates.bytes[TYPE_AT] === MESSAGE_TYPE['route-refresh']
-    this.handle(neighbor, isRefresh ? { kind: 'refresh-sent' } : { kind: 'updates-sent', count: updates.messages }, now)
+    return this.#sending.flush((neighbor, event) => this.handle(neighbor, event, now))
   }
 }
 
@@ -425,43 +362,4 @@ export class Sessions {
 function endOf({ intent }: Neighbor, conn: ConnId, error: MessageError, tooMany: Family | undefined): PeerEvent {
   if (tooMany === undefined) return { kind: 'update-error', conn, error }
   return { kind: 'too-many', conn, error, holdDown: intent.maxPrefixes[tooMany]?.restartAfter }
-}
-
-function ribPeer(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
-  const { intent, nextHops } = neighbor
-  return {
-    name: neighbor.name,
-    peerType: session.peerType,
-    localAs: session.localAs,
-    remoteAs: session.remoteAs,
-    localRouterId: session.localRouterId,
-    remoteRouterId: session.remoteRouterId,
-    remoteAddress: session.remote.address,
-    families: session.families,
-    receive: session.receive,
-    send: session.send,
-    nextHops: nextHops?.bytes ?? {},
-    importPolicy: policyOf(neighbor, 'import'),
-    exportPolicy: policyOf(neighbor, 'export'),
-    maxPrefixes: limitsOf(intent, ({ limit }) => limit),
-    warnPrefixes: limitsOf(intent, ({ warnAt }) => warnAt),
-    ...(intent.maxRouteMemory !== undefined && { maxRouteMemory: intent.maxRouteMemory }),
-    nodeAs: node.asNumber,
-    allowedOwnAs: intent.allowedOwnAs,
-    ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
-    ...(session.restart?.longLived !== undefined && { longLived: true }),
-    ...(session.role !== undefined && { role: session.role }),
-    ...(nextHops?.link !== undefined && { interface: nextHops.link }),
-    ...(nextHops?.lacksLink === true && { lacksLink: true }),
-    link: nextHops?.shared ?? [],
-  }
-}
-
-function limitsOf({ maxPrefixes }: PeerIntent, number: (limit: PrefixLimit) => number): RibPeer['maxPrefixes'] {
-  const limits: Partial<Record<Family, number>> = {}
-  for (const family of FAMILIES) {
-    const limit = maxPrefixes[family]
-    if (limit !== undefined) limits[family] = number(limit)
-  }
-  return limits
 }

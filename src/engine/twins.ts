@@ -1,5 +1,5 @@
 /**
- * Finds sessions that lead to the same router, and the families that each leaves to the others. Owns `left` of every
+ * Finds sessions that lead to the same router, and the families that each leaves to the others. Owns `leftFamilies` of every
  * neighbor with a running session. Out: the neighbors whose left families have changed.
  */
 import { earlier } from '../base/timers.ts'
@@ -38,7 +38,7 @@ export class Twins {
   }
 
   /**
-   * Its session is up, and the RIB does not know it yet: `left` is set for it, and `settle` decides about its twins.
+   * Its session is up, and the RIB does not know it yet: `leftFamilies` is set for it, and `settle` decides about its twins.
    */
   add(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer

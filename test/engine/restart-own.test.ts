@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { RouterId } from '../../src/base/units.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
-import { RangeCallers } from '../../src/engine/range-callers.ts'
+import { RangeMembers } from '../../src/engine/range-members.ts'
 import { Restart, readRestart } from '../../src/engine/restart.ts'
 import { bgpAdvertisement, bgpPeer, node, upsert } from '../support/objects.ts'
 import type { Host } from '../support/world.ts'
@@ -142,7 +142,7 @@ describe('the agent is killed', () => {
     })
     const written = [5, 1_023, 1_024, 1_023, 1_024, 3_100, 2_047, 2_048, 2_047, 1_000, 1_100, 3].map((count) => {
       leading = count
-      return restart.remember(1 as RouterId, new Set(['ipv4']), new RangeCallers())?.relayed?.ipv4
+      return restart.remember(1 as RouterId, new Set(['ipv4']), new RangeMembers())?.relayed?.ipv4
     })
     const none = undefined
     expect(written).toEqual([4, 512, none, none, none, 2_048, 1_024, none, none, 512, none, 2])

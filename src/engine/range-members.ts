@@ -4,7 +4,7 @@
  */
 import type { Address } from '../base/address.ts'
 
-export class RangeCallers {
+export class RangeMembers {
   readonly #addresses = new Set<Address>()
   /** Grows with every change. */
   revision = 0
