@@ -23,7 +23,7 @@ import { type Stage, whyLeft } from './leaving-stage.ts'
 import type { LogLine } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
-import { memberIntent, Ranges } from './ranges.ts'
+import { isRange, memberIntent, type RangeIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
 import type { Sources } from './sources.ts'
 import { Unnumbered } from './unnumbered.ts'
@@ -81,7 +81,7 @@ export class Objects {
   /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     this.revision++
-    if (intent.range !== undefined) this.#ranges.set(intent, now)
+    if (isRange(intent)) this.#ranges.set(intent, now)
     else if (intent.interface !== undefined) {
       this.unnumbered.set(intent)
       this.#addNeighbor(this.unnumbered.resolve(intent), node, now)
@@ -111,7 +111,7 @@ export class Objects {
   /** A connection from an unknown address: returns the neighbor created for it, or why it is refused. */
   callFrom(address: Address, node: NodeIntent, now: Millis): Neighbor | string {
     const range = this.#ranges.around(address)
-    if (range?.range === undefined) return 'no neighbor has this address'
+    if (range === undefined) return 'no neighbor has this address'
     if (range.held !== undefined) return `${range.name} is held: ${range.held}`
     const { limit, prefix } = range.range
     if (this.#ranges.membersOf(range.name).length >= limit)
@@ -191,7 +191,7 @@ export class Objects {
 
   changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     this.revision++
-    if (this.#ranges.has(intent.name)) this.#changeRange(intent, node, now)
+    if (isRange(intent)) this.#changeRange(intent, node, now)
     else if (this.unnumbered.has(intent.name)) {
       this.unnumbered.set(intent)
       this.#changeNeighbor(this.unnumbered.resolve(intent), node, now)
@@ -201,7 +201,7 @@ export class Objects {
     } else this.#changeNeighbor(intent, node, now)
   }
 
-  #changeRange(range: PeerIntent, node: NodeIntent, now: Millis): void {
+  #changeRange(range: RangeIntent, node: NodeIntent, now: Millis): void {
     this.#ranges.set(range, now)
     for (const name of this.#ranges.membersOf(range.name)) {
       const neighbor = this.#neighbors.get(name)

@@ -8,14 +8,19 @@ import type { Millis } from '../base/units.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import type { RangeView } from '../show/view.ts'
 
+/** The intent of a range, and of each neighbor that connected from it. */
+export type RangeIntent = PeerIntent & { readonly range: NonNullable<PeerIntent['range']> }
+
+export const isRange = (intent: PeerIntent): intent is RangeIntent => intent.range !== undefined
+
 export class Ranges {
-  readonly #ranges = new Map<string, PeerIntent>()
+  readonly #ranges = new Map<string, RangeIntent>()
   /** By name of a range. */
   readonly #since = new Map<string, Millis>()
   /** By name of a neighbor: the range that it connected from. */
   readonly #members = new Map<string, string>()
 
-  set(range: PeerIntent, now: Millis): void {
+  set(range: RangeIntent, now: Millis): void {
     if (this.#ranges.get(range.name)?.held !== range.held) this.#since.delete(range.name)
     if (!this.#since.has(range.name)) this.#since.set(range.name, now)
     this.#ranges.set(range.name, range)
@@ -24,16 +29,14 @@ export class Ranges {
   /** Sorted by name. */
   views(): RangeView[] {
     const all = [...this.#ranges.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
-    return all.flatMap(({ name, kind, object, range, port, remoteAs, localAs, held }) => {
-      if (range === undefined) return []
-      const { prefix, limit } = range
+    return all.map(({ name, kind, object, range: { prefix, limit }, port, remoteAs, localAs, held }) => {
       const neighbors = this.membersOf(name).length
       const since = this.#since.get(name) ?? 0
-      return [{ name, kind, object, range: prefix.text, limit, neighbors, port, remoteAs, localAs, held, since }]
+      return { name, kind, object, range: prefix.text, limit, neighbors, port, remoteAs, localAs, held, since }
     })
   }
 
-  values(): Iterable<PeerIntent> {
+  values(): Iterable<RangeIntent> {
     return this.#ranges.values()
   }
 
@@ -47,12 +50,13 @@ export class Ranges {
   }
 
   /** The most specific range that contains an address. */
-  around(address: Address): PeerIntent | undefined {
+  around(address: Address): RangeIntent | undefined {
     const host = hostPrefix(address)
-    let found: PeerIntent | undefined
+    if (host === undefined) return undefined
+    let found: RangeIntent | undefined
     for (const intent of this.#ranges.values()) {
-      if (host === undefined || intent.range === undefined || !contains(intent.range.prefix, host)) continue
-      if (found?.range === undefined || intent.range.prefix.length > found.range.prefix.length) found = intent
+      if (!contains(intent.range.prefix, host)) continue
+      if (found === undefined || intent.range.prefix.length > found.range.prefix.length) found = intent
     }
     return found
   }
@@ -81,7 +85,7 @@ export class Ranges {
 }
 
 /** The intent of a neighbor that connected from a range, named `Global_10_9_0_5`. */
-export const memberIntent = (range: PeerIntent, address: Address): PeerIntent => ({
+export const memberIntent = (range: RangeIntent, address: Address): RangeIntent => ({
   ...range,
   name: `${range.kind}_${address.replace(/[.:%]/g, '_')}`,
   address,
