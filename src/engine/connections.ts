@@ -28,7 +28,7 @@ export class Connections {
         this.#noteRefused(input.address, input.reason)
         return
       case 'callers-filtered': {
-        const line = facts.callers.noteFiltered(input)
+        const line = facts.refusedCallers.noteFiltered(input)
         if (line !== undefined) out.log(line)
         return
       }
@@ -84,7 +84,7 @@ export class Connections {
 
   #noteRefused(address: Address, reason: string): void {
     const { facts, out } = this.#parts
-    facts.callers.note(address, reason, facts.now)
+    facts.refusedCallers.note(address, reason, facts.now)
     out.log(logLine('debug', 'connection-refused', `connection from ${address} refused: ${reason}`, { address }))
   }
 

@@ -1,17 +1,18 @@
 /** The addresses that we listen on, and errors of listening: each is logged once, and shown while it lasts. */
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
-import type { Input } from './input.ts'
+import type { ListenInput } from './input.ts'
 import { type LogLine, logLine } from './log-line.ts'
 
-export type ListenInput = Extract<Input, { kind: 'listening' | 'listen-ended' | 'listen-failed' }>
+/** What happened to one listener. */
+type ListenerChange = Extract<ListenInput, { kind: 'listening' | 'listen-ended' | 'listen-failed' }>
 
 export class Listening {
   /** By address: `undefined` for all of them. */
   readonly #failed = new Map<string | undefined, Problem>()
   #descriptors: Problem | undefined
 
-  take(input: ListenInput): LogLine {
+  take(input: ListenerChange): LogLine {
     const { address, port } = input
     const place = `${address ?? 'all addresses'} port ${port}`
     const fields = { address: address ?? null, port }
@@ -27,7 +28,7 @@ export class Listening {
     return logLine('error', 'listen-failed', `cannot listen on ${place}: ${reason}`, { ...fields, reason })
   }
 
-  takeDescriptors({ error }: Extract<Input, { kind: 'descriptors' }>): LogLine {
+  takeDescriptors({ error }: Extract<ListenInput, { kind: 'descriptors' }>): LogLine {
     if (error === undefined) {
       this.#descriptors = undefined
       return logLine('info', 'descriptors-enough', 'file descriptors for sockets are available again')

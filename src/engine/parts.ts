@@ -12,7 +12,6 @@ import { DefaultRoutes } from '../dataplane/default-routes.ts'
 import { LinkTable } from '../dataplane/links.ts'
 import { Bfd } from './bfd.ts'
 import { ByHand } from './by-hand.ts'
-import { Callers } from './callers.ts'
 import { CniKeeper, type CniMode } from './cni.ts'
 import { Damping } from './damping.ts'
 import { Gateways } from './gateways.ts'
@@ -24,6 +23,7 @@ import { isStopped, Neighbors } from './neighbors.ts'
 import { ObjectWork } from './object-work.ts'
 import { Objects } from './objects.ts'
 import { Outbox } from './outbox.ts'
+import { RefusedCallers } from './refused-callers.ts'
 import { Requested } from './requested.ts'
 import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
@@ -134,7 +134,7 @@ export class Parts {
       damped: this.damping.refusals,
       linksError: undefined,
       listening: new Listening(),
-      callers: new Callers(),
+      refusedCallers: new RefusedCallers(),
     }
   }
 

@@ -29,7 +29,7 @@ export class Protections {
     const chosen = this.#choose(all, hasSession)
     const protections = all.map((intent) => {
       const protection = read(intent) as Protection
-      const other = chosen.get(hostOf(protection))
+      const other = chosen.get(addressKey(protection))
       return other === undefined ? protection : { ...protection, signing: other.signing }
     })
     const isSame =
@@ -65,7 +65,7 @@ function contested(intents: readonly PeerIntent[]): ReadonlyMap<string, PeerInte
   for (const intent of intents) {
     const protection = read(intent)
     if (protection === 'none' || protection.signing === undefined || intent.range !== undefined) continue
-    const host = hostOf(protection)
+    const host = addressKey(protection)
     const known = byHost.get(host)
     if (known === undefined) byHost.set(host, [intent])
     else known.push(intent)
@@ -98,7 +98,8 @@ function protectionOf({ address, range, signing, ttlSecurity }: PeerIntent): Pro
   return { prefix, zone, signing, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
 }
 
-const hostOf = ({ prefix, zone }: Protection): string => `${prefix.text}%${zone ?? ''}`
+/** The kernel has one key for each of these. */
+const addressKey = ({ prefix, zone }: Protection): string => `${prefix.text}%${zone ?? ''}`
 
 const keyOf = (protection: Protection): string =>
-  `${hostOf(protection)} ${protection.signing === undefined ? '' : JSON.stringify(protection.signing)} ${protection.minTtl ?? ''}`
+  `${addressKey(protection)} ${protection.signing === undefined ? '' : JSON.stringify(protection.signing)} ${protection.minTtl ?? ''}`

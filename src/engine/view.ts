@@ -32,12 +32,12 @@ import type {
   View,
 } from '../show/view.ts'
 import type { Bfd } from './bfd.ts'
-import type { Callers } from './callers.ts'
 import { heldFamilies } from './held-families.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
 import { heldFamily, type Neighbor, type Neighbors, policyOf, whyDrained } from './neighbors.ts'
 import type { Objects } from './objects.ts'
+import type { RefusedCallers } from './refused-callers.ts'
 
 /** For a neighbor without a session, which the RIB does not know. */
 const NO_COUNTS: FamilyCounts = {
@@ -76,7 +76,7 @@ export interface Facts {
   /** Why links and addresses cannot be read, where nothing else is read from the kernel. */
   linksError: string | undefined
   readonly listening: Listening
-  readonly callers: Callers
+  readonly refusedCallers: RefusedCallers
 }
 
 /** Actions on the node as a whole. */
@@ -208,7 +208,7 @@ export class EngineView implements View {
   }
 
   callers(): CallersView {
-    return this.#facts.callers.view()
+    return this.#facts.refusedCallers.view()
   }
 
   ranges(): readonly RangeView[] {

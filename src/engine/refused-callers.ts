@@ -11,7 +11,7 @@ import { type LogLine, logLine } from './log-line.ts'
 /** The most callers that are remembered; a new one replaces the one that connected longest ago. */
 const MOST = 32
 
-export class Callers {
+export class RefusedCallers {
   #refused = 0
   #dropped = 0
   #isFiltering = false

@@ -1,6 +1,6 @@
-/** Callers that are no neighbors: counted, the recent ones remembered, and no more of them however many there are. */
+/** RefusedCallers that are no neighbors: counted, the recent ones remembered, and no more of them however many there are. */
 import { expect, test } from 'vitest'
-import { Callers } from '../../src/engine/callers.ts'
+import { RefusedCallers } from '../../src/engine/refused-callers.ts'
 import { Rig } from '../support/rig.ts'
 
 test('a caller from an unknown address is counted, with its reason, and shown to those who look', () => {
@@ -21,7 +21,7 @@ test('a caller from an unknown address is counted, with its reason, and shown to
 })
 
 test('a flood of callers takes no memory, and the last are the ones that are known', () => {
-  const callers = new Callers()
+  const callers = new RefusedCallers()
   for (let count = 0; count < 100_000; count++) callers.note(`fd00::${count.toString(16)}`, 'nobody', count)
   const { refused, recent } = callers.view()
   expect(refused).toBe(100_000)
