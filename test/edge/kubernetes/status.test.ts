@@ -1,6 +1,7 @@
 /** What the agent writes to the API, against a server that errs where a real one does. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
+import type { JobTiming } from '../../../src/edge/kubernetes/write/job.ts'
 import type { Report, Source } from '../../../src/edge/resources.ts'
 import type { EventPlan } from '../../../src/status/events.ts'
 import type { NodeStatus } from '../../../src/status/node-status.ts'
@@ -41,13 +42,13 @@ describe('writing to the API', () => {
     await opened.close()
   })
 
-  async function open(name = 'worker-1', nodeReadiness = false): Promise<Source> {
+  async function open(name = 'worker-1', nodeReadiness = false, pauses: Partial<JobTiming> = {}): Promise<Source> {
     const { kubeconfig } = opened
     const feed: KnownObjects['feed'] = (input) => {
       if (input.kind === 'lease') leases.push(input.held)
       known.feed(input)
     }
-    const status = { node: name, nodeReadiness, timing: QUICK_JOB }
+    const status = { node: name, nodeReadiness, timing: { ...QUICK_JOB, ...pauses } }
     const source = await openKubernetes({ kubeconfig, apiGroup: 'godwit.dev', feed, timing: QUICK, status })
     sources.push(source)
     await known.until('synced', () => known.synced)
@@ -383,7 +384,7 @@ describe('writing to the API', () => {
     api.onRequest = ({ method, path }) => {
       if (method === 'PATCH' && path === `${NODES}/worker-1/status`) throw new Refusal(status, 'No', `no ${status}`)
     }
-    const source = await open('worker-1', true)
+    const source = await open('worker-1', true, { refusedPause: 20 })
     tell(source)
     const told = () => known.problems.get('Kubernetes/status')
     await until('refused', () => told()?.includes('no 403') === true)
