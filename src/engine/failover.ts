@@ -88,8 +88,10 @@ export class Failover {
 
   #whyLost(name: string, { peer }: Neighbor): string | undefined {
     const link = this.#links.get(name)
-    if (link === undefined) return this.#hasMoved(peer) ? undefined : `Link lost: ${name} is gone`
-    if (!link.up) return `Link lost: ${name} is down`
+    if (link?.up !== true) {
+      if (this.#hasMoved(peer)) return undefined
+      return `Link lost: ${name} is ${link === undefined ? 'gone' : 'down'}`
+    }
     const address = peer.session?.local.address
     return address === undefined || this.#links.holder(address) ? undefined : `Address lost: ${address} on ${name}`
   }

@@ -11,13 +11,14 @@ export function heldFamilies(neighbors: Iterable<Neighbor>): Problem[] {
   const found: Problem[] = []
   let more = 0
   for (const { name, intent, nextHops } of neighbors) {
+    const object = intent.object === undefined ? name : `BGPPeer/${intent.object}`
     for (const family of FAMILIES) {
       const reason = nextHops?.held[family]
       if (reason === undefined) continue
       if (found.length === MOST) more++
       else {
         const says = `${name}: no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} routes are advertised: ${reason}`
-        found.push(makeProblem({ code: 'family-held', object: intent.object ?? name, says, level: 'warning' }))
+        found.push(makeProblem({ code: 'family-held', object, says, level: 'warning' }))
       }
     }
   }

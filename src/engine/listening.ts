@@ -17,10 +17,10 @@ export class Listening {
     const place = `${address ?? 'all addresses'} port ${port}`
     const fields = { address: address ?? null, port }
     if (input.kind !== 'listen-failed') {
-      this.#failed.delete(address)
-      return input.kind === 'listening'
-        ? logLine('info', 'listening', `listening on ${place}`, fields)
-        : logLine('info', 'listen-ended', `no longer listening on ${place}`, fields)
+      const hadFailed = this.#failed.delete(address)
+      if (input.kind === 'listening') return logLine('info', 'listening', `listening on ${place}`, fields)
+      const text = hadFailed ? `no longer trying to listen on ${place}` : `no longer listening on ${place}`
+      return logLine('info', 'listen-ended', text, fields)
     }
     const { reason } = input
     const says = `cannot listen on ${place}: ${reason}; neighbors cannot connect to this node; this node still connects to them`

@@ -104,6 +104,7 @@ export class Objects {
     }
     this.#ranges.leave(caller.name)
     this.#byHand.noteRange(caller.name, undefined)
+    this.#sessions.rangeMembers.delete(intent.address)
     this.#changeNeighbor(intent, node, now)
     return true
   }

@@ -197,6 +197,14 @@ export function describeNetwork(name: string, makeRig: () => NetRig): void {
       await connect()
     })
 
+    test('a listener that failed and is no longer wanted is told as ended', async () => {
+      b.network.perform({ kind: 'listen', port, addresses: ['198.51.100.7', b.ipv4] })
+      await rig.until('both told', () => b.all('listen-failed').length + b.all('listening').length === 2)
+      b.network.perform({ kind: 'listen', port, addresses: [b.ipv4] })
+      await rig.until('ended', () => b.all('listen-ended').length > 0)
+      expect(b.all('listen-ended')).toEqual([{ kind: 'listen-ended', address: '198.51.100.7', port }])
+    })
+
     test('what was sent before a close arrives, then both are told closed once', async () => {
       await listen()
       const { ours, theirs } = await connect()

@@ -66,6 +66,10 @@ describe('an external session on a link', () => {
     ['changed in what is nothing to it', [link({ mtu: 9000 })]],
     ['is there beside one that is lost', [link({ index: 7, name: 'eth1', up: false, addresses: [] })]],
     ['has another name', [link({ name: 'lan0' })]],
+    [
+      'gave its addresses to another link, and is down',
+      [link({ index: 7, name: 'bond0' }), link({ up: false, addresses: [] })],
+    ],
     ['got one address more', [link({ addresses: [...link().addresses, { ...ADDRESS, address: 'fd00::1' }] })]],
   ])('that %s goes on', (_, present) => {
     const { rig, neighbor } = begin()

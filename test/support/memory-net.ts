@@ -57,7 +57,9 @@ export class MemoryHost implements Network {
   readonly #net: MemoryNet
   readonly #feed: Feed
   readonly #ends = new Map<ConnId, End>()
-  #listening: { readonly address: Address | undefined; readonly port: number }[] = []
+  #listening: readonly Listening[] = []
+  /** Wanted, on addresses that are not here. */
+  #failed: readonly Listening[] = []
   #nextAccepted: ConnId = 1
   #nextPort = 40_000
 
@@ -82,12 +84,14 @@ export class MemoryHost implements Network {
 
   async stop(): Promise<void> {
     this.#listening = []
+    this.#failed = []
     for (const end of this.#ends.values()) this.#close(end)
   }
 
   /** As when the machine loses power: nobody is told anything here, the others find their connections reset. */
   crash(): void {
     this.#listening = []
+    this.#failed = []
     for (const end of this.#ends.values()) {
       end.phase = 'gone'
       const { other } = end
@@ -97,18 +101,16 @@ export class MemoryHost implements Network {
   }
 
   #listen(port: number, addresses: readonly Address[]): void {
-    const before = this.#listening
-    const wanted = addresses.length === 0 ? [undefined] : addresses
-    this.#listening = wanted.filter((one) => one === undefined || this.addresses.includes(one)).map(at(port))
-    for (const { address, port: then } of before) {
-      if (this.#listening.some((one) => one.address === address && one.port === then)) continue
-      this.#later({ kind: 'listen-ended', address, port: then })
-    }
-    for (const address of wanted) {
-      if (before.some((one) => one.address === address && one.port === port)) continue
-      const known = address === undefined || this.addresses.includes(address)
+    const before = [...this.#listening, ...this.#failed]
+    const wanted = (addresses.length === 0 ? [undefined] : addresses).map(at(port))
+    const isKnown = ({ address }: Listening) => address === undefined || this.addresses.includes(address)
+    this.#listening = wanted.filter(isKnown)
+    this.#failed = wanted.filter((one) => !isKnown(one))
+    for (const one of before) if (!wanted.some(isAt(one))) this.#later({ kind: 'listen-ended', ...one })
+    for (const one of wanted) {
+      if (before.some(isAt(one))) continue
       const reason = 'Cannot assign requested address'
-      this.#later(known ? { kind: 'listening', address, port } : { kind: 'listen-failed', address, port, reason })
+      this.#later(isKnown(one) ? { kind: 'listening', ...one } : { kind: 'listen-failed', ...one, reason })
     }
   }
 
@@ -204,9 +206,17 @@ export class MemoryHost implements Network {
   }
 }
 
+interface Listening {
+  /** `undefined`: all addresses. */
+  readonly address: Address | undefined
+  readonly port: number
+}
+
 const at =
   (port: number) =>
-  (address: Address | undefined): { readonly address: Address | undefined; readonly port: number } => ({
-    address,
-    port,
-  })
+  (address: Address | undefined): Listening => ({ address, port })
+
+const isAt =
+  (one: Listening) =>
+  ({ address, port }: Listening): boolean =>
+    address === one.address && port === one.port

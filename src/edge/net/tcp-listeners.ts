@@ -99,9 +99,10 @@ class Listener {
     if (this.#fd !== undefined) closeSocket(this.#fd)
     this.#fd = undefined
     this.#signed.clear()
-    if (this.#listensOn === undefined) return
-    this.#options.feed({ kind: 'listen-ended', address: this.#name, port: this.#listensOn })
+    if (this.#listensOn === undefined && this.#lastReason === undefined) return
+    this.#options.feed({ kind: 'listen-ended', address: this.#name, port: this.#listensOn ?? this.#place.port })
     this.#listensOn = undefined
+    this.#lastReason = undefined
   }
 
   #try(): void {

@@ -1,7 +1,7 @@
 /** The agent as it ships, as a process of its own, with the memory that a container of 512 MiB gives it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { flagsAsShipped } from '../as-shipped.ts'
 import { NODE } from './objects.ts'
 
@@ -21,6 +21,7 @@ export class AgentProcess {
   readonly #child: ChildProcess
 
   constructor(apiPort: number, more: readonly string[] = []) {
+    if (!existsSync(BUNDLE)) throw new Error('no bundle: npm run build')
     const agent = ['agent', '--node', NODE, '--dataplane', 'none', '--http', 'none', '--control', '/run/godwit.sock']
     const place = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(apiPort) }
     this.#child = spawn(process.execPath, [...flagsAsShipped(), HEAP, ...more, BUNDLE, ...agent], {
