@@ -128,4 +128,33 @@ const oneWithoutIpv6: Case = {
   },
 }
 
-export const cases: readonly Case[] = [uplinks, vip, oneWithoutIpv6]
+/** The node is known by the address of one subnet, the router is in the other: its own next hop says so. */
+const twoSubnets: Case = {
+  name: 'next hops: of two subnets on one link, the address in the subnet of the router',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const manifests = new Manifests(join(lab.directory, 'cluster'))
+    const node = await lab.bare('node-1', ours(1))
+    const host = await lab.bare('router', theirs(2))
+    await manifests.put(configuration(), ...POOLS, kubeNode(node, PODS), bgpPeer('router', theirs(2).ipv4, ROUTER_AS))
+    await wire(
+      { host: node, name: 'uplink', addresses: UPLINKS.flatMap((uplink) => withLength(ours(uplink))) },
+      { host, name: 'eth0', addresses: withLength(theirs(2)) },
+    )
+    const networks = [{ prefix: 'fd00:244:201::/64', nextHop: theirs(2).ipv6 }]
+    const neighbors = [{ address: ours(2).ipv4, asn: CLUSTER_AS }]
+    const router = await speaker.start(host, { asn: ROUTER_AS, neighbors, networks })
+    const agent = new Agent(node, manifests)
+    await agent.start()
+    await agentSessionsUp(agent, 1)
+    const { ipv4, ipv6 } = ours(2)
+    const told = podRoutes(node, 1, { transport: 'ipv4' }).map((route) => ({
+      ...route,
+      from: ipv4,
+      nextHop: route.prefix.includes(':') ? ipv6 : ipv4,
+    }))
+    await routerHolds(router, told)
+  },
+}
+
+export const cases: readonly Case[] = [uplinks, vip, oneWithoutIpv6, twoSubnets]

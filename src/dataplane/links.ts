@@ -102,10 +102,13 @@ export class LinkTable {
     return this.#byName.get(name)?.addresses.some(({ address }) => familyOfAddress(address) === 'ipv6') === true
   }
 
-  /** Whether `remote` is on a link of this machine, but on none that has the address `local`. */
-  isBesideLink(local: Address, remote: Address): boolean {
+  /**
+   * Whether `remote` is in a subnet of this machine, but in none that has the address `local`. A single address on the link of
+   * such a subnet belongs to all its subnets.
+   */
+  isBesideSubnet(local: Address, remote: Address): boolean {
     const around = isLinkLocal(remote) ? [] : [...this.#byIndex.values()].filter((link) => isOnLink(link, remote))
-    return around.length > 0 && !around.some(({ addresses }) => addresses.some(({ address }) => address === local))
+    return around.length > 0 && !around.some((link) => isSourceFor(link, local, remote))
   }
 
   take({ full, gone, present }: LinkChange): TouchedLinks {
@@ -246,13 +249,24 @@ class Touched implements TouchedLinks {
 export function networksOf(link: Link): readonly Prefix[] {
   const known = NETWORKS.get(link)
   if (known !== undefined) return known
-  const networks = link.addresses.flatMap((own) =>
-    isAlone(own) ? [] : makePrefix(addressBytes(own.peer ?? own.address), own.length),
-  )
+  const networks = link.addresses.flatMap((own) => networkOf(own) ?? [])
   const unique = [...new Map(networks.map((network) => [network.text, network])).values()]
   NETWORKS.set(link, unique)
   return unique
 }
+
+/** Whether the link has this address, in a subnet with `remote` or in none. */
+function isSourceFor({ addresses }: Link, local: Address, remote: Address): boolean {
+  const host = hostPrefix(remote)
+  return addresses.some((own) => {
+    const network = networkOf(own)
+    return own.address === local && (network === undefined || (host !== undefined && contains(network, host)))
+  })
+}
+
+/** The network that this address of ours is in. */
+export const networkOf = (own: LinkAddress): Prefix | undefined =>
+  isAlone(own) ? undefined : makePrefix(addressBytes(own.peer ?? own.address), own.length)
 
 /** Asked for each neighbor and each link. */
 const NETWORKS = new WeakMap<Link, readonly Prefix[]>()

@@ -139,7 +139,7 @@ export class Bfd {
     if (around.length === 0) return { hops: 'multi', interface: undefined, local }
     // On a network that two of our links share, its packets may arrive on either.
     const only = around.length === 1 ? around[0]?.name : undefined
-    const isBeside = local !== undefined && this.#links.isBesideLink(local, remote)
+    const isBeside = local !== undefined && this.#links.isBesideSubnet(local, remote)
     return { hops: 'single', interface: only, local: isBeside ? undefined : local }
   }
 

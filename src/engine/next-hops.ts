@@ -6,7 +6,8 @@
  */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
+import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
+import type { HeardNextHops } from '../bgp/rib/peers.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { NodeIntent } from '../cluster/intent.ts'
 import { addressesOf, isOnLink, type Link, type LinkTable, networksOf } from '../dataplane/links.ts'
@@ -21,6 +22,8 @@ export interface NextHopChoice {
   readonly link: string | undefined
   /** The networks of that link, if the neighbor is on it too. */
   readonly shared: readonly Prefix[]
+  /** Those of them that the neighbor has an address in. Where that is not known: the network of our next hop. */
+  readonly subnets: readonly Prefix[]
   /** Link-local next hops of the neighbor cannot be reached: its link is down, or has no IPv6. */
   readonly lacksLink: boolean
   /** Our addresses that were chosen as next hops, by family. */
@@ -34,6 +37,8 @@ export interface Place {
   readonly link: string | undefined
   /** The next hop for neighbors over a link. */
   chosen(link: string): NextHopChoice['chosen'] | undefined
+  /** By family: a next hop on the shared link that the neighbor has sent. It has an address in that network. */
+  readonly heard: HeardNextHops
 }
 
 export function nextHopsFor(session: Session, place: Place): NextHopChoice {
@@ -41,8 +46,10 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
 }
 
 /** What is advertised, or why not, as a text that changes with it. */
-export const nextHopsKey = ({ text, held, link, lacksLink, shared }: NextHopChoice): string =>
-  JSON.stringify([text, held, link, lacksLink, shared.map((prefix) => prefix.text)])
+export const nextHopsKey = ({ text, held, link, lacksLink, shared, subnets }: NextHopChoice): string =>
+  JSON.stringify([text, held, link, lacksLink, shared.map(textOf), subnets.map(textOf)])
+
+const textOf = ({ text }: Prefix): string => text
 
 class Choice {
   readonly #session: Session
@@ -80,7 +87,8 @@ class Choice {
     }
     const shared = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
     const link = this.#link?.name ?? this.#place.link
-    return { bytes, text, held, link, lacksLink: this.#lacksLink, shared, chosen: this.#chosen }
+    const subnets = this.#subnets(shared)
+    return { bytes, text, held, link, lacksLink: this.#lacksLink, shared, subnets, chosen: this.#chosen }
   }
 
   /**
@@ -111,7 +119,19 @@ class Choice {
   #needs(family: Family): AddressNeeds {
     const { node, chosen } = this.#place
     const advertised = this.#link === undefined ? undefined : chosen(this.#link.name)?.[family]
-    return { family, named: node.addresses[family], advertised }
+    return { family, named: node.addresses[family], advertised, remote: this.#remote(family) }
+  }
+
+  /** An address of the neighbor on the link. */
+  #remote(family: Family): Prefix | undefined {
+    const { address } = this.#session.remote
+    const isKnown = familyOfAddress(address) === family && !isLinkLocal(address)
+    return isKnown ? hostPrefix(address) : this.#place.heard[family]
+  }
+
+  #subnets(shared: readonly Prefix[]): readonly Prefix[] {
+    const hosts = FAMILIES.map((family) => this.#remote(family) ?? hostPrefix(this.#chosen[family] ?? ''))
+    return shared.filter((network) => hosts.some((host) => host !== undefined && contains(network, host)))
   }
 
   /** An external neighbor on the link expects our next hop there. */

@@ -1,7 +1,8 @@
 /** Decides which address of a link may be advertised as next hop: a permanent one of this machine. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { addressesOf, type Link, type LinkAddress } from '../dataplane/links.ts'
+import { contains, type Prefix } from '../base/prefix.ts'
+import { addressesOf, type Link, type LinkAddress, networkOf } from '../dataplane/links.ts'
 
 // `IFA_F_*` of rtnetlink(7).
 /** IFA_F_SECONDARY of an IPv4 address: a further one of its network; of an IPv6 address: a temporary one (RFC 8981). */
@@ -18,16 +19,26 @@ export interface AddressNeeds {
   readonly named: Address | undefined
   /** The next hop that is advertised now. */
   readonly advertised: Address | undefined
+  /** An address that the neighbor has on the link. */
+  readonly remote: Prefix | undefined
 }
 
 /**
- * Chooses the InternalIP where the link has it; else the address that is advertised already, so that nothing changes
+ * RFC 4271 §5.1.3, RFC 2545 §3: where a link has several subnets, an address of one that the neighbor is in too. Of these it
+ * chooses the InternalIP where the link has it; else the address that is advertised already, so that nothing changes
  * without need; else the first in an order that does not depend on the time of assignment: static addresses before
  * those from router advertisements.
  */
 export function chooseAddress(link: Link, needs: AddressNeeds): Address | undefined {
   const usable = addressesOf(link, needs.family).filter((own) => whyNotUsable(own, needs) === undefined)
-  return usable.sort((a, b) => rankOf(a, needs) - rankOf(b, needs) || (a.address < b.address ? -1 : 1))[0]?.address
+  const beside = usable.filter((own) => isBeside(own, needs.remote))
+  const candidates = beside.length > 0 ? beside : usable
+  return candidates.sort((a, b) => rankOf(a, needs) - rankOf(b, needs) || (a.address < b.address ? -1 : 1))[0]?.address
+}
+
+function isBeside(own: LinkAddress, remote: Prefix | undefined): boolean {
+  const network = networkOf(own)
+  return remote !== undefined && network !== undefined && contains(network, remote)
 }
 
 function rankOf({ address, flags }: LinkAddress, { named, advertised }: AddressNeeds): number {

@@ -32,6 +32,7 @@ export function ribPeerOf(neighbor: Neighbor, session: Session, node: NodeIntent
     ...(nextHops?.link !== undefined && { interface: nextHops.link }),
     ...(nextHops?.lacksLink === true && { lacksLink: true }),
     link: nextHops?.shared ?? [],
+    subnets: nextHops?.subnets ?? [],
   }
 }
 

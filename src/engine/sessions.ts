@@ -105,11 +105,17 @@ export class Sessions {
       const link = neighbor.nextHops?.link
       if (session === undefined) continue
       const isTouched = link === undefined || touched.names.has(link) || isNamed
-      if (!isTouched && !touched.addresses.has(bareAddress(session.local.address))) continue
-      const again = this.#nextHopsOf(neighbor, session, this.#node)
-      if (neighbor.nextHops === undefined || nextHopsKey(again) !== nextHopsKey(neighbor.nextHops)) {
-        this.refit(neighbor, now)
-      }
+      if (isTouched || touched.addresses.has(bareAddress(session.local.address))) this.#followNextHops(neighbor, now)
+    }
+  }
+
+  /** Its next hops are chosen again, and it is told where others are chosen than before. */
+  #followNextHops(neighbor: Neighbor, now: Millis): void {
+    const { session } = neighbor.peer
+    if (session === undefined || this.#node === undefined) return
+    const again = this.#nextHopsOf(neighbor, session, this.#node)
+    if (neighbor.nextHops === undefined || nextHopsKey(again) !== nextHopsKey(neighbor.nextHops)) {
+      this.refit(neighbor, now)
     }
   }
 
@@ -206,9 +212,9 @@ export class Sessions {
     }
   }
 
-  /** A neighbor on a link without the node's usual address is dialled from an address of that link. */
+  /** A neighbor in a subnet without the node's usual address is dialled from an address of that subnet. */
   #dial(neighbor: Neighbor, { conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
-    const isElsewhere = usual !== undefined && this.#links.isBesideLink(usual, remote.address)
+    const isElsewhere = usual !== undefined && this.#links.isBesideSubnet(usual, remote.address)
     const localAddress = localMayYield && isElsewhere ? undefined : usual
     const name = this.#boundTo(neighbor.intent)
     this.#neighbors.connect(conn, neighbor)
@@ -289,9 +295,10 @@ export class Sessions {
     if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
   }
 
-  #nextHopsOf({ nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
+  #nextHopsOf({ name, nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
     return nextHopsFor(session, {
       node,
+      heard: this.#rib.heardOnLink(name),
       links: this.#links,
       link: nextHops?.link,
       chosen: (link) => this.#chosen.get(link),
@@ -319,9 +326,18 @@ export class Sessions {
     this.rangeMembers.delete(neighbor.intent.address)
   }
 
-  #receive(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
+  #receive(neighbor: Neighbor, updates: Updates, now: Millis): void {
+    const { conn } = updates
     // The end of the session may have arrived with these: what was sent before it counts.
     if (this.#sending.connectionOf(neighbor) !== conn) return
+    const heard = this.#rib.heardOnLink(neighbor.name)
+    this.#readAll(neighbor, updates, now)
+    if (this.#sending.connectionOf(neighbor) === conn && this.#rib.heardOnLink(neighbor.name) !== heard) {
+      this.#followNextHops(neighbor, now)
+    }
+  }
+
+  #readAll(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
     for (let at = 0; at < spans.length; at += 2) {
       const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
       for (const problem of result.problems) {

@@ -5,6 +5,7 @@ import { linkOf } from '../support/fake-kernel.ts'
 
 const ETH0 = linkOf(2, 'eth0', true, ['10.0.0.2/24', 'fd00::2/64', 'fe80::2/64', '10.0.0.200/32'])
 const ETH1 = linkOf(3, 'eth1', true, ['10.1.0.2/24', 'fe80::2/64'])
+const WIDE = linkOf(4, 'eth2', true, ['10.2.0.2/24', '10.3.0.2/24', '192.0.2.1/32'])
 
 const tableOf = (...links: readonly Link[]): LinkTable => {
   const table = new LinkTable()
@@ -129,8 +130,11 @@ describe('who is on a link', () => {
 test.each([
   ['an address of the link that the neighbor is on', '10.0.0.2', '10.0.0.9', false],
   ['another address, while the neighbor is on a link of ours', '10.0.0.2', '10.1.0.9', true],
+  ['an address of another subnet on the link of the neighbor', '10.2.0.2', '10.3.0.9', true],
+  ['an address of the subnet, beside others on its link', '10.3.0.2', '10.3.0.9', false],
+  ['a single address of the link', '192.0.2.1', '10.3.0.9', false],
   ['a neighbor beyond a router: the usual address is as good as any', '10.0.0.2', '203.0.113.9', false],
   ['a neighbor that only its link knows', 'fe80::1%eth0', 'fe80::2%eth0', false],
 ])('called from %s', (_, local, remote, expected) => {
-  expect(tableOf(ETH0, ETH1).isBesideLink(local, remote)).toBe(expected)
+  expect(tableOf(ETH0, ETH1, WIDE).isBesideSubnet(local, remote)).toBe(expected)
 })

@@ -94,6 +94,21 @@ describe('an address', () => {
   })
 })
 
+test('of two subnets on the link, that of the neighbor counts as soon as a route of it shows which one', () => {
+  links({ present: [eth0('10.0.0.11/24', 'fd00:10::11/64', 'fd00:90::11/64')] })
+  const move = linkOf(2, 'eth0', true, ['10.0.0.1/24', 'fd00:90::1/64'])
+  world.feed(tor, { kind: 'links', change: { full: false, gone: [], present: [move] } })
+  world.pass(1_000)
+  expect(nextHop()).toBe('fd00:10::11')
+  const parts = { addresses: ['10.0.0.1', 'fd00:90::1'], podCIDRs: ['fd00:244:9::/64'] }
+  world.feed(tor, { kind: 'objects', changes: [upsert(node('tor', parts))] })
+  expect(becomes('fd00:90::11')).toBe(true)
+  // Where that subnet goes, the other one is advertised again.
+  links({ present: [eth0('10.0.0.11/24', 'fd00:10::11/64')] })
+  expect(becomes('fd00:10::11')).toBe(true)
+  expect(worker.told('session-up')).toHaveLength(1)
+})
+
 test('no session is reset for it, and no other route is told again', () => {
   links({ present: [eth0('10.0.0.11/24')] })
   expect(becomes(undefined)).toBe(true)

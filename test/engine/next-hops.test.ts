@@ -1,5 +1,7 @@
 /** Which address of ours a neighbor is told as next hop of the family that its session does not run over. */
+
 import { describe, expect, test } from 'vitest'
+import { hostPrefix } from '../../src/base/prefix.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
 import type { NodeIntent } from '../../src/cluster/intent.ts'
 import { type Link, type LinkAddress, LinkTable } from '../../src/dataplane/links.ts'
@@ -32,10 +34,19 @@ interface Scene {
   readonly named?: readonly [ipv4: string | undefined, ipv6: string | undefined]
   readonly told?: string
   readonly extendedNextHop?: boolean
+  /** A next hop that the neighbor has sent. */
+  readonly heard?: string
 }
 
 function choose(links: LinkTable, scene: Scene = {}): NextHopChoice {
-  const { local = '192.168.80.1', remote = '192.168.80.2', internal = false, told, extendedNextHop = false } = scene
+  const {
+    local = '192.168.80.1',
+    remote = '192.168.80.2',
+    internal = false,
+    told,
+    extendedNextHop = false,
+    heard,
+  } = scene
   const [ipv4, ipv6] = scene.named ?? ['10.0.0.11', 'fd00:10::11']
   const session = {
     families: ['ipv4', 'ipv6'],
@@ -47,7 +58,8 @@ function choose(links: LinkTable, scene: Scene = {}): NextHopChoice {
   const addresses = { ...(ipv4 !== undefined && { ipv4 }), ...(ipv6 !== undefined && { ipv6 }) }
   const node = { name: 'n1', addresses } as unknown as NodeIntent
   const chosen = () => (told === undefined ? undefined : { ipv6: told })
-  return nextHopsFor(session, { node, links, link: undefined, chosen })
+  const host = heard === undefined ? undefined : hostPrefix(heard)
+  return nextHopsFor(session, { node, links, link: undefined, chosen, heard: host ? { [host.family]: host } : {} })
 }
 
 const ETH0 = link(2, 'eth0', '10.0.0.11/24', 'fd00:10::11/64', 'fe80::11/64')
@@ -99,6 +111,36 @@ describe('on which interface', () => {
     const texts = (scene: Scene) => choose(tableOf(ETH0, ETH1), scene).shared.map(({ text }) => text)
     expect(texts({})).toEqual(['192.168.80.0/24', 'fd00:80::/64'])
     expect(texts({ remote: '198.51.100.1' })).toEqual([])
+  })
+
+  describe('a link with several subnets', () => {
+    const wide = tableOf(link(2, 'eth0', '10.0.0.11/24', '10.9.0.11/24', 'fd00:10::11/64', 'fd00:90::11/64'))
+    const texts = ({ text, subnets }: NextHopChoice) => [text, subnets.map((subnet) => subnet.text)]
+
+    test('the address in the subnet that the neighbor is in, also against the InternalIP', () => {
+      const scene = { local: '10.9.0.11', remote: '10.9.0.1', heard: 'fd00:90::1' }
+      const found = texts(choose(wide, scene))
+      expect(found).toEqual([{ ipv4: '10.9.0.11', ipv6: 'fd00:90::11' }, ['10.9.0.0/24', 'fd00:90::/64']])
+    })
+
+    test('the same of IPv4 on a session by IPv6', () => {
+      const found = texts(choose(wide, { local: 'fd00:90::11', remote: 'fd00:90::1', heard: '10.9.0.1' }))
+      expect(found).toEqual([{ ipv4: '10.9.0.11', ipv6: 'fd00:90::11' }, ['10.9.0.0/24', 'fd00:90::/64']])
+    })
+
+    test('while nothing is known of it, or where it is in none: the InternalIP', () => {
+      for (const heard of [undefined, 'fd00:77::1']) {
+        const found = texts(choose(wide, { local: '10.9.0.11', remote: '10.9.0.1', ...(heard && { heard }) }))
+        const subnets = ['10.9.0.0/24', ...(heard === undefined ? ['fd00:10::/64'] : [])]
+        expect(found).toEqual([{ ipv4: '10.9.0.11', ipv6: 'fd00:10::11' }, subnets])
+      }
+    })
+
+    test('on a link-local session: the global address of that subnet before the link-local one', () => {
+      const unnumbered = tableOf(link(2, 'eth0', 'fd00:10::11/64', 'fd00:90::11/64', 'fe80::11/64'))
+      const found = choose(unnumbered, { local: 'fe80::11', remote: 'fe80::1', heard: 'fd00:90::1' })
+      expect(found.text.ipv6).toBe('fd00:90::11 fe80::11')
+    })
   })
 
   test('a cable with two ends shows who is on the other one', () => {

@@ -48,6 +48,8 @@ export interface ExportView {
   readonly longLived: boolean
   /** Subnets that these neighbors share with us. */
   readonly link: readonly Prefix[]
+  /** Those of them in which these neighbors have an address. */
+  readonly subnets: readonly Prefix[]
 }
 
 /**
@@ -345,11 +347,11 @@ export class Exporter {
     return serviceAddresses.has(this.#address, prefixes.lengths[prefix] as number)
   }
 
-  /** Whether the neighbors reach this next hop without us, on a shared link. */
+  /** Whether the neighbors reach this next hop without us, in a shared subnet. */
   #isOnLink(nextHop: number): boolean {
     const address = this.#tables.nextHops.bytes.copy(nextHop).subarray(0, 16)
     const whole = makePrefix(address, address.length * 8)
-    return this.view.link.some((subnet) => contains(subnet, whole))
+    return this.view.subnets.some((subnet) => contains(subnet, whole))
   }
 
   #lengthOf(nextHop: number): number {

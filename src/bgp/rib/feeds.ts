@@ -147,7 +147,7 @@ export class Feeds {
 
   /** Everything that export to a neighbor depends on. */
   #viewOf({ peer, exportPolicy }: PeerSlot): ExportView {
-    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [] } = peer
+    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [], subnets = link } = peer
     return {
       family: this.#family,
       peerType,
@@ -159,12 +159,13 @@ export class Feeds {
       role,
       longLived,
       link,
+      subnets,
     }
   }
 
   /** Equal for views that are equal: the key of their update group. */
   #groupKey(view: ExportView): string {
-    const { family, context, policy, reflection, link, ...plain } = view
+    const { family, context, policy, reflection, link, subnets, ...plain } = view
     return [
       ...Object.values(plain),
       context.fourOctetAs,
@@ -174,6 +175,7 @@ export class Feeds {
       reflection?.clusterId,
       reflection?.client,
       link.map(({ text }) => text).join('|'),
+      subnets.map(({ text }) => text).join('|'),
       this.#policyNumber(policy),
     ].join()
   }

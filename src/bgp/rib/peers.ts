@@ -4,7 +4,8 @@
  */
 import { addressBytes } from '../../base/address.ts'
 import { equalBytes } from '../../base/bytes.ts'
-import { FAMILIES } from '../../base/family.ts'
+import { ADDRESS_BYTES, FAMILIES, type Family } from '../../base/family.ts'
+import { contains, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { RouterId } from '../../base/units.ts'
 import { type CompiledPolicy, compile } from '../policy/compile.ts'
 import type { Policy } from '../policy/rule.ts'
@@ -16,6 +17,11 @@ export const KIND = { own: 0, internal: 1, external: 2 } as const
 
 export const OWN = 0
 
+/** By family: the first next hop on the shared link that a neighbor sent. */
+export type HeardNextHops = Readonly<Partial<Record<Family, Prefix>>>
+
+export const NOTHING_HEARD: HeardNextHops = {}
+
 export class PeerSlot {
   readonly index: number
   peer: RibPeer
@@ -23,6 +29,7 @@ export class PeerSlot {
   exportPolicy: CompiledPolicy
   /** The neighbor's address on the session. */
   remoteAddress: Uint8Array
+  heard: HeardNextHops = NOTHING_HEARD
   /** Index of the family that is asked for messages first. */
   turn = 0
 
@@ -32,6 +39,16 @@ export class PeerSlot {
     this.importPolicy = policies.of(peer.importPolicy)
     this.exportPolicy = policies.of(peer.exportPolicy)
     this.remoteAddress = addressBytes(peer.remoteAddress)
+  }
+
+  /** It announced routes with this next hop, of 4, 16 or 32 octets. */
+  hear(bytes: Uint8Array, start: number, length: number): void {
+    const { link = [] } = this.peer
+    const known = this.heard[length > ADDRESS_BYTES.ipv4 ? 'ipv6' : 'ipv4']
+    if (link.length === 0 || (known !== undefined && isIn(link, known))) return
+    const octets = Math.min(length, ADDRESS_BYTES.ipv6)
+    const host = makePrefix(bytes.slice(start, start + octets), octets * 8)
+    if (isIn(link, host)) this.heard = { ...this.heard, [host.family]: host }
   }
 }
 
@@ -185,6 +202,9 @@ export class Peers {
     return ranks
   }
 }
+
+const isIn = (networks: readonly Prefix[], inner: Prefix): boolean =>
+  networks.some((network) => contains(network, inner))
 
 /** The global addresses that a neighbor gets as next hop self. */
 const ownAddresses = ({ nextHops }: RibPeer): Uint8Array[] =>

@@ -27,7 +27,7 @@ import { FamilyRib } from './family-rib.ts'
 import { MemoryLimit } from './memory-limit.ts'
 import { NextHopResolver, type ResolveNextHop } from './next-hop-resolver.ts'
 import { PeerSessions } from './peer-sessions.ts'
-import { Peers } from './peers.ts'
+import { type HeardNextHops, NOTHING_HEARD, Peers } from './peers.ts'
 import { ReceiveLimits } from './receive-limits.ts'
 import { ASK } from './review.ts'
 import { RouteRows } from './rows.ts'
@@ -206,6 +206,11 @@ export class Rib {
     const isNews = exceeded !== undefined || crowded !== undefined || memory !== undefined
     if (!isNews && problems.length === 0 && endOfRib === undefined) return ALL_WELL
     return { ...ALL_WELL, ...exceeded, crowded, memory, problems, endOfRib }
+  }
+
+  /** By family: a next hop on the link of a neighbor that it sent. Another value whenever something was added. */
+  heardOnLink(name: string): HeardNextHops {
+    return this.#peers.get(name)?.heard ?? NOTHING_HEARD
   }
 
   /** Adds or changes routes of our own, one for each prefix. */

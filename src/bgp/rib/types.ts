@@ -54,10 +54,10 @@ export interface RibPeer {
   readonly interface?: string
   /** Its link-local next hops cannot be reached: the link is down, or has no IPv6 on this side. */
   readonly lacksLink?: boolean
-  /**
-   * Subnets of the link that we share with the neighbor; absent if the neighbor is further away.
-   */
+  /** Subnets of the link that we share with the neighbor; absent if the neighbor is further away. */
   readonly link?: readonly Prefix[]
+  /** Those of them that the neighbor reaches without a router (RFC 4271 §5.1.3); absent: all. */
+  readonly subnets?: readonly Prefix[]
 }
 
 /** A route this node originates. */

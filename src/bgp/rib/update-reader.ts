@@ -102,6 +102,7 @@ export class UpdateReader {
     const announcement = this.#announcement
     const nextHop = this.#nextHop
     const rib = this.#ribs[family]
+    slot.hear(nextHop.bytes, nextHop.start, nextHop.length)
     announcement.refused = rib.whyNotUsableFrom(slot, announcement.attributes, nextHop)
     announcement.nextHop = this.#nextHops.intern(nextHop.bytes, nextHop.start, nextHop.start + nextHop.length)
     rib.announce(slot, announcement, now)

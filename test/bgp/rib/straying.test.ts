@@ -55,4 +55,13 @@ describe.each(FAMILIES)('$pods', ({ pods, other, link, on, off }) => {
     expect(hears(rooms, near, pods)).toBe(on)
     expect(hears(rooms, far, pods)).toBeUndefined()
   })
+
+  test('a neighbor on that link, but in another subnet of it, is not told a next hop that it cannot reach', () => {
+    const beside = neighbor(4, { link: [prefix(link)], subnets: [] })
+    const rooms = begin(on)
+    rooms.join(beside)
+    set(rooms, 'nowhere')
+    expect(hears(rooms, beside, pods)).toBeUndefined()
+    expect(whyNot(rooms, beside)).toMatch(/does not forward to it/)
+  })
 })
