@@ -12,6 +12,17 @@ import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 import { errorText } from '../error-text.ts'
 import { pathOf, type Resource } from '../resources.ts'
 import { rest } from '../rest.ts'
+import {
+  isBefore,
+  isExpired,
+  isOfServer,
+  isUnreached,
+  keyOf,
+  mayConcernVersion,
+  metadataOf,
+  pageOf,
+  watchError,
+} from './answers.ts'
 import { type Api, ApiError, Silence } from './api.ts'
 import type { Contact } from './contact.ts'
 import { ListReport, type Named } from './list-report.ts'
@@ -58,9 +69,6 @@ export interface Sink {
 
 /** A digest of each object, by its key. */
 type Digests = Map<string, string>
-
-/** The resourceVersion of the watch has expired: list again (HTTP 410). */
-class Expired extends Error {}
 
 /** After this many refusals in a row, the resourceVersion is no longer trusted. */
 const MOST_REFUSALS = 3
@@ -278,7 +286,7 @@ export class Reflector {
 
   #event(line: string): void {
     const { type, object } = JSON.parse(line) as { type?: unknown; object?: unknown }
-    const meta = metaOf(object)
+    const meta = metadataOf(object)
     if (type === 'ERROR') throw watchError(object)
     this.#failures = 0
     this.#refusals = 0
@@ -307,7 +315,7 @@ export class Reflector {
 
   /** Notes an object's digest; undefined where it has not changed. An object without a name is ignored. */
   #read(object: unknown, into: Digests): Named | undefined {
-    const { name } = metaOf(object)
+    const { name } = metadataOf(object)
     if (typeof name !== 'string' || name === '') return undefined
     const key = keyOf(object)
     const trimmed = trimObject(this.#place, object)
@@ -331,12 +339,12 @@ export class Reflector {
     else if (this.#contact.heard()) this.#failures = 0
     this.#failures++
     if (this.#isUnselectable(error)) return 0
-    if (error instanceof Expired || isExpired(error)) {
+    if (isExpired(error)) {
       this.#version = undefined
       return this.#failures > 1 ? this.#backoff() : 0
     }
     if (isAbsent) return this.#afterAbsence()
-    if (mayMeanVersion(error)) this.#refusals++
+    if (mayConcernVersion(error)) this.#refusals++
     if (this.#refusals > MOST_REFUSALS) this.#version = undefined
     const kept = this.#listed ? '; the objects known so far stay in force' : ''
     const ofServer = isOfServer(error)
@@ -412,57 +420,6 @@ export class Reflector {
   #wait(pause: Millis): Promise<void> {
     return rest(pause, this.#stop.signal)
   }
-}
-
-type Fields = Readonly<Record<string, unknown>>
-
-const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})
-const metaOf = (object: unknown): Fields => fields(fields(object).metadata)
-
-function keyOf(object: unknown): string {
-  const { name, namespace } = metaOf(object)
-  return `${namespace ?? ''}/${name}`
-}
-
-function pageOf(answer: unknown): { next: string | undefined; version: string | undefined } {
-  const { continue: next, resourceVersion } = metaOf(answer)
-  return {
-    next: typeof next === 'string' && next !== '' ? next : undefined,
-    version: typeof resourceVersion === 'string' ? resourceVersion : undefined,
-  }
-}
-
-/**
- * The server does not accept us, is overloaded, or is not the one that answers: these say nothing of the resourceVersion, and
- * if all agents listed for them, a server that is overloaded would stay so.
- */
-const NOT_OF_VERSION: ReadonlySet<number> = new Set([401, 403, 404, 429, 502, 503])
-
-const mayMeanVersion = (error: unknown): boolean =>
-  error instanceof SyntaxError || (error instanceof ApiError && !NOT_OF_VERSION.has(error.status))
-
-/** Versions are numbers that grow, in each server that says how they compare. */
-function isBefore(version: string | undefined, other: string): boolean {
-  const isNumber = (text: string | undefined): text is string => text !== undefined && /^\d{1,20}$/.test(text)
-  return isNumber(version) && isNumber(other) && BigInt(version) < BigInt(other)
-}
-
-/** No answer arrived. */
-const isUnreached = (error: unknown): boolean => !(error instanceof ApiError) && isOfServer(error)
-
-/** No answer arrived, or the server does not accept us: every kind will fail alike. */
-function isOfServer(error: unknown): boolean {
-  if (error instanceof ApiError) return error.status === 401
-  return error instanceof Silence || typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string'
-}
-
-const isExpired = (error: unknown): boolean => error instanceof ApiError && error.status === 410
-
-/** A watch that fails after it began reports that by a Status object in the stream. */
-function watchError(status: unknown): Error {
-  const { code, message } = fields(status)
-  if (code === 410) return new Expired()
-  return new ApiError(typeof code === 'number' ? code : 500, String(message ?? 'the watch failed'), undefined)
 }
 
 /**
