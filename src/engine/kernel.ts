@@ -12,7 +12,7 @@ import type { Family } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
-import { proceed, type Work } from '../base/work.ts'
+import type { Work } from '../base/work.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
@@ -25,10 +25,10 @@ import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
-import { type LoopPlan, ServiceLoops } from '../dataplane/service-loops.ts'
 import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing, type SyncingNeighbor } from './first-sync.ts'
 import type { Input } from './input.ts'
+import { KernelLoops } from './kernel-loops.ts'
 import { KernelNft } from './kernel-nft.ts'
 import { kernelProblems, MOST, tooMany, type Unresolved } from './kernel-problems.ts'
 import { logLine } from './log-line.ts'
@@ -44,10 +44,6 @@ export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'appli
 const CHANGES = 512
 /** Best routes taken from the RIB in one turn. */
 const SLICE = 512
-/** The least time between two plans against service loops. */
-const LOOPS_PAUSE: Millis = 100
-/** Budget for such a plan in one turn, in approximate microseconds. */
-const LOOPS_SHARE = 1_000
 /** When more kernel prefixes than this have changed, all next hops are resolved again. */
 const FEW = 64
 
@@ -74,14 +70,9 @@ export class Kernel {
   readonly #routes: RouteKeeper
   readonly #nodeRoutes: NodeRoutes
   readonly #nft: KernelNft
-  readonly #loops: ServiceLoops
+  readonly #loops: KernelLoops
   #intent: DataplaneIntent | undefined
   readonly #own: OwnPrefixes
-  /** When packets to advertised services are planned again; undefined: nothing has changed. */
-  #loopsAt: Millis | undefined
-  #loopsFrom: Millis = 0
-  /** The plan that is being made. */
-  #loopPlan: Work<LoopPlan> | undefined
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   /**
@@ -110,8 +101,8 @@ export class Kernel {
     this.#rooms = rooms
     this.#routes = new RouteKeeper(rooms.links, rooms.table, rooms.adopt)
     this.#nodeRoutes = new NodeRoutes(this.#routes.wanted)
-    this.#loops = new ServiceLoops(this.#routes.kernel)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
+    this.#loops = new KernelLoops(this.#routes, this.#nft)
     this.#own = new OwnPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
     rooms.rib.follow()
   }
@@ -224,7 +215,7 @@ export class Kernel {
     if (this.#own.withdrawStrayed(now)) this.#isStale = true
     if (this.#own.announceReady(now)) this.#isStale = true
     this.#routes.retry(now)
-    this.#endLoops(now)
+    if (this.#loops.advance(this.#rooms.rib.busy, now)) this.#isStale = true
     this.#nft.retry(now)
     this.#emit()
     for (const prefix of this.#routes.keptOut.takeTouched(SLICE)) {
@@ -239,9 +230,10 @@ export class Kernel {
     if (this.#routes.keptOut.hasTouched) return now
     const cannotSweep = this.#routes.isSwept || !this.#routes.isKnown || this.defers
     const sweep = cannotSweep ? undefined : this.#firstSync?.deadline
-    if (this.#handoverIsOver || (this.#loops.isDeciding && this.#hasLoops)) return now
+    if (this.#handoverIsOver) return now
     const sync = earlier(sweep, this.#handover?.deadline)
-    return earlier(earlier(this.#routes.deadline(), this.#nft.deadline(now)), earlier(sync, this.#loopsAt))
+    const rules = earlier(this.#nft.deadline(now), this.#loops.deadline(now))
+    return earlier(earlier(this.#routes.deadline(), rules), sync)
   }
 
   /** The kernel's routes for a prefix, for `show explain`; undefined until the kernel has been read. */
@@ -399,32 +391,6 @@ export class Kernel {
     this.#isStale = true
     this.#handoverIsOver = this.#nodeRoutes.isLeaving
     if (!this.#handoverIsOver) this.#handover = undefined
-  }
-
-  /** What becomes of packets to advertised services can be decided. */
-  get #hasLoops(): boolean {
-    return this.#routes.isKnown && this.#intent !== undefined
-  }
-
-  /**
-   * Before the kernel is known, its routes are unknown too. A plan visits every advertised address: it has turns of
-   * its own after the one that sent the UPDATEs, and comes no more often than it would be written.
-   */
-  #endLoops(now: Millis): void {
-    // Without ranges this only takes the changed prefixes from the keeper, which must not gather there.
-    if (this.#routes.isKnown) this.#loops.followRoutes()
-    if (!this.#hasLoops) return
-    const isOwnTurn = this.#loopsAt !== undefined && this.#loopsAt <= now
-    this.#loopsAt ??= this.#loops.hasChanged ? Math.max(now, this.#loopsFrom, this.#nft.takesLoopsFrom) : undefined
-    if (!isOwnTurn || this.#rooms.rib.busy || this.#loops.isDeciding) return
-    this.#loopPlan ??= this.#loops.takePlan()
-    const done = proceed(this.#loopPlan, LOOPS_SHARE)
-    if (done === undefined) return
-    this.#loopPlan = undefined
-    this.#loopsAt = undefined
-    this.#loopsFrom = now + LOOPS_PAUSE
-    this.#nft.setLoops(done.result, now)
-    this.#isStale = true
   }
 
   #emit(): void {
