@@ -11,6 +11,7 @@ import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, finish, type Work } from '../base/work.ts'
 import { AddressClashes } from './address-clashes.ts'
 import type { InterfaceAddresses } from './advertisements.ts'
+import type { Touched } from './change-log.ts'
 import { ClusterSurvey } from './cluster-survey.ts'
 import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
 import { type Frame, FramePlanner } from './frame.ts'
@@ -21,7 +22,8 @@ import { findPodOwner } from './pod-owner.ts'
 import { makeProblem } from './problem.ts'
 import { serviceSettings } from './services.ts'
 import { KINDS, type Kind } from './source.ts'
-import { byObject, type ObjectStore, type Touched } from './store.ts'
+import type { ObjectStore } from './store.ts'
+import { compareProblems } from './store-problems.ts'
 
 /** A change of these kinds concerns single routes; a change of any other kind makes a new frame. */
 const ROUTE_KINDS: readonly Kind[] = ['Service', 'EndpointSlice', 'Pod']
@@ -231,7 +233,7 @@ export class IntentBuilder {
     const ofHosts = this.#clashes.problems
     const known = this.#problems
     if (known?.store !== ofStore || known.frame !== this.#frame || known.hosts !== ofHosts) {
-      const all = [...ofStore, ...unique([...this.#frame.problems, ...ofHosts])].sort(byObject)
+      const all = [...ofStore, ...unique([...this.#frame.problems, ...ofHosts])].sort(compareProblems)
       this.#problems = { store: ofStore, frame: this.#frame, hosts: ofHosts, all }
       return all
     }

@@ -5,13 +5,14 @@
 import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
 import { Answers } from './answers.ts'
+import type { Touched } from './change-log.ts'
 import type { PeerObject } from './objects.ts'
 import type { Alike } from './peer-candidates.ts'
 import { type PodCidrSource, PodSources } from './pods.ts'
 import type { PoolObject } from './pool.ts'
 import { labelsNamedBy } from './selector.ts'
 import { EXCLUDE_LABEL } from './services.ts'
-import type { ObjectStore, Touched } from './store.ts'
+import type { ObjectStore } from './store.ts'
 import { NodeSurvey } from './survey.ts'
 
 export class ClusterSurvey {

@@ -5,12 +5,13 @@
 import type { Prefix } from '../base/prefix.ts'
 import type { Work } from '../base/work.ts'
 import type { Naming } from './aggregation.ts'
+import type { Touched } from './change-log.ts'
 import type { ClusterNode } from './node.ts'
 import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION, type POD_CIDR_SOURCES } from './parse/configuration.ts'
 import type { Claim } from './route-book.ts'
 import type { Kind } from './source.ts'
-import type { ObjectStore, Touched } from './store.ts'
+import type { ObjectStore } from './store.ts'
 
 export type PodCidrSource = (typeof POD_CIDR_SOURCES)[number]
 

@@ -1,9 +1,9 @@
 /**
- * The objects of the source: the last good version of each, the problems of its newest version, and problems of the
- * source itself. In: changes. Out: checked values and problems. `changedSince` tells readers what has changed, so that one
- * endpoint among ten thousand services costs one service.
+ * The objects of the source: the last good version of each, and the problems of its newest version. In: changes. Out:
+ * checked values, problems (`store-problems.ts`), and for readers what has changed (`change-log.ts`).
  */
 import { CostMeter, finish, type Work } from '../base/work.ts'
+import { ChangeLog, type Touched } from './change-log.ts'
 import type { Problem } from './intent.ts'
 import { LastGood } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
@@ -12,13 +12,7 @@ import { parseObject } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
 import { same } from './same.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'
-
-/** An object whose value has changed. A change of an EndpointSlice counts as a change of its service. */
-export interface Touched {
-  readonly kind: Kind
-  /** `default`, `shop/web`. */
-  readonly key: string
-}
+import { StoreProblems } from './store-problems.ts'
 
 type Table<K extends Kind> = ReadonlyMap<string, ParsedObjects[K]>
 
@@ -32,9 +26,6 @@ const NO_VERSION: ObjectVersion = { generation: undefined, uid: undefined }
 
 type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
 
-/** The most changes that are remembered; a reader further behind must look at everything. */
-const REMEMBERED = 4096
-
 /** Approximate costs in microseconds: to parse an object, and to look one up. */
 const READ_COST = 30
 /** The same for each item of a list in it. */
@@ -47,9 +38,8 @@ export class ObjectStore {
   readonly #seen = new Map<Kind, Set<string>>(KINDS.map((kind) => [kind, new Set()]))
   /** By service: one or two slices for most. */
   readonly #slices = new Map<string, readonly ParsedObjects['EndpointSlice'][]>()
-  readonly #objectProblems = new Map<string, readonly Problem[]>()
-  readonly #duplicates = new Map<Kind, readonly Problem[]>()
-  readonly #sourceProblems = new Map<string, Problem>()
+  readonly #problems = new StoreProblems()
+  readonly #changes = new ChangeLog()
   /** By place that cannot be read: kinds of the objects that it may contain. */
   readonly #hidden = new Map<string, readonly Kind[]>()
   /**
@@ -63,13 +53,7 @@ export class ObjectStore {
   readonly #node: string
   /** The Node of this node was deleted; its last version stays in force until the node has left. */
   #ownNodeIsGone = false
-  #problems: readonly Problem[] | undefined
-  #problemRevision = 0
-  #touched: Touched[] = []
-  #forgotten = 0
   #isBetweenSteps = false
-  /** By kind: the revision of its last change. */
-  readonly #revisions = new Map<Kind, number>()
 
   /** `node`: the name of this node, whose Node is kept for the next run. */
   constructor(node = '') {
@@ -80,16 +64,16 @@ export class ObjectStore {
   /** Applies changes. Returns whether any value or problem has changed. */
   apply(changes: readonly ObjectChange[]): boolean {
     const before = this.revision
-    const problems = this.#problemRevision
+    const problems = this.#problems.revision
     finish(this.steps(changes))
-    return this.revision !== before || problems !== this.#problemRevision
+    return this.revision !== before || problems !== this.#problems.revision
   }
 
   /** The same in steps. The store must not be read between them: a list that is read in part looks like deleted objects. */
   *steps(changes: readonly ObjectChange[]): Work {
     this.#isBetweenSteps = true
     for (const change of changes) yield* this.#applyOne(change)
-    this.#forget()
+    this.#changes.trim()
     this.#isBetweenSteps = false
   }
 
@@ -100,17 +84,17 @@ export class ObjectStore {
 
   /** Increases with every change of a value. */
   get revision(): number {
-    return this.#forgotten + this.#touched.length
+    return this.#changes.revision
   }
 
   /** Increases with every change of an object of this kind. */
   revisionOf(kind: Kind): number {
-    return this.#revisions.get(kind) ?? 0
+    return this.#changes.revisionOf(kind)
   }
 
   /** Undefined: the revision is too old; anything may have changed. */
   changedSince(revision: number): readonly Touched[] | undefined {
-    return revision < this.#forgotten ? undefined : this.#touched.slice(revision - this.#forgotten)
+    return this.#changes.since(revision)
   }
 
   table<K extends Kind>(kind: K): Table<K> {
@@ -181,7 +165,7 @@ export class ObjectStore {
       }
       const says = `${why}; ${FROM_EARLIER_RUN}`
       const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
-      this.#setProblems(objectName(ref), parsed?.value === undefined ? [] : [used])
+      this.#problems.set(objectName(ref), parsed?.value === undefined ? [] : [used])
     }
     this.lastGood.setHasAllConfigurations(this.#keepsAll('BGPConfiguration'))
   }
@@ -203,17 +187,12 @@ export class ObjectStore {
 
   /** Sorted by object and field; the same list until one changes. */
   problems(): readonly Problem[] {
-    this.#problems ??= [
-      ...this.#sourceProblems.values(),
-      ...[...this.#objectProblems.values()].flat(),
-      ...[...this.#duplicates.values()].flat(),
-    ].sort(byObject)
-    return this.#problems
+    return this.#problems.all()
   }
 
   /** Problems of the source itself, sorted. */
   sourceProblems(): readonly Problem[] {
-    return [...this.#sourceProblems.values()].sort(byObject)
+    return this.#problems.ofSource()
   }
 
   #table<K extends Kind>(kind: K): Map<string, ParsedObjects[K]> {
@@ -230,17 +209,12 @@ export class ObjectStore {
     }
   }
 
-  #touch(kind: Kind, key: string): void {
-    this.#touched.push({ kind, key })
-    this.#revisions.set(kind, this.revision)
-  }
-
   #loseOwnNode(ref: ObjectRef, isGone: boolean): void {
     this.#ownNodeIsGone = isGone
-    this.#touch(ref.kind, objectKey(ref))
+    this.#changes.note(ref.kind, objectKey(ref))
     const says = 'is deleted; this node leaves'
     const problem = makeProblem({ code: 'node-deleted', object: objectName(ref), says, level: 'warning' })
-    this.#setProblems(objectName(ref), isGone ? [problem] : [])
+    this.#problems.set(objectName(ref), isGone ? [problem] : [])
   }
 
   /** Returns about what it took. */
@@ -256,7 +230,7 @@ export class ObjectStore {
       this.#makeshift.delete(objectName(ref))
       this.lastGood.note(ref, object)
       this.#set(ref.kind, key, before, parsed.value)
-      this.#setProblems(objectName(ref), parsed.problems)
+      this.#problems.set(objectName(ref), parsed.problems)
       return parsed.items * ITEM_COST
     }
     if (!parsed.refused) {
@@ -264,13 +238,13 @@ export class ObjectStore {
       this.#makeshift.delete(objectName(ref))
       this.lastGood.forget(ref)
       this.#set(ref.kind, key, before, undefined)
-      this.#setProblems(objectName(ref), parsed.problems)
+      this.#problems.set(objectName(ref), parsed.problems)
       return parsed.items * ITEM_COST
     }
     // Readers distinguish an object with errors from an absent one: its first version is a change.
-    if (!known) this.#touch(ref.kind, key)
+    if (!known) this.#changes.note(ref.kind, key)
     const outcome = this.#makeDo(ref, key, before, parsed.partial)
-    this.#setProblems(
+    this.#problems.set(
       objectName(ref),
       parsed.problems.map((found) => withOutcome(found, outcome, from)),
     )
@@ -314,9 +288,9 @@ export class ObjectStore {
     this.lastGood.forget(ref)
     if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
     else if (before !== undefined) this.#set(ref.kind, key, before, undefined)
-    else if (seen) this.#touch(ref.kind, key)
+    else if (seen) this.#changes.note(ref.kind, key)
     const isOwnNode = ref.kind === 'Node' && key === this.#node
-    if (!this.#ownNodeIsGone || !isOwnNode) this.#setProblems(objectName(ref), [])
+    if (!this.#ownNodeIsGone || !isOwnNode) this.#problems.set(objectName(ref), [])
   }
 
   #set<K extends Kind>(
@@ -328,7 +302,7 @@ export class ObjectStore {
     if (same(before, value)) return
     if (value === undefined) this.#table(kind).delete(key)
     else this.#table(kind).set(key, value)
-    if (kind !== 'EndpointSlice') this.#touch(kind, key)
+    if (kind !== 'EndpointSlice') this.#changes.note(kind, key)
     else this.#setSlice(before as SliceOrNone, value as SliceOrNone)
   }
 
@@ -340,7 +314,7 @@ export class ObjectStore {
       const slices = slice === value && value !== undefined ? [...others, value] : others
       if (slices.length === 0) this.#slices.delete(service)
       else this.#slices.set(service, slices)
-      if (slice === before || before?.service !== service) this.#touch('Service', service)
+      if (slice === before || before?.service !== service) this.#changes.note('Service', service)
     }
   }
 
@@ -359,10 +333,7 @@ export class ObjectStore {
     }
     const inOrder = others.sort((a, b) => comparePlaces(a.from, b.from))
     const duplicates = inOrder.map((other) => duplicateProblem(other, used.get(objectKey(other.ref)) ?? other))
-    if (!same(this.#duplicates.get(kind) ?? [], duplicates)) {
-      this.#duplicates.set(kind, duplicates)
-      this.#problemsChanged()
-    }
+    this.#problems.setDuplicates(kind, duplicates)
     for (const key of [...(this.#seen.get(kind) ?? [])]) {
       if (!used.has(key)) this.#delete(refOf(kind, key))
       meter.add(LOOK_COST)
@@ -374,14 +345,10 @@ export class ObjectStore {
   }
 
   #setSourceProblem({ at, text, level, hides = [] }: Extract<ObjectChange, { kind: 'source-problem' }>): void {
-    const before = this.#sourceProblems.get(at)
     this.#hide(at, text === undefined ? [] : hides)
-    if (text === undefined) this.#sourceProblems.delete(at)
-    else {
-      const problem = { code: 'source-trouble', object: at, says: text, ...(level && { level }) }
-      this.#sourceProblems.set(at, makeProblem(problem))
-    }
-    if (!same(before, this.#sourceProblems.get(at))) this.#problemsChanged()
+    const problem =
+      text === undefined ? undefined : { code: 'source-trouble', object: at, says: text, ...(level && { level }) }
+    this.#problems.setSource(at, problem && makeProblem(problem))
   }
 
   #hide(at: string, kinds: readonly Kind[]): void {
@@ -390,26 +357,7 @@ export class ObjectStore {
     if (kinds.length === 0) this.#hidden.delete(at)
     else this.#hidden.set(at, kinds)
     // Objects of these kinds that seemed absent may exist now, or the other way round.
-    for (const kind of new Set([...before, ...kinds])) this.#touch(kind, '')
-  }
-
-  #setProblems(object: string, problems: readonly Problem[]): void {
-    if (same(this.#objectProblems.get(object) ?? [], problems)) return
-    if (problems.length === 0) this.#objectProblems.delete(object)
-    else this.#objectProblems.set(object, problems)
-    this.#problemsChanged()
-  }
-
-  #problemsChanged(): void {
-    this.#problems = undefined
-    this.#problemRevision++
-  }
-
-  #forget(): void {
-    const surplus = this.#touched.length - REMEMBERED
-    if (surplus < REMEMBERED) return
-    this.#touched = this.#touched.slice(surplus)
-    this.#forgotten += surplus
+    for (const kind of new Set([...before, ...kinds])) this.#changes.note(kind, '')
   }
 }
 
@@ -447,9 +395,3 @@ function splitPlace(place: string): [string, number] {
   const number = hash < 0 ? Number.NaN : Number(place.slice(hash + 1))
   return Number.isNaN(number) ? [place, 0] : [place.slice(0, hash), number]
 }
-
-export function byObject(a: Problem, b: Problem): number {
-  return compareText(a.object, b.object) || compareText(a.field, b.field) || compareText(a.text, b.text)
-}
-
-const compareText = (a: string, b: string): number => (a === b ? 0 : a < b ? -1 : 1)

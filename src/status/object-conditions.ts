@@ -42,8 +42,8 @@ const OBJECT_COST = 5
 
 /** Each object, in the order of kinds and names. The caller begins anew when the store changes. */
 export function* allObjectConditions(store: ObjectStore): Work<ObjectConditions[]> {
-  const own = byObject(store.problems())
-  const references = byObject(yield* referenceProblems(store))
+  const own = groupByObject(store.problems())
+  const references = groupByObject(yield* referenceProblems(store))
   const all: ObjectConditions[] = []
   const meter = new CostMeter()
   for (const kind of STATUS_KINDS) {
@@ -80,7 +80,7 @@ function conditionsOf(
 
 const byText = (a: string, b: string): number => (a < b ? -1 : Number(a > b))
 
-function byObject(problems: readonly Problem[]): Map<string, Problem[]> {
+function groupByObject(problems: readonly Problem[]): Map<string, Problem[]> {
   const found = new Map<string, Problem[]>()
   for (const problem of problems) {
     const known = found.get(problem.object)
