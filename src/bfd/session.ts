@@ -3,7 +3,8 @@
  * In: events with the time they happened at. Out: actions in order.
  *
  * Two pairs of intervals are kept: those that our packets advertise, and those that our timers use. They differ during
- * a Poll Sequence (§6.8.3). Asynchronous mode only: we never set the Demand bit, but obey the neighbor's.
+ * a Poll Sequence (§6.8.3). Asynchronous mode only: we never set the Demand bit, but obey the neighbor's. The file is long
+ * because the rules of §6.8 all read and change the same variables.
  */
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'

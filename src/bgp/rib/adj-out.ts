@@ -1,5 +1,6 @@
 /**
- * Adj-RIB-Out of one update group: neighbors that get the same UPDATEs, in one family.
+ * Adj-RIB-Out of one update group: neighbors that get the same UPDATEs, in one family. The file is long because each of its
+ * methods must leave the invariants below in place.
  *
  * Comes in: for a prefix, the block to advertise (`set`). Goes out: whole UPDATEs for a member (`pull`); nothing is
  * encoded before the network has room for it.
@@ -31,7 +32,8 @@
  */
 import { growU32, usedBytes } from '../route/columns.ts'
 import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, withNextHop } from './chunk.ts'
-import { Exporter, type ExportTables, type ExportView } from './export.ts'
+import { Exporter } from './export.ts'
+import type { ExportTables, ExportView } from './export-view.ts'
 import type { LocRib } from './loc-rib.ts'
 import type { GroupMember } from './member.ts'
 import { Pending } from './pending.ts'

@@ -1,114 +1,17 @@
 /**
- * Decides how the best path is advertised: with which attributes and next hop, or why not at all. One `Exporter` serves an
- * update group. Two rules depend on the single neighbor and are in adj-out.ts: a route is not advertised to the neighbor it
- * came from, nor with a neighbor's own address as its next hop.
- *
- * Out: the id of a block that is ready to be packed:
- *
- *   | next hop length 1 | next hop 4, 16 or 32 | path attributes as they go on the wire, without next hop |
- *
- * If the next hop is this node, the upper bit of its length is set and zeros are in its place: which of our addresses it is
- * differs between neighbors, and nothing else does (adj-out.ts writes it).
+ * Decides whether the best path is advertised, and with which next hop, or why not. One `Exporter` serves an update group.
+ * Two rules depend on the single neighbor and are in adj-out.ts: a route is not advertised to the neighbor it came from,
+ * nor with a neighbor's own address as its next hop. Out: the id of a block (`export-blocks.ts`).
  */
-import type { Family } from '../../base/family.ts'
-import { contains, makePrefix, type Prefix } from '../../base/prefix.ts'
-import type { Asn, RouterId } from '../../base/units.ts'
-import type { Accepted, CompiledPolicy, Edit, NextHopChoice, PolicyInput } from '../policy/compile.ts'
-import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
-import type { ByteTable } from '../route/byte-table.ts'
-import { IdCache, NOTHING } from '../route/id-cache.ts'
-import type { NextHopTable } from '../route/next-hop-table.ts'
-import { encodeAttributes } from '../wire/attribute.ts'
-import type { PeerType, WireContext } from '../wire/context.ts'
+import { contains, makePrefix } from '../../base/prefix.ts'
+import type { Accepted, NextHopChoice, PolicyInput } from '../policy/compile.ts'
+import { CARRIES } from '../route/attribute-table.ts'
+import { NOTHING } from '../route/id-cache.ts'
 import type { Role } from '../wire/role.ts'
-import { flattenTo2Octets } from '../wire/update-encode.ts'
-import type { AdjIn } from './adj-in.ts'
-import { fitsMessage, OURS } from './pack.ts'
-import { KIND, type Peers } from './peers.ts'
-import type { PrefixTable } from './prefix-table.ts'
-import type { ServiceAddresses } from './service-addresses.ts'
-import type { StrayingPrefixes } from './straying.ts'
-import { type Rewrite, writeExternal, writeInternal, writeReflected } from './transform.ts'
-import type { LocalRoute, RibPeer } from './types.ts'
-
-/** Everything that changes what is advertised to a neighbor. Neighbors that agree in it form an update group. */
-export interface ExportView {
-  readonly family: Family
-  readonly peerType: PeerType
-  readonly localAs: Asn
-  /** Octets of our own next hop. Undefined: we have none in this family, and routes that need one are not advertised. */
-  readonly nextHopLength: number | undefined
-  readonly context: WireContext
-  readonly policy: CompiledPolicy
-  /** We reflect routes to these neighbors (RFC 4456). */
-  readonly reflection: RibPeer['reflection']
-  /** Our role towards them (RFC 9234). */
-  readonly role: Role | undefined
-  /** They support long-lived graceful restart (RFC 9494). */
-  readonly longLived: boolean
-  /** Subnets that these neighbors share with us. */
-  readonly link: readonly Prefix[]
-  /** Those of them in which these neighbors have an address. */
-  readonly subnets: readonly Prefix[]
-}
-
-/**
- * RFC 4724 §4.1: after a restart, no route is selected before the neighbors have sent theirs. A route of our own is
- * best whatever they send, and so it is advertised meanwhile.
- */
-export interface Deferral {
-  readonly isOn: boolean
-}
-
-/** What an exporter reads. */
-export interface ExportTables {
-  readonly prefixes: PrefixTable
-  readonly paths: AdjIn
-  readonly attributes: AttributeTable
-  readonly nextHops: NextHopTable
-  readonly blocks: ByteTable
-  readonly peers: Peers
-  readonly serviceAddresses: ServiceAddresses
-  readonly straying: StrayingPrefixes
-  readonly deferral: Deferral
-  /** Whether a learned route of this family was ever advertised with this node as its next hop. */
-  readonly relaying: { began: boolean }
-  /** By path: the routes that we originate. */
-  readonly local: ReadonlyMap<number, LocalRoute>
-}
-
-const REASON = {
-  none: 0,
-  noAdvertise: 1,
-  noExport: 2,
-  internal: 3,
-  policy: 4,
-  noNextHop: 5,
-  tooLarge: 6,
-  nonClient: 7,
-  onlyToCustomer: 8,
-  ipv6NextHop: 9,
-  serviceAddresses: 10,
-  longLived: 11,
-  deferred: 12,
-  straying: 13,
-} as const
-const REASON_TEXTS: readonly string[] = [
-  '',
-  'community NO_ADVERTISE',
-  'community NO_EXPORT',
-  'learned over iBGP, not advertised to another iBGP neighbor',
-  'rejected by export policy',
-  'no next hop of this family',
-  'attributes too large for one message',
-  'neither its sender nor this neighbor is a route reflector client',
-  'ONLY_TO_CUSTOMER: this neighbor is not a customer',
-  'its next hop is IPv6, and the neighbor did not negotiate extended next hop',
-  'learned, and a service address: this node does not forward to it, and its next hop is not on the link of this neighbor',
-  'long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
-  'learned, and this agent has restarted: such routes are selected when the neighbors have sent theirs',
-  'learned, and this node does not forward to it: the kernel has another route, which drops its packets or leads them back, or none of ours',
-]
+import { ExportBlocks, OURSELVES } from './export-blocks.ts'
+import { REASON, REASON_TEXTS } from './export-reason.ts'
+import type { ExportTables, ExportView } from './export-view.ts'
+import { KIND } from './peers.ts'
 
 export class Exporter {
   readonly view: ExportView
@@ -119,15 +22,12 @@ export class Exporter {
   readonly #tables: ExportTables
   readonly #external: boolean
   readonly #selfId: number
-  /** By the edit that policy makes to the attributes. */
-  readonly #caches = new Map<Edit | undefined, IdCache>()
+  readonly #blocks: ExportBlocks
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
   /** What policy is asked about, filled again for each route, and the path of that route. */
   readonly #input: PolicyInput
   #asked = 0
-  readonly #scratch = SCRATCH
-  readonly #rewrite: Rewrite = { from: SCRATCH, start: 0, end: 0, to: SCRATCH, at: 0 }
   /**
    * Routes come in runs. This is the last result that applies to all routes with the same attributes, next hop and kind of
    * source. Nothing here is held; since ids are used again, serials tell whether they still mean the same.
@@ -143,7 +43,7 @@ export class Exporter {
     this.#tables = tables
     this.#external = view.peerType === 'external'
     this.#selfId = view.nextHopLength === undefined ? 0 : OURSELVES
-    this.#caches.set(undefined, new IdCache(tables.attributes.blocks, tables.blocks))
+    this.#blocks = new ExportBlocks(view, tables)
     const { attributes, paths } = tables
     this.#input = {
       family: view.family,
@@ -209,7 +109,7 @@ export class Exporter {
   #export(prefix: number, path: number): number {
     const reason = this.#reasonAgainst(prefix, path)
     if (reason === REASON.none) {
-      const block = this.#block(path)
+      const block = this.#blocks.take(path, this.#nextHop, this.#verdict.edit)
       if (block !== NOTHING) {
         this.#noteRelaying(path)
         return block
@@ -229,7 +129,7 @@ export class Exporter {
     const reason = this.view.policy.uncounted(() => this.#reasonAgainst(prefix, path))
     if (reason === REASON.policy) return this.#refusal
     if (reason !== REASON.none) return REASON_TEXTS[reason]
-    const block = this.#block(path)
+    const block = this.#blocks.take(path, this.#nextHop, this.#verdict.edit)
     if (block === NOTHING) return REASON_TEXTS[REASON.tooLarge]
     this.#tables.blocks.release(block)
     return undefined
@@ -241,9 +141,7 @@ export class Exporter {
   }
 
   memory(): number {
-    let bytes = 0
-    for (const cache of this.#caches.values()) bytes += cache.memory()
-    return bytes
+    return this.#blocks.memory()
   }
 
   #reasonAgainst(prefix: number, path: number): number {
@@ -278,7 +176,7 @@ export class Exporter {
     this.#nextHop = nextHop
     // RFC 8950 §4: only to a neighbor that announced the capability.
     const { family, context } = this.view
-    if (family === 'ipv4' && !context.extendedNextHop && this.#lengthOf(nextHop) > 4) {
+    if (family === 'ipv4' && !context.extendedNextHop && this.#blocks.nextHopLength(nextHop) > 4) {
       return REASON.ipv6NextHop
     }
     return REASON.none
@@ -290,13 +188,6 @@ export class Exporter {
     if (reflection === undefined) return false
     const { paths, peers } = this.#tables
     return reflection.client || peers.slots[paths.peer[path] as number]?.peer.reflection?.client === true
-  }
-
-  /** The router ID that a reflected route gets as its originator; undefined: it is not reflected. */
-  #originator(path: number): RouterId | undefined {
-    const { paths, peers } = this.#tables
-    const peer = paths.peer[path] as number
-    return !this.#external && peers.kind[peer] === KIND.internal ? peers.routerId[peer] : undefined
   }
 
   #ask(prefix: number, path: number, kind: number): boolean {
@@ -354,10 +245,6 @@ export class Exporter {
     return this.view.subnets.some((subnet) => contains(subnet, whole))
   }
 
-  #lengthOf(nextHop: number): number {
-    return nextHop === OURSELVES ? (this.view.nextHopLength ?? 0) : this.#tables.nextHops.bytes.length(nextHop)
-  }
-
   #addressId(address: Uint8Array): number {
     const known = this.#addresses.get(address)
     if (known !== undefined) return known
@@ -365,102 +252,9 @@ export class Exporter {
     this.#addresses.set(address, id)
     return id
   }
-
-  /** The block for a path that may be advertised, held once, or NOTHING when it fits no message. */
-  #block(path: number): number {
-    const { paths, blocks } = this.#tables
-    const id = paths.attributes[path] as number
-    const nextHop = this.#nextHop
-    const key = nextHop === OURSELVES ? 0 : this.#tables.nextHops.serialOf(nextHop)
-    const originator = this.#originator(path)
-    // One set of attributes may come from several internal neighbors: without ORIGINATOR_ID it leaves as several.
-    if (originator !== undefined && ((this.#tables.attributes.flags[id] as number) & CARRIES.originatorId) === 0) {
-      return this.#make(id, nextHop, originator)
-    }
-    const cache = this.#cacheOf(this.#verdict.edit)
-    const known = cache.get(id, key)
-    if (known === NOTHING) return NOTHING
-    if (known !== 0) {
-      blocks.retain(known)
-      return known
-    }
-    const made = this.#make(id, nextHop, originator)
-    cache.set(id, key, made)
-    return made
-  }
-
-  #cacheOf(edit: Edit | undefined): IdCache {
-    const known = this.#caches.get(edit)
-    if (known !== undefined) return known
-    const cache = new IdCache(this.#tables.attributes.blocks, this.#tables.blocks)
-    this.#caches.set(edit, cache)
-    return cache
-  }
-
-  #make(id: number, nextHop: number, originator: RouterId | undefined): number {
-    const { attributes, blocks } = this.#tables
-    const to = this.#scratch
-    const start = this.#writeNextHop(nextHop)
-    const { edit } = this.#verdict
-    // RFC 9234 §5: downwards and to peers a route is marked, if it is not yet.
-    const marks = isDownward(this.view.role) && attributes.onlyToCustomer(id) === 0
-    const rewrite = this.#rewrite
-    rewrite.at = start
-    if (edit === undefined && !marks) {
-      rewrite.from = attributes.blocks.segment(id)
-      rewrite.start = attributes.blocks.offset(id)
-      rewrite.end = rewrite.start + attributes.blocks.length(id)
-    } else {
-      const learned = attributes.decode(id)
-      // RFC 4271 §5.1.4: a MED learned goes to no other AS; one that policy sets does.
-      const bare = this.#external ? { ...learned, med: undefined } : learned
-      const edited = edit === undefined ? bare : edit.apply(bare)
-      rewrite.from = encodeAttributes(marks ? { ...edited, onlyToCustomer: this.view.localAs } : edited)
-      rewrite.start = 0
-      rewrite.end = rewrite.from.length
-    }
-    let end = this.#transform(edit !== undefined || marks, originator)
-    if (!this.view.context.fourOctetAs) {
-      const flat = flattenTo2Octets(to.slice(start, end))
-      to.set(flat, start)
-      end = start + flat.length
-    }
-    if (!fitsMessage(this.view.context, this.view.family, start - 1, end - start)) return NOTHING
-    return blocks.intern(to, 0, end)
-  }
-
-  #transform(keepMed: boolean, originator: RouterId | undefined): number {
-    const { localAs, reflection } = this.view
-    if (this.#external) return writeExternal(this.#rewrite, localAs, keepMed)
-    return originator === undefined || reflection === undefined
-      ? writeInternal(this.#rewrite)
-      : writeReflected(this.#rewrite, originator, reflection.clusterId)
-  }
-
-  /** RFC 2545 §3: a link-local address is valid on its own link alone, so only ours is advertised. */
-  #writeNextHop(id: number): number {
-    if (id === OURSELVES) {
-      const length = this.#lengthOf(id)
-      this.#scratch[0] = OURS | length
-      this.#scratch.fill(0, 1, 1 + length)
-      return 1 + length
-    }
-    const { bytes } = this.#tables.nextHops
-    const length = Math.min(bytes.length(id), 16)
-    this.#scratch[0] = length
-    const [segment, offset] = [bytes.segment(id), bytes.offset(id)]
-    for (let index = 0; index < length; index++) this.#scratch[1 + index] = segment[offset + index] as number
-    return 1 + length
-  }
 }
 
 const NONE_MET: readonly number[] = []
-
-/** Scratch space for building a block. Shared by all groups: nothing is kept in it. */
-const SCRATCH = new Uint8Array(1 << 17)
-
-/** In place of the id of a next hop: this node. */
-const OURSELVES = 0xffffffff
 
 const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed | CARRIES.longLivedStale
 
@@ -469,6 +263,3 @@ const ACCEPT: Accepted = { kind: 'accept', rule: '', edit: undefined, nextHop: '
 
 /** Our roles towards a provider, a route server or a peer. */
 const isUpward = (ours: Role | undefined): boolean => ours === 'customer' || ours === 'rs-client' || ours === 'peer'
-
-/** Our roles towards a customer, a client of our route server or a peer. */
-const isDownward = (ours: Role | undefined): boolean => ours === 'provider' || ours === 'rs-server' || ours === 'peer'

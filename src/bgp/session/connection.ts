@@ -1,7 +1,8 @@
 /**
  * One TCP connection to the neighbor: its machine (`fsm.ts`), its timers and what both OPENs contained.
  * In: bytes, the end of the connection, time. Out: actions, put into what all connections of the neighbor share;
- * `connections.ts` chooses between them, and `peer.ts` learns of every step.
+ * `connections.ts` chooses between them, and `peer.ts` learns of every step. The file is long because each event and each
+ * action of the machine has its method here, where the rule of its RFC stands beside it.
  */
 import type { Address } from '../../base/address.ts'
 import type { Chance } from '../../base/chance.ts'
