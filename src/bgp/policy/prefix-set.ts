@@ -20,6 +20,10 @@ interface Range {
   max: number
 }
 
+/** Numbers in `#lengths` for each length, and in `#entries` for each entry. */
+const LENGTH_STRIDE = 5
+const ENTRY_STRIDE = 7
+
 export class PrefixSet {
   readonly size: number
   /** Per prefix length present, shortest first: the length and the masks of the four words. */
@@ -55,7 +59,7 @@ export class PrefixSet {
   /** Whether one of the matches contains the prefix of these words (masked or not) and this length. */
   has(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const lengths = this.#lengths
-    for (let at = 0; at < lengths.length; at += LENGTH) {
+    for (let at = 0; at < lengths.length; at += LENGTH_STRIDE) {
       const bits = lengths[at] as number
       if (bits > length) return false
       const m0 = w0 & (lengths[at + 1] as number)
@@ -70,11 +74,11 @@ export class PrefixSet {
   /** Several entries may have the same prefix and different ranges: they are in the same run of slots. */
   #find(bits: number, w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const entries = this.#entries
-    const last = this.#slots.length - 1
-    for (let slot = hash(bits, w0, w1, w2, w3) & last; ; slot = (slot + 1) & last) {
+    const slotMask = this.#slots.length - 1
+    for (let slot = hash(bits, w0, w1, w2, w3) & slotMask; ; slot = (slot + 1) & slotMask) {
       const entry = this.#slots[slot] as number
       if (entry === 0) return false
-      const at = (entry - 1) * ENTRY
+      const at = (entry - 1) * ENTRY_STRIDE
       if (
         entries[at + 1] === w0 &&
         entries[at] === bits &&
@@ -90,17 +94,14 @@ export class PrefixSet {
   }
 
   #insert([bits, w0, w1, w2, w3]: Entry, index: number): void {
-    const last = this.#slots.length - 1
-    let slot = hash(bits, w0, w1, w2, w3) & last
-    while (this.#slots[slot] !== 0) slot = (slot + 1) & last
+    const slotMask = this.#slots.length - 1
+    let slot = hash(bits, w0, w1, w2, w3) & slotMask
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & slotMask
     this.#slots[slot] = index + 1
   }
 }
 
 type Entry = readonly [bits: number, w0: number, w1: number, w2: number, w3: number, min: number, max: number]
-/** Numbers per entry, and per length. */
-const ENTRY = 7
-const LENGTH = 5
 
 /** The word at `index` of an address of which `octets` are present from `offset` on; what lies beyond them is zero. */
 export function wordAt(bytes: Uint8Array, offset: number, octets: number, index: number): number {
@@ -110,6 +111,14 @@ export function wordAt(bytes: Uint8Array, offset: number, octets: number, index:
   for (let octet = first; octet < octets; octet++)
     word |= (bytes[offset + octet] as number) << (24 - (octet - first) * 8)
   return word
+}
+
+export type Words = readonly [number, number, number, number]
+
+/** The words of a whole address. */
+export function wordsOf(address: Uint8Array): Words {
+  const word = (index: number) => wordAt(address, 0, address.length, index)
+  return [word(0), word(1), word(2), word(3)]
 }
 
 /** The mask of the first `bits` of a word; beyond 32 all, below 1 none. */
@@ -140,8 +149,7 @@ function flatten(matches: readonly PrefixMatch[]): Entry[] {
 }
 
 function entryOf({ length, bytes }: Prefix, { min, max }: Range): Entry {
-  const word = (index: number) => wordAt(bytes, 0, bytes.length, index)
-  return [length, word(0), word(1), word(2), word(3), min, max]
+  return [length, ...wordsOf(bytes), min, max]
 }
 
 function joinRanges(ranges: readonly Range[]): Range[] {

@@ -3,10 +3,8 @@
  * of Calico's has a rule for each CIDR, so there may be thousands, and each route would be compared with all of them.
  */
 import type { Family } from '../../base/family.ts'
-import { mask, wordAt } from './prefix-set.ts'
+import { mask, type Words, wordsOf } from './prefix-set.ts'
 import type { PrefixMatch } from './rule.ts'
-
-type Words = readonly [number, number, number, number]
 
 interface Entry {
   readonly words: Words
@@ -20,11 +18,6 @@ interface Group {
   readonly bits: number
   readonly masks: Words
   readonly entries: Map<number, Entry[]>
-}
-
-const wordsOf = (bytes: Uint8Array): Words => {
-  const word = (index: number) => wordAt(bytes, 0, bytes.length, index)
-  return [word(0), word(1), word(2), word(3)]
 }
 
 export class RuleIndex {

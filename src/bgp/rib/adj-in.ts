@@ -60,13 +60,13 @@ export class AdjIn {
     this.first = growU32(this.first, capacity)
   }
 
-  idOf(path: number): number {
+  pathIdOf(path: number): number {
     return this.pathId.length === 0 ? 0 : (this.pathId[path] as number)
   }
 
   find(prefix: number, peer: number, pathId: number): number {
     let path = this.first[prefix] as number
-    while (path !== 0 && (this.peer[path] !== peer || this.idOf(path) !== pathId)) path = this.next[path] as number
+    while (path !== 0 && (this.peer[path] !== peer || this.pathIdOf(path) !== pathId)) path = this.next[path] as number
     return path
   }
 

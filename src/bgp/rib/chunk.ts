@@ -66,7 +66,9 @@ export class ChunkEncoder {
   readonly #blocks: ByteTable
   readonly #loc: LocRib
   readonly #context: WireContext
+  /** The prefixes of the chunk that is being made: the first `#count`. */
   #taken = new Uint32Array(256)
+  #count = 0
 
   /** `pathId`: written with each prefix where that was agreed on (RFC 7911). */
   constructor(prefixes: PrefixTable, blocks: ByteTable, loc: LocRib, context: WireContext, pathId: number) {
@@ -90,38 +92,15 @@ export class ChunkEncoder {
     const packer = this.#packer
     const from = new Set<number>()
     const nextHops = new Set<number>()
-    let lastFrom: number | undefined
-    let lastNextHop: number | undefined
-    let count = 0
+    const needed = keepWithdrawals ? undefined : receivers
     let withdrawn = 0
+    this.#count = 0
     packer.begin(this.#context, maxBytes)
     for (let fits = true; fits && pending.size > 0 && !packer.isFull; ) {
       const { messages } = packer
       const bucket = pending.firstBucket()
-      if (bucket === WITHDRAW) packer.openWithdraw()
-      else {
-        packer.openAnnounce(bucket)
-        const nextHop = nextHopKey(this.#blocks, bucket)
-        if (nextHop !== lastNextHop) {
-          lastNextHop = nextHop
-          if (nextHop !== undefined) nextHops.add(nextHop)
-        }
-      }
-      for (let prefix = pending.head(bucket); prefix !== 0; prefix = pending.head(bucket)) {
-        if (bucket === WITHDRAW && !keepWithdrawals && !isAdvertisedToAny(receivers, prefix)) {
-          pending.remove(prefix)
-          continue
-        }
-        if (!packer.add(prefix)) break
-        pending.take(prefix)
-        if (count === this.#taken.length) this.#taken = growU32(this.#taken, count * 2)
-        this.#taken[count++] = prefix
-        if (bucket === WITHDRAW) withdrawn++
-        else if (this.#loc.from[prefix] !== lastFrom) {
-          lastFrom = this.#loc.from[prefix] as number
-          from.add(lastFrom)
-        }
-      }
+      if (bucket === WITHDRAW) withdrawn += this.#packWithdrawals(pending, needed)
+      else this.#packAnnouncements(pending, bucket, from, nextHops)
       packer.close()
       // A prefix that does not fit into this run begins the next one.
       fits = packer.messages > messages || pending.head(bucket) === 0
@@ -131,13 +110,46 @@ export class ChunkEncoder {
       nextHopOffsets: [...packer.ours],
       nextHop: undefined,
       messages: packer.messages,
-      prefixes: this.#taken.slice(0, count),
+      prefixes: this.#taken.slice(0, this.#count),
       withdrawn,
       from,
       nextHops,
       source,
       readers: 0,
     }
+  }
+
+  /** `receivers`: a withdrawal that none of them needs is dropped; undefined: none is. Returns how many were packed. */
+  #packWithdrawals(pending: Pending, receivers: readonly Receiver[] | undefined): number {
+    const before = this.#count
+    this.#packer.openWithdraw()
+    for (let prefix = pending.head(WITHDRAW); prefix !== 0; prefix = pending.head(WITHDRAW)) {
+      if (receivers !== undefined && !isAdvertisedToAny(receivers, prefix)) pending.remove(prefix)
+      else if (this.#packer.add(prefix)) this.#take(pending, prefix)
+      else break
+    }
+    return this.#count - before
+  }
+
+  /** Notes in `from` and `nextHops` where the routes came from and where they lead to. */
+  #packAnnouncements(pending: Pending, block: number, from: Set<number>, nextHops: Set<number>): void {
+    let lastFrom: number | undefined
+    const nextHop = nextHopKey(this.#blocks, block)
+    if (nextHop !== undefined) nextHops.add(nextHop)
+    this.#packer.openAnnounce(block)
+    for (let prefix = pending.head(block); prefix !== 0; prefix = pending.head(block)) {
+      if (!this.#packer.add(prefix)) break
+      this.#take(pending, prefix)
+      if (this.#loc.from[prefix] === lastFrom) continue
+      lastFrom = this.#loc.from[prefix] as number
+      from.add(lastFrom)
+    }
+  }
+
+  #take(pending: Pending, prefix: number): void {
+    pending.take(prefix)
+    if (this.#count === this.#taken.length) this.#taken = growU32(this.#taken, this.#count * 2)
+    this.#taken[this.#count++] = prefix
   }
 
   memory(): number {

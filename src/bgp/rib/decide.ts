@@ -311,7 +311,7 @@ export class Decision {
       case STEP.address:
         return this.#peers.rank[peer] as number
       default:
-        return this.#paths.idOf(path)
+        return this.#paths.pathIdOf(path)
     }
   }
 }

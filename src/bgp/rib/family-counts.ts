@@ -2,7 +2,7 @@
 import type { Member } from './adj-out.ts'
 import type { FamilyRib } from './family-rib.ts'
 import { newImportCounters } from './import-counters.ts'
-import { memoryOf } from './memory-limit.ts'
+import { routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot } from './peers.ts'
 import type { FamilyCounts } from './types.ts'
 
@@ -14,8 +14,8 @@ export function familyCounts(rib: FamilyRib, slot: PeerSlot): FamilyCounts {
     preferred: rib.loc.preferred[slot.index] ?? 0,
     memory: {
       octets: counters.octets,
-      limit: memoryOf(slot.peer, rib.family),
-      refuses: counters.memoryRefused !== 'no',
+      limit: routeMemoryLimit(slot.peer, rib.family),
+      refuses: counters.memoryRejected !== 'no',
     },
     importUpdates: { ...counters.updates },
     importWithdraws: { ...counters.withdraws },

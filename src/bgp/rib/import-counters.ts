@@ -20,7 +20,7 @@ export interface ImportCounters {
   /** The warnings that the memory limit is near, and that routes are refused for it, have been given. */
   memoryWarned: boolean
   /** Whether routes are refused for lack of memory; `since now`: that is not logged yet. */
-  memoryRefused: 'no' | 'since now' | 'logged'
+  memoryRejected: 'no' | 'since now' | 'logged'
   /** A prefix with more paths than are accepted, until it has been reported. */
   crowded: string | undefined
   readonly generations: Generations
@@ -36,7 +36,7 @@ export const newImportCounters = (): ImportCounters => ({
   endOfRib: false,
   warned: false,
   memoryWarned: false,
-  memoryRefused: 'no',
+  memoryRejected: 'no',
   crowded: undefined,
   generations: new Generations(),
 })

@@ -33,7 +33,7 @@ const DEFAULT_ROUTE_MEMORY = 64 * 1024 * 1024
 const DEFAULT_ROUTES = 100_000
 
 /** The limit in octets for the routes of a family: as configured, or in proportion to a `maxPrefixes` above 100,000. */
-export function memoryOf({ maxRouteMemory, maxPrefixes }: RibPeer, family: Family): number {
+export function routeMemoryLimit({ maxRouteMemory, maxPrefixes }: RibPeer, family: Family): number {
   if (maxRouteMemory !== undefined) return maxRouteMemory
   return (DEFAULT_ROUTE_MEMORY * Math.max(maxPrefixes[family] ?? 0, DEFAULT_ROUTES)) / DEFAULT_ROUTES
 }
@@ -72,21 +72,21 @@ export class MemoryLimit {
     return this.limit !== undefined && this.tables >= this.limit * ROOM
   }
 
-  /** The octets that a neighbor may be charged with at present. */
-  ceiling(counters: ImportCounters, own: number): number {
-    if (this.limit === undefined || this.tables <= this.limit) return own
+  /** The octets that a neighbor may be charged with at present. `neighborLimit`: its own limit (`routeMemoryLimit`). */
+  ceiling(counters: ImportCounters, neighborLimit: number): number {
+    if (this.limit === undefined || this.tables <= this.limit) return neighborLimit
     const isLarge = counters.octets * this.#accounts >= this.#charged
-    return isLarge || this.tables > this.limit * FAR_TOO_LARGE ? 0 : own
+    return isLarge || this.tables > this.limit * FAR_TOO_LARGE ? 0 : neighborLimit
   }
 
   /** Whether there is room for routes of the neighbor that were rejected. */
-  hasRoom(counters: ImportCounters, own: number): boolean {
-    return counters.octets < own * ROOM && !this.isShort
+  hasRoom(counters: ImportCounters, neighborLimit: number): boolean {
+    return counters.octets < neighborLimit * ROOM && !this.isShort
   }
 }
 
 /** The octets that a route is charged with, by its attributes as received and after policy. */
 export function costOf({ blocks }: AttributeTable, received: number, attributes: number): number {
-  const own = ROUTE_BYTES + BLOCK_BYTES + blocks.length(received)
-  return attributes === received ? own : own + BLOCK_BYTES + blocks.length(attributes)
+  const asReceived = ROUTE_BYTES + BLOCK_BYTES + blocks.length(received)
+  return attributes === received ? asReceived : asReceived + BLOCK_BYTES + blocks.length(attributes)
 }

@@ -13,7 +13,7 @@ import { type Announcement, type ByteRange, emptyRange } from './announcement.ts
 import { REFUSED, whyNotUsable } from './eligible.ts'
 import type { Importer } from './import.ts'
 import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
-import { costOf, type MemoryLimit, memoryOf } from './memory-limit.ts'
+import { costOf, type MemoryLimit, routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import { MOST_TAKEN, RejectedRoutes } from './rejected-routes.ts'
@@ -33,7 +33,7 @@ export class NeighborPaths {
   readonly #family: Family
   readonly #prefixes: PrefixTable
   readonly #paths: AdjIn
-  readonly #attributes: AttributeTable
+  readonly #attributeTable: AttributeTable
   readonly #nextHops: NextHopTable
   readonly #peers: Peers
   readonly #memory: MemoryLimit
@@ -47,7 +47,7 @@ export class NeighborPaths {
     this.#family = family
     this.#prefixes = tables.prefixes
     this.#paths = tables.paths
-    this.#attributes = tables.attributes
+    this.#attributeTable = tables.attributes
     this.#nextHops = tables.nextHops
     this.#peers = tables.peers
     this.#memory = tables.memory
@@ -90,8 +90,8 @@ export class NeighborPaths {
     const hasPathIds = slot.peer.receive.addPath.includes(this.#family)
     const paths = this.#paths
     const importer = this.#importer
-    const cost = costOf(this.#attributes, attributes, attributes)
-    const ceiling = this.#memory.ceiling(counters, memoryOf(slot.peer, this.#family))
+    const cost = costOf(this.#attributeTable, attributes, attributes)
+    const ceiling = this.#memory.ceiling(counters, routeMemoryLimit(slot.peer, this.#family))
     const since = sinceOf(now)
     importer.begin(slot, attributes, refused)
     for (let at = start; at < end; ) {
@@ -114,11 +114,11 @@ export class NeighborPaths {
       }
       const before = path === 0 ? 0 : this.#costOf(path)
       if (counters.octets + cost - before > ceiling && length > 0 && this.#hasGrown(path, cost)) {
-        this.#refuseForMemory(slot, counters, prefix, path)
+        this.#rejectForMemory(slot, counters, prefix, path)
         continue
       }
       importer.evaluate(bytes, address, length)
-      this.#memory.charge(counters, costOf(this.#attributes, attributes, importer.attributes) - before)
+      this.#memory.charge(counters, costOf(this.#attributeTable, attributes, importer.attributes) - before)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
         counters.held++
@@ -129,7 +129,7 @@ export class NeighborPaths {
       }
       paths.set(path, attributes, importer.attributes, nextHop, importer.refused)
       paths.since[path] = since
-      if (importer.attributes !== attributes) this.#attributes.release(importer.attributes)
+      if (importer.attributes !== attributes) this.#attributeTable.release(importer.attributes)
       countUpdate(counters, importer.refused)
       this.#selection.add(prefix)
     }
@@ -195,7 +195,7 @@ export class NeighborPaths {
 
   /** Why no route with these attributes and next hop may be used; 0: they may. */
   whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
-    return whyNotUsable(slot, this.#peers, this.#attributes, attributes, nextHop)
+    return whyNotUsable(slot, this.#peers, this.#attributeTable, attributes, nextHop)
   }
 
   /** Policy, or what it reads, has changed. `since`: now, as `sinceOf` has it. */
@@ -210,13 +210,13 @@ export class NeighborPaths {
     if (!isSame) {
       if (paths.refused[path] === 0) counters.usable--
       if (importer.refused === 0) counters.usable++
-      const cost = costOf(this.#attributes, received, importer.attributes)
+      const cost = costOf(this.#attributeTable, received, importer.attributes)
       this.#memory.charge(counters, cost - this.#costOf(path))
       paths.set(path, received, importer.attributes, paths.nextHop[path] as number, importer.refused)
       paths.since[path] = since
       this.#selection.add(paths.prefix[path] as number)
     }
-    if (importer.attributes !== received) this.#attributes.release(importer.attributes)
+    if (importer.attributes !== received) this.#attributeTable.release(importer.attributes)
   }
 
   #evaluate(slot: PeerSlot, path: number, { generations }: ImportCounters): void {
@@ -259,24 +259,24 @@ export class NeighborPaths {
       const slot = this.#peers.slots[peer]
       const counters = slot === undefined ? undefined : this.#counters.get(slot)
       if (slot === undefined || counters === undefined) return false
-      const hasRoom = this.#memory.hasRoom(counters, memoryOf(slot.peer, this.#family))
-      if (hasRoom) counters.memoryRefused = 'no'
+      const hasRoom = this.#memory.hasRoom(counters, routeMemoryLimit(slot.peer, this.#family))
+      if (hasRoom) counters.memoryRejected = 'no'
       return hasRoom
     })
   }
 
-  /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
   /** Compares what was received: a path whose attributes the import policy edits is charged with two blocks. */
   #hasGrown(path: number, cost: number): boolean {
     if (path === 0) return true
     const received = this.#paths.received[path] as number
-    return cost > costOf(this.#attributes, received, received)
+    return cost > costOf(this.#attributeTable, received, received)
   }
 
-  #refuseForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
+  /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
+  #rejectForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
     counters.updates.rejected++
     this.rejected.rejectForMemory(slot.index)
-    if (counters.memoryRefused === 'no') counters.memoryRefused = 'since now'
+    if (counters.memoryRejected === 'no') counters.memoryRejected = 'since now'
     // A new prefix has no holder yet.
     this.#prefixes.hold(prefix)
     if (path !== 0) this.remove(path, counters)
@@ -284,7 +284,7 @@ export class NeighborPaths {
   }
 
   #costOf(path: number): number {
-    return costOf(this.#attributes, this.#paths.received[path] as number, this.#paths.attributes[path] as number)
+    return costOf(this.#attributeTable, this.#paths.received[path] as number, this.#paths.attributes[path] as number)
   }
 
   #textOf(prefix: number): string {

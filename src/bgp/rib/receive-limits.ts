@@ -7,7 +7,7 @@ import { AFI, type Family, SAFI_UNICAST } from '../../base/family.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE } from '../wire/notification.ts'
 import type { FamilyRib } from './family-rib.ts'
-import { type MemoryLimit, memoryOf, NEAR } from './memory-limit.ts'
+import { type MemoryLimit, NEAR, routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot } from './peers.ts'
 import { MOST_TAKEN } from './rejected-routes.ts'
 import type { MemoryNews, ReceiveResult } from './types.ts'
@@ -65,24 +65,24 @@ export class ReceiveLimits {
       const counters = this.#ribs[family].countersOf(slot)
       if (counters === undefined) continue
       const { octets } = counters
-      const own = memoryOf(slot.peer, family)
-      const isNear = octets >= own * NEAR
+      const neighborLimit = routeMemoryLimit(slot.peer, family)
+      const isNear = octets >= neighborLimit * NEAR
       const isNews = isNear && !counters.memoryWarned
       counters.memoryWarned = isNear
-      if (counters.memoryRefused === 'since now') {
-        counters.memoryRefused = 'logged'
-        return this.#refused(family, octets, own)
+      if (counters.memoryRejected === 'since now') {
+        counters.memoryRejected = 'logged'
+        return this.#rejectedNews(family, octets, neighborLimit)
       }
-      if (isNews) return { family, state: 'near', whose: 'neighbor', octets, limit: own }
+      if (isNews) return { family, state: 'near', whose: 'neighbor', octets, limit: neighborLimit }
     }
     return undefined
   }
 
-  #refused(family: Family, octets: number, own: number): MemoryNews {
+  #rejectedNews(family: Family, octets: number, neighborLimit: number): MemoryNews {
     const { isTooLarge, tables, limit } = this.#memory
     return isTooLarge && limit !== undefined
       ? { family, state: 'refused', whose: 'agent', octets: tables, limit }
-      : { family, state: 'refused', whose: 'neighbor', octets, limit: own }
+      : { family, state: 'refused', whose: 'neighbor', octets, limit: neighborLimit }
   }
 }
 
