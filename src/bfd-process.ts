@@ -9,9 +9,9 @@
  */
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
-import { AskedSessions } from './bfd/asked.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
+import { WantedSessions } from './bfd/wanted-sessions.ts'
 import type { BfdProcessOptions } from './cli/arguments.ts'
 import { monotonicClock } from './edge/clock.ts'
 import type { BfdRunner, StartBfd } from './edge/net/bfd.ts'
@@ -88,7 +88,7 @@ class BfdProcess {
   readonly #silent = new Set<Socket>()
   #priority: BfdNews | undefined
   #boot = ''
-  readonly #asked = new AskedSessions()
+  readonly #wanted = new WantedSessions()
   #settling: NodeJS.Timeout | undefined
   /** What the next run must know. */
   readonly #kept = new Map<string, SavedSession>()
@@ -172,7 +172,7 @@ class BfdProcess {
     this.#log.write(
       logLine('info', 'bfd-resumed', `${sessions.length} sessions continue, ${text}`, { sessions: sessions.length }),
     )
-    this.#asked.resume(sessions.map(({ intent }) => intent))
+    this.#wanted.resume(sessions.map(({ intent }) => intent))
     this.#thread?.post({ kind: 'resume', sessions, wasKilled: savedAt === null })
   }
 
@@ -223,7 +223,7 @@ class BfdProcess {
   #follow(socket: Socket, lines: Lines<readonly BfdNews[]>): void {
     this.#agent?.socket.destroy()
     this.#agent = { socket, lines }
-    this.#asked.connect(monotonicClock.now())
+    this.#wanted.connect(monotonicClock.now())
     this.#awaitSettling()
     if (this.#priority !== undefined) lines.send([this.#priority])
     this.#log.write(logLine('info', 'bfd-agent', 'an agent is connected'))
@@ -231,19 +231,19 @@ class BfdProcess {
 
   #obey(line: FromAgent): void {
     if (line.kind === 'sessions') {
-      this.#asked.ask(line.sessions, monotonicClock.now())
+      this.#wanted.set(line.sessions, monotonicClock.now())
       this.#run()
     } else if (line.kind === 'ask') this.#thread?.post(line)
   }
 
   #forgetAgent(): void {
     this.#agent = undefined
-    this.#asked.disconnect()
+    this.#wanted.disconnect()
     this.#awaitSettling()
   }
 
   #run(): void {
-    this.#thread?.post({ kind: 'sessions', sessions: this.#asked.all })
+    this.#thread?.post({ kind: 'sessions', sessions: this.#wanted.all })
     // The agent may have been away: it gets the whole state, not only changes.
     this.#thread?.post({ kind: 'ask', id: 0 })
     this.#awaitSettling()
@@ -251,10 +251,10 @@ class BfdProcess {
 
   #awaitSettling(): void {
     clearTimeout(this.#settling)
-    const { settleAt } = this.#asked
+    const { settleAt } = this.#wanted
     if (settleAt === undefined) return
     this.#settling = setTimeout(() => {
-      this.#asked.settle()
+      this.#wanted.settle()
       this.#run()
     }, settleAt - monotonicClock.now()).unref()
   }

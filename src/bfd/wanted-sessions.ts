@@ -1,8 +1,8 @@
 /**
- * The sessions that agents ask a BFD process of its own for. They outlive the agent that asked.
+ * The sessions that agents want of a BFD process of its own. They outlive the agent that asked.
  *
  * An agent that has just connected does not know all neighbors yet: those that connect to it, or are found on a link. So
- * for a time it only adds sessions. What the agent before it asked for goes when this one has been there for long enough to
+ * for a time it only adds sessions. What the agent before it wanted goes when this one has been there for long enough to
  * know better, and not while there is no agent.
  */
 import type { Address } from '../base/address.ts'
@@ -12,10 +12,10 @@ import type { BfdIntent } from './types.ts'
 /** For this long after an agent connects, sessions are only added. Each list that it sends in that time begins the wait again. */
 const GRACE: Millis = 60_000
 
-export class AskedSessions {
+export class WantedSessions {
   #all: readonly BfdIntent[] = []
-  /** What the agent that is connected asks for; undefined: nothing yet, or there is none. */
-  #asked: readonly BfdIntent[] | undefined
+  /** What the agent that is connected wants; undefined: nothing yet, or there is none. */
+  #ofAgent: readonly BfdIntent[] | undefined
   #connectedAt: Millis = 0
   #settleAt: Millis | undefined
 
@@ -39,12 +39,12 @@ export class AskedSessions {
   }
 
   disconnect(): void {
-    this.#asked = undefined
+    this.#ofAgent = undefined
     this.#settleAt = undefined
   }
 
-  ask(sessions: readonly BfdIntent[], now: Millis): void {
-    this.#asked = sessions
+  set(sessions: readonly BfdIntent[], now: Millis): void {
+    this.#ofAgent = sessions
     const isYoung = now - this.#connectedAt < GRACE
     const settleAt = isYoung ? now + GRACE : (this.#settleAt ?? now)
     const others = settleAt > now ? this.#othersThan(sessions) : []
@@ -52,9 +52,9 @@ export class AskedSessions {
     this.#settleAt = others.length > 0 ? settleAt : undefined
   }
 
-  /** Sessions that nobody has asked for since go. */
+  /** Sessions that the agent does not want go. */
   settle(): void {
-    this.#all = this.#asked ?? this.#all
+    this.#all = this.#ofAgent ?? this.#all
     this.#settleAt = undefined
   }
 
