@@ -7,7 +7,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import type { Asn } from '../base/units.ts'
 import type { Rule as PolicyRule } from '../bgp/policy/rule.ts'
 import { BGP_PORT, DEFAULT_AS } from '../cluster/node.ts'
-import type { ConfigurationObject, FilterObject, NodeObject, PeerObject } from '../cluster/objects.ts'
+import type { ConfigurationObject, FilterObject, NodeObject, ParsedObjects, PeerObject } from '../cluster/objects.ts'
 import { NODE_CONFIGURATION } from '../cluster/parse/configuration.ts'
 import { scopeOf, selects } from '../cluster/peer-candidates.ts'
 import { withValuesOf } from '../cluster/peer-values.ts'
@@ -17,28 +17,40 @@ import type { ObjectStore } from '../cluster/store.ts'
 import { SERVICE_DIFFERENCES } from './calico-services.ts'
 import type { Difference, DifferenceRule } from './difference.ts'
 
+type Named = 'BGPPeer' | 'Node' | 'BGPConfiguration'
+
+const allOf = <K extends Named>(store: ObjectStore, kind: K): ParsedObjects[K][] => [...store.table(kind).values()]
+
+const namesIn = <K extends Named>(
+  store: ObjectStore,
+  kind: K,
+  isMeant: (object: ParsedObjects[K]) => boolean,
+): string[] =>
+  allOf(store, kind)
+    .filter(isMeant)
+    .map(({ name }) => `${kind}/${name}`)
+
 const peersIn = (store: ObjectStore, isMeant: (peer: PeerObject) => boolean): string[] =>
-  [...store.table('BGPPeer').values()].filter(isMeant).map(({ name }) => `BGPPeer/${name}`)
+  namesIn(store, 'BGPPeer', isMeant)
 
-const nodesIn = (store: ObjectStore, isMeant: (node: NodeObject) => boolean): string[] =>
-  [...store.table('Node').values()].filter(isMeant).map(({ name }) => `Node/${name}`)
+const clusterAs = (store: ObjectStore): Asn => store.get('BGPConfiguration', 'default')?.asNumber ?? DEFAULT_AS
 
-const ownAs = (store: ObjectStore): Asn => store.get('BGPConfiguration', 'default')?.asNumber ?? DEFAULT_AS
+const asOf = (store: ObjectStore, { asNumber }: NodeObject): Asn => asNumber ?? clusterAs(store)
 
 const asesOf = (store: ObjectStore, nodes: readonly NodeObject[]): Asn[] => [
-  ...new Set(nodes.map(({ asNumber }) => asNumber ?? ownAs(store))),
+  ...new Set(nodes.map((node) => asOf(store, node))),
 ]
 
 /** The nodes that have the neighbor. */
 const nodesWith = (store: ObjectStore, peer: PeerObject): NodeObject[] =>
-  [...store.table('Node').values()].filter((node) => selects(peer, node))
+  allOf(store, 'Node').filter((node) => selects(peer, node))
 
 /** A router, and no node of the cluster. */
 const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boolean =>
   peerSelector === undefined && (remote === undefined || !isOfNode(store, remote.address))
 
 const isOfNode = (store: ObjectStore, address: Address): boolean =>
-  [...store.table('Node').values()].some(({ addresses }) => Object.values(addresses).includes(address))
+  allOf(store, 'Node').some(({ addresses }) => Object.values(addresses).includes(address))
 
 /** Whether the neighbor is external to some node that has it, as far as objects tell. */
 const isExternal = (store: ObjectStore, peer: PeerObject): boolean =>
@@ -50,10 +62,10 @@ const isInternal = (store: ObjectStore, peer: PeerObject): boolean => areExterna
 /** For each node that has the neighbor: whether it is external to it. */
 function areExternal(store: ObjectStore, peer: PeerObject): readonly boolean[] {
   const nodes = nodesWith(store, peer)
-  if (nodes.length === 0) return [isExternalTo(ownAs(store), peer)]
+  if (nodes.length === 0) return [isExternalTo(clusterAs(store), peer)]
   return nodes.flatMap((node) => {
     const { object } = withValuesOf(peer, node)
-    return object === undefined ? [] : [isExternalTo(node.asNumber ?? ownAs(store), object)]
+    return object === undefined ? [] : [isExternalTo(asOf(store, node), object)]
   })
 }
 
@@ -64,7 +76,7 @@ function isExternalTo(nodeAs: Asn, { asNumber, remoteAs, localAsNumber = nodeAs 
 
 /** Whether it makes neighbors of nodes with different AS numbers. */
 function joinsAses(store: ObjectStore, peer: PeerObject): boolean {
-  const there = [...store.table('Node').values()].filter(
+  const there = allOf(store, 'Node').filter(
     ({ labels }) => peer.peerSelector !== undefined && matches(peer.peerSelector, labels),
   )
   const [here, others] = [asesOf(store, nodesWith(store, peer)), asesOf(store, there)]
@@ -93,7 +105,7 @@ const acceptsOwn = ({ exportV4, exportV6 }: FilterObject): boolean =>
 /** For all nodes, while another with one of its neighbors is for some. */
 function isShadowed(store: ObjectStore, peer: PeerObject): boolean {
   if (!isGlobal(peer)) return false
-  const others = [...store.table('BGPPeer').values()].filter((other) => !isGlobal(other))
+  const others = allOf(store, 'BGPPeer').filter((other) => !isGlobal(other))
   if (others.length === 0) return false
   const mine = new Set(endpointsOf(store, peer))
   return others.some((other) => endpointsOf(store, other).some((one) => mine.has(one)))
@@ -101,7 +113,7 @@ function isShadowed(store: ObjectStore, peer: PeerObject): boolean {
 
 /** The neighbors that it names or selects, by address and port; a node by its name. */
 function endpointsOf(store: ObjectStore, { remote, peerSelector }: PeerObject): string[] {
-  const nodes = [...store.table('Node').values()]
+  const nodes = allOf(store, 'Node')
   if (peerSelector !== undefined)
     return nodes.flatMap(({ name, labels }) => (matches(peerSelector, labels) ? [name] : []))
   if (remote === undefined) return []
@@ -132,7 +144,7 @@ const isGlobal = (peer: PeerObject): boolean => scopeOf(peer) === 'global'
 function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {
   if (peer.remote === undefined || peer.families !== undefined || !isRouter(store, peer)) return false
   const family = familyOfAddress(peer.remote.address)
-  const others = [...store.table('BGPPeer').values()].filter(
+  const others = allOf(store, 'BGPPeer').filter(
     (one) => one.remote !== undefined && familyOfAddress(one.remote.address) !== family && isRouter(store, one),
   )
   const served = new Set(others.flatMap((one) => nodesWith(store, one)))
@@ -150,9 +162,6 @@ const borrowsNames = (store: ObjectStore, { name, communities, prefixAdvertiseme
         !communities.has(one) &&
         store.get('BGPConfiguration', 'default')?.communities.has(one) === true,
     )
-
-const configurationsIn = (store: ObjectStore, isMeant: (one: ConfigurationObject) => boolean): string[] =>
-  [...store.table('BGPConfiguration').values()].filter(isMeant).map(({ name }) => `BGPConfiguration/${name}`)
 
 const RULES: readonly DifferenceRule[] = [
   {
@@ -201,7 +210,7 @@ const RULES: readonly DifferenceRule[] = [
     calico: 'have no communities of prefixAdvertisements',
     godwit: 'have them',
     concerns: (store) =>
-      [...store.table('BGPConfiguration').values()].some(hasPrefixAdvertisements)
+      allOf(store, 'BGPConfiguration').some(hasPrefixAdvertisements)
         ? peersIn(store, (peer) => filtersOf(store, peer).some(acceptsOwn))
         : [],
   },
@@ -210,13 +219,17 @@ const RULES: readonly DifferenceRule[] = [
     calico: 'concern routes that it has learned and advertises, too',
     godwit: 'concern its own routes alone',
     concerns: (store) =>
-      configurationsIn(store, (one) => one.name.startsWith(NODE_CONFIGURATION) && hasPrefixAdvertisements(one)),
+      namesIn(
+        store,
+        'BGPConfiguration',
+        (one) => one.name.startsWith(NODE_CONFIGURATION) && hasPrefixAdvertisements(one),
+      ),
   },
   {
     topic: 'names in the prefixAdvertisements of one node that only BGPConfiguration/default gives a value',
     calico: 'are left out',
     godwit: 'count',
-    concerns: (store) => configurationsIn(store, (one) => borrowsNames(store, one)),
+    concerns: (store) => namesIn(store, 'BGPConfiguration', (one) => borrowsNames(store, one)),
   },
   {
     topic: 'routes of the other family, with routers that have a session over one family alone',
@@ -230,14 +243,14 @@ const RULES: readonly DifferenceRule[] = [
     calico: 'advertise services',
     godwit: 'advertise none: the presence of the label counts, as in Kubernetes',
     concerns: (store) =>
-      nodesIn(store, ({ labels }) => Object.hasOwn(labels, EXCLUDE_LABEL) && labels[EXCLUDE_LABEL] !== 'true'),
+      namesIn(store, 'Node', ({ labels }) => Object.hasOwn(labels, EXCLUDE_LABEL) && labels[EXCLUDE_LABEL] !== 'true'),
   },
   {
     topic: "addresses of Nodes that no annotation of Calico's gives",
     calico: 'have no part in BGP',
     godwit: 'are used: of each family the first InternalIP, or else the first ExternalIP',
     concerns: (store) =>
-      nodesIn(store, ({ addresses, annotated }) =>
+      namesIn(store, 'Node', ({ addresses, annotated }) =>
         FAMILIES.some((family) => addresses[family] !== undefined && !annotated.includes(family)),
       ),
   },
