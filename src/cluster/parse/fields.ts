@@ -3,6 +3,7 @@
  * too, and is reported to `Findings`. Every field that was read counts as known; `reportUnknown` reports the others.
  */
 import { type Address, parseAddress, whyNotOfHost } from '../../base/address.ts'
+import { lookUp } from '../../base/look-up.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { Asn, Seconds } from '../../base/units.ts'
 import type { Findings } from '../problem.ts'
@@ -60,7 +61,7 @@ export class Fields {
   /** The unchecked value; null reads as undefined. */
   raw(name: string): unknown {
     this.#known.add(name)
-    return Object.hasOwn(this.#record, name) ? (this.#record[name] ?? undefined) : undefined
+    return lookUp(this.#record, name) ?? undefined
   }
 
   at(name: string): string {

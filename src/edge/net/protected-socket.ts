@@ -2,7 +2,7 @@
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { hostOf, type SocketProtection, setTtl } from './protection.ts'
-import { type Signature, signCaller, signConnection } from './signing.ts'
+import { type Signature, signBeforeConnect, signConnection } from './signing.ts'
 
 export class ProtectedSocket {
   readonly fd: number
@@ -45,7 +45,7 @@ export class ProtectedSocket {
     this.#signature = protection && this.#protection.signatureOf(protection)
     if (this.#signature === undefined) return
     this.#signedFor = hostOf(this.remote)
-    signCaller(this, this.#signedFor, this.#signature)
+    signBeforeConnect(this, this.#signedFor, this.#signature)
   }
 
   /**

@@ -121,8 +121,8 @@ function unsign(target: Target, prefix: Prefix, before: Signature): void {
   else for (const key of before.keys) deleteAo(target, prefix, key)
 }
 
-/** On a socket that has not called yet. The first key is the one that we begin with. */
-export function signCaller(target: Target, host: Prefix, signature: Signature): void {
+/** On a socket that has not connected yet. The first key is the one that we begin with. */
+export function signBeforeConnect(target: Target, host: Prefix, signature: Signature): void {
   if (signature.kind === 'md5') setMd5(target, host, signature.bytes)
   else {
     noteAge(signature.keys)
@@ -132,7 +132,7 @@ export function signCaller(target: Target, host: Prefix, signature: Signature): 
 }
 
 /**
- * On an open connection, in place of `before`, which its listener put there for `prefix` or we did before we called. The
+ * On an open connection, in place of `before`, which its listener put there for `prefix` or we did before we connected. The
  * neighbor is asked to sign with the first key, and we go on signing with the key that it asked for. Only if that one is
  * deleted do we choose another: the one that has been there longest, because the neighbor may not have a newer one yet.
  * Where another key stands under the same ID the old one stays until the session ends: two cannot have one ID.

@@ -1,6 +1,6 @@
 /** Turns facts about a machine into findings: what prevents routing, and how to fix it. */
 import type { Signatures } from '../signatures.ts'
-import type { StrayPods } from './pod-ways.ts'
+import type { MisroutedPods } from './pod-routes.ts'
 
 export interface Facts {
   /** Bits of the effective capabilities; undefined where they cannot be read. */
@@ -20,7 +20,7 @@ export interface Facts {
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
   readonly kernelError: string | undefined
   /** Pod CIDRs of this node whose packets leave it. */
-  readonly strayPods: readonly StrayPods[]
+  readonly misroutedPods: readonly MisroutedPods[]
   /** The output of `nft -v`; undefined where nft is missing. */
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
@@ -72,7 +72,7 @@ export function examine(facts: Facts): Finding[] {
     acceptRa(facts),
     port(facts),
     kernelRoutes(facts),
-    ...facts.strayPods.map(strayPods),
+    ...facts.misroutedPods.map(misroutedPods),
     nftables(facts),
     ...(facts.nftError === undefined || facts.nft === undefined ? [] : [nftError(facts.nftError)]),
     ...(facts.nft === undefined ? [] : [flushes(facts)]),
@@ -176,11 +176,11 @@ function rpFilter({ interfaces }: Facts): Finding {
   )
 }
 
-function strayPods({ prefix, address, way }: StrayPods): Finding {
+function misroutedPods({ prefix, address, gateway }: MisroutedPods): Finding {
   return finding(
     'bad',
     'pod CIDR',
-    `${prefix} belongs to this node, but the kernel would send a packet for ${address} ${way}`,
+    `${prefix} belongs to this node, but the kernel would send a packet for ${address} ${gateway}`,
     'see `ip rule`: look up the main table first, without its default route (ip rule add pref 1000 lookup main suppress_prefixlength 0)',
   )
 }

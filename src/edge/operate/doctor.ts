@@ -11,7 +11,7 @@ import { signatures } from '../signatures.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
 import { gatherNft } from './nft-facts.ts'
 import { nodeRouteFindings } from './node-route-findings.ts'
-import { strayPods } from './pod-ways.ts'
+import { misroutedPods } from './pod-routes.ts'
 
 const BGP_PORT = 179
 /** Protocol numbers of other BGP daemons: older and newer zebra, BIRD, GoBGP. */
@@ -86,7 +86,7 @@ async function gatherFacts(agentRuns: boolean): Promise<Facts> {
     daemons: daemonsOf(routes),
     port,
     kernelError: error,
-    strayPods: await strayPods(routes),
+    misroutedPods: await misroutedPods(routes),
     signatures: signatures(),
     conntrack,
     ...nft,

@@ -8,19 +8,20 @@ import { contains, type Prefix } from '../../base/prefix.ts'
 import { GODWIT_PROTOCOL, type KernelRoute } from '../../dataplane/kernel.ts'
 import { runTool } from '../kernel/tools.ts'
 
-export interface StrayPods {
+/** Packets to this pod CIDR leave this node. */
+export interface MisroutedPods {
   readonly prefix: string
   readonly address: string
   /** `via 10.0.0.9 dev eth0`. */
-  readonly way: string
+  readonly gateway: string
 }
 
 /**
  * The pod CIDRs, from our blackholes, whose last address and one in the middle both leave by a gateway. One alone may have a
  * more specific route, such as that of a borrowed address.
  */
-export async function strayPods(routes: readonly KernelRoute[]): Promise<StrayPods[]> {
-  const found = await Promise.all(podCidrsOf(routes).map(strayIn))
+export async function misroutedPods(routes: readonly KernelRoute[]): Promise<MisroutedPods[]> {
+  const found = await Promise.all(podCidrsOf(routes).map(misroutedIn))
   return found.flatMap((one) => one ?? [])
 }
 
@@ -32,14 +33,13 @@ export function podCidrsOf(routes: readonly KernelRoute[]): Prefix[] {
   return blackholes.filter((one) => !blackholes.some((other) => other.text !== one.text && contains(one, other)))
 }
 
-async function strayIn(prefix: Prefix): Promise<StrayPods | undefined> {
-  const asked = await Promise.all([lastOf(prefix), lastOf(prefix, 1)].map(gatewayTo))
-  const [last, middle] = asked
+async function misroutedIn(prefix: Prefix): Promise<MisroutedPods | undefined> {
+  const [last, middle] = await Promise.all([gatewayTo(lastAddress(prefix)), gatewayTo(lastAddress(prefix, 1))])
   return last !== undefined && middle !== undefined ? { prefix: prefix.text, ...last } : undefined
 }
 
 /** The last address whose host part begins with `zeros` zero bits: 0 is the last of all, 1 the last of the first half. */
-function lastOf({ bytes, length }: Prefix, zeros = 0): string {
+function lastAddress({ bytes, length }: Prefix, zeros = 0): string {
   const last = bytes.map((octet, index) => {
     const bits = Math.min(8, Math.max(0, length + zeros - index * 8))
     return octet | (0xff >> bits)
@@ -47,8 +47,8 @@ function lastOf({ bytes, length }: Prefix, zeros = 0): string {
   return formatAddress(last, 0, last.length)
 }
 
-async function gatewayTo(address: string): Promise<Omit<StrayPods, 'prefix'> | undefined> {
+async function gatewayTo(address: string): Promise<Omit<MisroutedPods, 'prefix'> | undefined> {
   const { code, stdout } = await runTool(['ip', '-o', 'route', 'get', address])
-  const way = code === 0 ? /\bvia \S+(?: \S+)? dev \S+/.exec(stdout)?.[0] : undefined
-  return way === undefined ? undefined : { address, way }
+  const gateway = code === 0 ? /\bvia \S+(?: \S+)? dev \S+/.exec(stdout)?.[0] : undefined
+  return gateway === undefined ? undefined : { address, gateway }
 }

@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { Chance } from '../../../src/base/chance.ts'
 import { hostPrefix, type Prefix } from '../../../src/base/prefix.ts'
-import { type Signature, signatureOf, signCaller, signConnection } from '../../../src/edge/net/signing.ts'
+import { type Signature, signatureOf, signBeforeConnect, signConnection } from '../../../src/edge/net/signing.ts'
 
 const [ADD, DELETE, INFO] = [38, 39, 40]
 const [EEXIST, EBUSY, ENOENT] = [17, 16, 2]
@@ -68,7 +68,7 @@ describe('an open connection', () => {
   const before = chain('1', '2')
   beforeEach(() => {
     Object.assign(socket, { keys: [], signsWith: '', asksFor: '' })
-    signCaller(target, host, before)
+    signBeforeConnect(target, host, before)
   })
 
   test('asks for a new key, and does not sign with it before the neighbor asks for it', () => {
@@ -148,7 +148,7 @@ test('whatever both ends add, prefer and delete, data flows if both have the fir
     const inForce: [Ao, Ao] = [chainAt(0, first), chainAt(1, first)]
     for (const end of [0, 1] as const) {
       Object.assign(ends[end] as End, { keys: [], signsWith: '', asksFor: '' })
-      signCaller({ fd: end, isIpv6: false }, host, inForce[end])
+      signBeforeConnect({ fd: end, isIpv6: false }, host, inForce[end])
     }
     for (let step = 0; step < 12; step++) {
       const end = pick(2) as 0 | 1

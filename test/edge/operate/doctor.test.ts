@@ -4,7 +4,7 @@ import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
 import { dropsTheRest } from '../../../src/edge/operate/nft-facts.ts'
 import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
-import { podCidrsOf } from '../../../src/edge/operate/pod-ways.ts'
+import { podCidrsOf } from '../../../src/edge/operate/pod-routes.ts'
 import { prefix } from '../../support/rib.ts'
 
 const forwards = { ipv4: true, ipv6: true }
@@ -21,7 +21,7 @@ const FIT: Facts = {
   agentRuns: false,
   forwardDrops: [],
   kernelError: undefined,
-  strayPods: [],
+  misroutedPods: [],
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftError: undefined,
   nftHolds: true,
@@ -93,7 +93,7 @@ describe('what is in the way of routing', () => {
     ['a kernel that cannot be asked', { kernelError: 'Operation not permitted' }, ['bad kernel routes']],
     [
       'pods that a table before main hides',
-      { strayPods: [{ prefix: '10.244.1.0/24', address: '10.244.1.255', way: 'via 10.0.0.9 dev eth0' }] },
+      { misroutedPods: [{ prefix: '10.244.1.0/24', address: '10.244.1.255', gateway: 'via 10.0.0.9 dev eth0' }] },
       ['bad pod CIDR'],
     ],
     ['no nft', { nft: undefined, nftError: 'nft is not installed' }, ['bad nftables']],

@@ -1,17 +1,17 @@
 /**
  * Writes Events (events.k8s.io/v1), one after the other. Events about objects without a namespace must be in `default`,
- * where `kubectl describe` looks for them. A repeated Event raises the
- * count of the existing one. The queue is bounded; the oldest are dropped.
+ * where `kubectl describe` looks for them. A repeated Event raises the count of the existing one. The queue is bounded; the
+ * oldest are dropped.
  */
 import { createHash } from 'node:crypto'
 import type { Millis } from '../../../base/units.ts'
-import { formatRfc3339 } from '../../../show/time.ts'
 import type { EventPlan, Regarding } from '../../../status/events.ts'
 import { systemClock } from '../../clock.ts'
 import { EVENT } from '../../resources.ts'
 import { rest } from '../../rest.ts'
 import { ApiError } from '../api.ts'
 import type { Fields } from '../trim.ts'
+import { microTime } from './micro-time.ts'
 import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 const MOST_WAITING = 32
@@ -90,7 +90,7 @@ export class EventWriter {
 
   /** False: the API has deleted it. */
   async #count(name: string, plan: EventPlan, signal: AbortSignal): Promise<boolean> {
-    const series = { count: plan.count, lastObservedTime: microTime(plan.last) }
+    const series = { count: plan.count, lastObservedTime: microTime(systemClock.epoch + plan.last) }
     try {
       await this.#client.patch(IN_DEFAULT, name, { series }, signal)
       return true
@@ -114,7 +114,7 @@ export class EventWriter {
       apiVersion: EVENT.apiVersion,
       kind: EVENT.kind,
       metadata: { name, namespace: IN_DEFAULT.namespace },
-      eventTime: microTime(first),
+      eventTime: microTime(systemClock.epoch + first),
       reportingController: CONTROLLER,
       reportingInstance: this.#node.slice(0, 128),
       type,
@@ -129,6 +129,3 @@ export class EventWriter {
 /** Its object is not there, or its content is not accepted: another Event may pass. */
 const isOfThisEvent = (error: unknown): boolean =>
   error instanceof ApiError && [400, 404, 413, 422].includes(error.status)
-
-/** metav1.MicroTime. */
-const microTime = (at: Millis): string => formatRfc3339(systemClock.epoch + at).replace('Z', '000Z')

@@ -1,11 +1,11 @@
 /** Requests and renews the Lease, and reports whether this agent holds it (`status/lease` decides). */
 import type { Millis } from '../../../base/units.ts'
-import { formatRfc3339 } from '../../../show/time.ts'
 import { LEASE_DURATION, LeaseWatch } from '../../../status/lease.ts'
 import { systemClock } from '../../clock.ts'
 import { LEASE } from '../../resources.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
+import { microTime } from './micro-time.ts'
 import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 const LEASE_NAME = 'godwit-status'
@@ -63,7 +63,7 @@ export class LeaseKeeper {
 
   #lease(metadata: Fields, before: Fields): Fields {
     const { node, namespace } = this.#options
-    const now = formatRfc3339(Date.now()).replace('Z', '000Z')
+    const now = microTime(Date.now())
     const isOurs = before.holderIdentity === node
     const transitions = Number(before.leaseTransitions ?? 0) + (isOurs || before.holderIdentity === undefined ? 0 : 1)
     const { name, resourceVersion, uid } = metadata
