@@ -38,7 +38,8 @@ export class NextRun {
     const { facts, sessions, restart, out } = this.#parts
     const node = facts.intent?.node
     if (node === undefined) return
-    const document = restart.remember(node.routerId, sessions.advertisedFamilies, sessions.rangeMembers)
+    const { advertisedFamilies: families, rangeMembers: members } = sessions
+    const document = restart.remember({ routerId: node.routerId, families, members }, facts.now)
     if (document !== undefined) out.push({ kind: 'remember-restart', document })
   }
 

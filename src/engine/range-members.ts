@@ -9,13 +9,13 @@ export class RangeMembers {
   /** Grows with every change. */
   revision = 0
 
-  get size(): number {
-    return this.#addresses.size
-  }
-
   /** The first of them, in the order in which they called. */
   first(most: number): readonly Address[] {
     return [...this.#addresses].slice(0, most)
+  }
+
+  has(address: Address): boolean {
+    return this.#addresses.has(address)
   }
 
   add(address: Address): void {

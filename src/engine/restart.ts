@@ -75,6 +75,8 @@ const PAUSE: Millis = 3_000
 const SILENCE: Millis = 12_000
 /** How often neighbors are checked. */
 const LOOK: Millis = 100
+/** RFC 4724 §3: so long at most a neighbor keeps routes for a restart, by the 12 bits of the Restart Time. */
+const LONGEST_KEPT: Millis = 4_095_000
 
 /** What it asks the rest of the engine. */
 export interface Deferring {
@@ -165,6 +167,8 @@ export class Restart {
   readonly #boot: string
   readonly #rooms: Deferring
   #previous: RestartDocument | undefined
+  /** The same, where this run goes on with it: the machine and the router ID are still those. */
+  #continued: RestartDocument | undefined
   #forwards: readonly Family[] = FAMILIES
   #hasBegun = false
   #startedAt: Millis = 0
@@ -172,6 +176,8 @@ export class Restart {
   #deferral: Deferral | undefined
   /** Until when End-of-RIB waits for prefixes; undefined before neighbors are dialled, and from the first time that none waits. */
   #endUntil: Millis | undefined
+  /** Of the hosts of ranges that the run before knew. */
+  readonly #back = new Set<Address>()
   /** So many learned routes at least were in the kernel. */
   readonly #leading: Partial<Record<Family, number>> = {}
   /** What the document that was saved last says, in short. */
@@ -203,6 +209,7 @@ export class Restart {
     const reason = whyNoRestart(this.#previous, { boot: this.#boot, routerId })
     if (reason !== undefined)
       return logLine('info', 'started', `no restart is signaled to neighbors: ${reason}`, { reason })
+    this.#continued = this.#previous
     return this.#goOn('the agent has restarted', this.#previous.families, now)
   }
 
@@ -281,19 +288,38 @@ export class Restart {
   }
 
   /**
-   * The document for the next run, where it has changed. `families` only grows. While routes are deferred that of the
-   * previous run stays: not all of its sessions are back.
+   * The document for the next run, where it has changed. While routes are deferred that of the previous run stays: not all of
+   * its sessions are back. Later, what this run did not reach goes over to the next one: a neighbor that is not back may still
+   * keep our routes.
    */
-  remember(routerId: RouterId, families: ReadonlySet<Family>, members: RangeMembers): RestartDocument | undefined {
+  remember(known: RememberedSessions, now: Millis): RestartDocument | undefined {
     if (this.#deferral !== undefined && this.#previous !== undefined) return undefined
-    const relayed = this.#relayed()
-    const short = `${routerId} ${families.size} ${members.revision} ${JSON.stringify(relayed)}`
-    if (short === this.#remembered || families.size === 0) return undefined
+    const { routerId } = known
+    const kept = now < this.#startedAt + LONGEST_KEPT ? this.#continued : undefined
+    const families = FAMILIES.filter((one) => known.families.has(one) || this.#continued?.families.includes(one))
+    const relayed = { ...kept?.relayed, ...this.#relayed() }
+    const short = JSON.stringify([routerId, families, known.members.revision, relayed, kept === undefined])
+    if (short === this.#remembered || families.length === 0) return undefined
     this.#remembered = short
-    const known = FAMILIES.filter((family) => families.has(family))
-    const document = { boot: this.#boot, routerId, families: known, ...(relayed && { relayed }) }
-    return members.size === 0 ? document : { ...document, callers: members.first(MOST_CALLERS) }
+    const hasRelayed = Object.keys(relayed).length > 0
+    const document = { boot: this.#boot, routerId, families, ...(hasRelayed && { relayed }) }
+    const callers = [...known.members.first(MOST_CALLERS), ...this.#awaitedOf(kept, known.members)]
+    return callers.length === 0 ? document : { ...document, callers: callers.slice(0, MOST_CALLERS) }
   }
+
+  /** One that is back is a member, and is awaited no more when it goes. */
+  #awaitedOf(kept: RestartDocument | undefined, members: RangeMembers): readonly Address[] {
+    for (const address of kept?.callers ?? []) if (members.has(address)) this.#back.add(address)
+    return kept?.callers?.filter((address) => !this.#back.has(address)) ?? []
+  }
+}
+
+/** What the document for the next run is made of. */
+interface RememberedSessions {
+  readonly routerId: RouterId
+  /** Those in which routes were advertised to some neighbor; it only grows. */
+  readonly families: ReadonlySet<Family>
+  readonly members: RangeMembers
 }
 
 /** A power of two that is not above a number: the one before, unless the number is now less, or three times as much. */

@@ -1,5 +1,6 @@
 /** Our own graceful restart (RFC 4724 §4.1), between agents. Numbers in brackets: pitfalls. */
 import { describe, expect, test } from 'vitest'
+import { FAMILIES, type Family } from '../../src/base/family.ts'
 import type { RouterId } from '../../src/base/units.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
 import { RangeMembers } from '../../src/engine/range-members.ts'
@@ -129,6 +130,43 @@ describe('the agent is killed', () => {
     },
   )
 
+  test('what this run did not reach goes over to the next one, until no neighbor keeps routes any more', () => {
+    const restart = new Restart('boot', {
+      neighbors: () => [],
+      hasEnded: () => true,
+      received: () => 0,
+      isReady: () => true,
+      hasOwn: () => false,
+      leading: () => 8,
+      relays: () => false,
+    })
+    const routerId = 1 as RouterId
+    const callers = ['10.0.0.5', '10.0.0.6']
+    const before = { boot: 'boot', routerId, families: FAMILIES, callers, relayed: { ipv6: 8 } }
+    restart.take(before, FAMILIES)
+    restart.begin(routerId, false, 0)
+    const members = new RangeMembers()
+    const remember = (now: number) => restart.remember({ routerId, families: new Set<Family>(['ipv4']), members }, now)
+    expect(remember(0)).toBeUndefined()
+    restart.look(0)
+    members.add('10.0.0.6')
+    expect(remember(1_000)).toEqual({ ...before, callers: ['10.0.0.6', '10.0.0.5'] })
+    // One that was back and has gone is not expected.
+    members.delete('10.0.0.6')
+    expect(remember(2_000)).toEqual({ ...before, callers: ['10.0.0.5'] })
+    expect(remember(4_095_000)).toEqual({ boot: 'boot', routerId, families: FAMILIES })
+  })
+
+  test('of another boot nothing goes over to the next run', () => {
+    const rooms = { neighbors: () => [], hasEnded: () => true, received: () => 0, isReady: () => true }
+    const restart = new Restart('boot', { ...rooms, hasOwn: () => false, leading: () => 0, relays: () => false })
+    const routerId = 1 as RouterId
+    restart.take({ boot: 'another', routerId, families: FAMILIES, callers: ['10.0.0.5'] }, FAMILIES)
+    restart.begin(routerId, false, 0)
+    const known = { routerId, families: new Set<Family>(['ipv4']), members: new RangeMembers() }
+    expect(restart.remember(known, 0)).toEqual({ boot: 'boot', routerId, families: ['ipv4'] })
+  })
+
   test('the document for the next run is not written anew where a table changes back and forth', () => {
     let leading = 0
     const restart = new Restart('boot', {
@@ -142,7 +180,8 @@ describe('the agent is killed', () => {
     })
     const written = [5, 1_023, 1_024, 1_023, 1_024, 3_100, 2_047, 2_048, 2_047, 1_000, 1_100, 3].map((count) => {
       leading = count
-      return restart.remember(1 as RouterId, new Set(['ipv4']), new RangeMembers())?.relayed?.ipv4
+      const known = { routerId: 1 as RouterId, families: new Set<Family>(['ipv4']), members: new RangeMembers() }
+      return restart.remember(known, 0)?.relayed?.ipv4
     })
     const none = undefined
     expect(written).toEqual([4, 512, none, none, none, 2_048, 1_024, none, none, 512, none, 2])
