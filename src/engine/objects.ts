@@ -9,7 +9,7 @@ import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { LocalRoute } from '../bgp/rib/types.ts'
 import { Peer } from '../bgp/session/peer.ts'
-import type { OwnRestart } from '../bgp/session/restart.ts'
+import { AS_EVER, type OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
@@ -81,7 +81,7 @@ export class Objects {
   /** A neighbor, or a range that neighbors may call from. */
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     this.revision++
-    if (isRange(intent)) this.#ranges.set(intent, now)
+    if (isRange(intent)) this.#addRange(intent, node, now)
     else if (intent.interface !== undefined) {
       this.unnumbered.set(intent)
       this.#addNeighbor(this.unnumbered.resolve(intent), node, now)
@@ -89,6 +89,28 @@ export class Objects {
       this.gateways.set(intent)
       this.#addNeighbor(this.#gatewayOf(intent, now), node, now)
     } else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
+  }
+
+  /** Hosts that connected from a wider range around this one belong to it now, up to its limit. */
+  #addRange(range: RangeIntent, node: NodeIntent, now: Millis): void {
+    this.#ranges.set(range, now)
+    for (const [member, before] of this.#ranges.members()) {
+      const address = this.#neighbors.get(member)?.intent.address
+      if (address === undefined || before === range.name || this.#ranges.around(address) !== range) continue
+      const intent = memberIntent(range, address)
+      if (intent.name !== member || this.#isFull(range)) this.removePeer(member, now)
+      else this.#moveMember(range, intent, node, now)
+    }
+  }
+
+  #moveMember(range: RangeIntent, intent: RangeIntent, node: NodeIntent, now: Millis): void {
+    this.#ranges.join(range.name, intent.name)
+    this.#byHand.noteRange(intent.name, range.name)
+    this.#changeNeighbor(intent, node, now)
+  }
+
+  #isFull({ name, range }: RangeIntent): boolean {
+    return this.#ranges.membersOf(name).length >= range.limit
   }
 
   /**
@@ -115,8 +137,7 @@ export class Objects {
     if (range === undefined) return 'no neighbor has this address'
     if (range.held !== undefined) return `${range.name} is held: ${range.held}`
     const { limit, prefix } = range.range
-    if (this.#ranges.membersOf(range.name).length >= limit)
-      return `${limit} neighbors from ${prefix.text} are connected, which is the limit`
+    if (this.#isFull(range)) return `${limit} neighbors from ${prefix.text} are connected, which is the limit`
     const intent = memberIntent(range, address)
     if (this.#neighbors.get(intent.name) !== undefined) return `${intent.name} is another neighbor`
     this.#ranges.join(range.name, intent.name)
@@ -164,7 +185,9 @@ export class Objects {
   #addNeighbor(wanted: PeerIntent, node: NodeIntent, now: Millis): Neighbor {
     const intent = this.#sources.resolve(wanted)
     this.#byHand.noteRange(intent.name, this.#ranges.rangeOf(intent.name))
-    const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now, this.#ownRestart)
+    // For a host that calls again we have not restarted, though its neighbor is a new one here.
+    const restart = this.#ranges.isFormer(intent.name) ? AS_EVER : this.#ownRestart
+    const peer = new Peer(peerConfig(intent, node), this.#chance, this.#neighbors.nextConn, now, restart)
     const neighbor: Neighbor = {
       name: intent.name,
       peer,
@@ -239,6 +262,7 @@ export class Objects {
     }
     const neighbor = this.#neighbors.get(name)
     if (neighbor === undefined) return
+    if (this.#ranges.rangeOf(name) !== undefined && neighbor.peer.hasBeenEstablished) this.#ranges.noteFormer(name)
     this.#ranges.leave(name)
     this.unnumbered.remove(name)
     this.gateways.remove(name)

@@ -19,6 +19,8 @@ export class Ranges {
   readonly #since = new Map<string, Millis>()
   /** By name of a neighbor: the range that it connected from. */
   readonly #members = new Map<string, string>()
+  /** Names of neighbors that had a session and have gone, the newest last. */
+  readonly #former = new Set<string>()
 
   set(range: RangeIntent, now: Millis): void {
     if (this.#ranges.get(range.name)?.held !== range.held) this.#since.delete(range.name)
@@ -82,7 +84,26 @@ export class Ranges {
   leave(member: string): void {
     this.#members.delete(member)
   }
+
+  /** The neighbors, each with the name of its range. */
+  members(): readonly (readonly [member: string, range: string])[] {
+    return [...this.#members]
+  }
+
+  /** A neighbor that had a session goes. */
+  noteFormer(member: string): void {
+    this.#former.delete(member)
+    this.#former.add(member)
+    const [oldest] = this.#former
+    if (this.#former.size > MOST_FORMER && oldest !== undefined) this.#former.delete(oldest)
+  }
+
+  isFormer(member: string): boolean {
+    return this.#former.has(member)
+  }
 }
+
+const MOST_FORMER = 4_096
 
 /** The intent of a neighbor that connected from a range, named `Global_10_9_0_5`. */
 export const memberIntent = (range: RangeIntent, address: Address): RangeIntent => ({

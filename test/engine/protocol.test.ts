@@ -1,6 +1,15 @@
 /** What the protocol's additions come to between whole agents. Numbers in brackets: what implementers get wrong. */
 import { describe, expect, test } from 'vitest'
-import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
+import {
+  type ApiObject,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  node,
+  remove,
+  secret,
+  upsert,
+} from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
 interface Row {
@@ -312,6 +321,38 @@ describe('who may call', () => {
     world.pass(200_000)
     expect(one.told('session-up')).toHaveLength(2)
     expect(learned(world, one)).toHaveLength(1)
+  })
+
+  test('a more specific range takes over the callers inside it: its filters count at once, and its password', () => {
+    const { world, one, call } = ranged({})
+    call(5)
+    call(200)
+    expect(world.until(() => learned(world, one).length === 2)).toBe(true)
+    const inside = { peerRange: '10.0.0.0/28', remoteAS: 'external', filters: ['nothing'] }
+    const nothing = bgpFilter('nothing', { importV4: [{ action: 'Reject' }], importV6: [{ action: 'Reject' }] })
+    world.change(one, [upsert(nothing), upsert(bgpPeer('inside', inside))])
+    world.pass(1_000)
+    expect(one.told('session-down')).toEqual([])
+    expect(learned(world, one).map(({ prefix }) => prefix)).toEqual(['10.244.200.0/24'])
+    expect(world.ask(one, 'show protocols')).toMatch(/Global_10_0_0_0_28 .* Passive +1 of/)
+    const password = { secretKeyRef: { name: 'keys', key: 'tor' } }
+    world.change(one, [
+      upsert(bgpPeer('inside', { ...inside, password })),
+      upsert({ ...secret('godwit/keys', {}), keys: { tor: { version: 1 } } }),
+    ])
+    world.pass(1_000)
+    expect(one.told('session-down').map(({ fields }) => fields.peer)).toEqual(['Global_10_0_0_5'])
+  })
+
+  test('a more specific range takes over no more callers than its limit', () => {
+    const { world, one, call } = ranged({})
+    for (const last of [5, 6]) call(last)
+    expect(world.until(() => learned(world, one).length === 2)).toBe(true)
+    const inside = { peerRange: '10.0.0.0/28', remoteAS: 'external', peerRangeLimit: 1 }
+    world.change(one, [upsert(bgpPeer('inside', inside))])
+    world.pass(1_000)
+    expect(one.told('session-down')).toHaveLength(1)
+    expect(world.ask(one, 'show protocols')).toMatch(/Global_10_0_0_0_28 .* Passive +1 of 1 neighbors/)
   })
 
   test('when the range goes its neighbors go, and a change of it reaches them', () => {

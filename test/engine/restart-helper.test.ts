@@ -7,7 +7,7 @@ import type { Capability } from '../../src/bgp/wire/message.ts'
 import { CEASE, encodeNotification } from '../../src/bgp/wire/notification.ts'
 import { decodeOpen } from '../../src/bgp/wire/open.ts'
 import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
-import { bgpFilter } from '../support/objects.ts'
+import { bgpFilter, bgpPeer } from '../support/objects.ts'
 import { announcement, attributes, path, withdrawal } from '../support/rib.ts'
 import { type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
 
@@ -616,4 +616,24 @@ describe('long-lived graceful restart (RFC 9494)', () => {
     neighbor.hangUp()
     expect(rig.held(neighbor)).toBe(0)
   })
+})
+
+test('to a host of a range that calls again, forwarding state was preserved: this node has not restarted', () => {
+  const range = { peerRange: '10.0.0.0/28', asNumber: 65_001, filters: ['all'] }
+  const other = bgpPeer('peer-0', { peerIP: '10.0.0.77', asNumber: 65_077 })
+  const { rig, neighbor } = begin({ families: [] }, { objects: [other, ALL, bgpPeer('range', range)] })
+  const preserved = () => {
+    const open = neighbor.heard.find((bytes) => bytes[18] === 1)
+    const said = open && decodeOpen({ type: 1, bytes: open, start: 0, end: open.length })
+    const capabilities = said !== undefined && 'capabilities' in said ? said.capabilities : []
+    const [restart] = capabilities.flatMap((one) => (one.kind === 'graceful-restart' ? [one] : []))
+    return [restart?.restarted, restart?.families.map((family) => family.preserved)]
+  }
+  expect(preserved()).toEqual([false, [false, false]])
+  neighbor.heard.length = 0
+  neighbor.hangUp()
+  rig.pass(1_000)
+  neighbor.establish()
+  expect(neighbor.established).toBe(true)
+  expect(preserved()).toEqual([false, [true, true]])
 })

@@ -358,6 +358,11 @@ export class Peer {
 
   // ---- routes that are kept (RFC 4724 §4.2)
 
+  /** It has had a session. */
+  get hasBeenEstablished(): boolean {
+    return this.#established > 0
+  }
+
   /** Whether stale routes of the neighbor are kept. */
   get hasStaleRoutes(): boolean {
     return this.#stale.families.length > 0

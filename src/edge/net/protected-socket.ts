@@ -34,9 +34,12 @@ export class ProtectedSocket {
     this.#limitTtl(true)
   }
 
-  /** Keys or least TTLs of neighbors have changed. */
+  /**
+   * Keys or least TTLs of neighbors have changed. A connection without a signature stays without one: the neighbor would drop
+   * what is signed, and the NOTIFICATION with which the engine ends the session would not arrive.
+   */
   protectAgain(): void {
-    this.#updateSignature()
+    if (this.#signature !== undefined) this.#updateSignature()
     this.#limitTtl(false)
   }
 

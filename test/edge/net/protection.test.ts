@@ -203,6 +203,17 @@ describe('what protects a session', () => {
     await until('a new connection', () => one.of('connected').length === 2)
   })
 
+  test('a connection without a key stays without one when its neighbor gets one, so that its NOTIFICATION arrives', async () => {
+    for (const side of [one, two]) side.tcp.perform({ kind: 'protect', neighbors: [] })
+    listen()
+    dial('127.0.0.1')
+    await until('a connection', () => one.of('connected').length === 1)
+    await talk('before')
+    two.learn({ k: 'hunter2' }, [keyed('127.0.0.0/24')])
+    one.learn({ k: 'hunter2' }, [keyed('127.0.0.1')])
+    await talk('after')
+  })
+
   /** One that sends with the usual 64. */
   function callFromAfar(address: string): Socket {
     const far = createConnection({ host: address, port })
