@@ -33,6 +33,7 @@ import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { Metrics } from './edge/operate/metrics.ts'
 import { whyMachineEnds } from './edge/operate/shutdown.ts'
+import { Unfollowed } from './edge/operate/unfollowed.ts'
 import { Recorder } from './edge/replay/recorder.ts'
 import { isCalicoGroup, type Source, STARTUP_TAINT } from './edge/resources.ts'
 import { RunFile } from './edge/run-file.ts'
@@ -46,8 +47,6 @@ import { FAREWELL } from './engine/leave.ts'
 import { logLine } from './engine/log-line.ts'
 import { readRestart } from './engine/restart.ts'
 import type { StatusOptions } from './engine/status.ts'
-import type { Reads } from './show/command.ts'
-import { parseCommand } from './show/parse.ts'
 
 /** How long neighbors may take to read the last messages. */
 const LAST_LINE_MILLIS = 3_000
@@ -97,6 +96,7 @@ class Agent {
   readonly #nft: Nft | undefined
   readonly #forwarding: Forwarding | undefined
   readonly #metrics: Metrics
+  readonly #unfollowed: Unfollowed
   /** Files beside the control socket: the last good objects, what the next run must know, and what people asked for. */
   readonly #lastGood: RunFile
   readonly #restart: RunFile
@@ -106,8 +106,6 @@ class Agent {
   readonly ended: Promise<void>
   #end: () => void = () => {}
   #source: Source | undefined
-  /** State is being read for a command: commands that arrive meanwhile wait for it, in their order. */
-  #reading: Promise<void> | undefined
   #http: HttpServer | undefined
   #lock: Lock | undefined
 
@@ -115,7 +113,7 @@ class Agent {
     this.#options = options
     this.#log = log
     const view = () => this.#engine.view(systemClock.now())
-    this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#readUnfollowed() })
+    this.#metrics = new Metrics({ version: VERSION, view, onScrape: () => this.#unfollowed.refresh() })
     const engineOptions = engineOptionsOf(options)
     this.#engine = new Engine(engineOptions)
     const recorder = new Recorder(this.#engine, engineOptions)
@@ -130,6 +128,10 @@ class Agent {
     const unread = () => this.#tcp.unread()
     this.#driver = new Driver({ engine: recorder, clock: systemClock, perform, unread, crash })
     const feed = (input: Input) => this.#driver.feed(input)
+    this.#unfollowed = new Unfollowed({
+      feed: (input) => this.#feedFromClient(input),
+      read: { nat: async () => this.#nft?.count(), bfd: () => this.#bfd.ask() },
+    })
     this.#keys = new Keys(options.namespace)
     this.#tcp = new Tcp({ feed, keys: this.#keys })
     this.#controls = this.#controlsFor(options)
@@ -155,27 +157,14 @@ class Agent {
     })
   }
 
-  /** State that is not followed is read when a command needs it. One such command runs at a time. */
-  readonly #feedFromClient = (input: Input): void => {
-    const reads = input.kind === 'command' ? readsOf(input.line) : undefined
+  #feedFromClient(input: Input): void {
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
-    if (reads === 'nat' || reads === 'bfd') this.#readUnfollowed()
-    if (this.#reading === undefined) this.#driver.feed(input)
-    else void this.#reading.then(() => this.#driver.feed(input))
-  }
-
-  #readUnfollowed(): void {
-    const reading = (this.#reading ?? Promise.resolve())
-      .then(() => Promise.all([this.#nft?.count(), this.#bfd.ask()]))
-      .then(() => {
-        if (this.#reading === reading) this.#reading = undefined
-      })
-    this.#reading = reading
+    this.#driver.feed(input)
   }
 
   #controlsFor({ control, controlGroup: group, calicoControl }: AgentOptions): Control[] {
     let clients = 0
-    const shared = { group, feed: this.#feedFromClient, nextId: () => ++clients }
+    const shared = { group, feed: (input: Input) => this.#unfollowed.take(input), nextId: () => ++clients }
     const own = new Control({ path: control, ...shared })
     if (calicoControl === undefined) return [own]
     const ipv4 = new Control({ path: join(calicoControl, 'bird.ctl'), bird1: 'ipv4', ...shared })
@@ -390,17 +379,6 @@ const statusOptions = ({ apiGroup, nodeReadiness }: AgentOptions): StatusOptions
   conditions: !isCalicoGroup(apiGroup),
   startupTaint: nodeReadiness ? STARTUP_TAINT : undefined,
 })
-
-/** What must be read before this line of a client is answered; undefined: nothing, or the line is no command. */
-function readsOf(line: string): Reads | undefined {
-  try {
-    const asked = parseCommand(line)
-    return asked.kind === 'command' ? asked.reads : undefined
-  } catch {
-    // An error of our own: the answer to the line reports it.
-    return undefined
-  }
-}
 
 /** The Kubernetes client is loaded only where it is needed: it takes most of our memory. */
 async function openSource(options: AgentOptions, keys: Keys, feed: (input: Input) => void): Promise<Source> {

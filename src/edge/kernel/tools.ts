@@ -109,6 +109,8 @@ export class Poller {
   readonly #recheck: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #queue: Promise<void> = Promise.resolve()
+  /** A reading that has not begun, with nothing after it. */
+  #last: Promise<void> | undefined
   #stopped = false
   #took: Millis = 0
 
@@ -126,16 +128,21 @@ export class Poller {
     }, wait).unref()
   }
 
-  /** Reads after all work that began earlier. */
+  /** Reads after all work that began earlier. Who asks while a reading waits shares it: while a tool hangs, none pile up. */
   now(): Promise<void> {
-    return this.run(async () => {
+    if (this.#last !== undefined) return this.#last
+    const reading = this.run(async () => {
+      if (this.#last === reading) this.#last = undefined
       const before = performance.now()
       await this.#options.look()
       this.#took = performance.now() - before
     })
+    this.#last = reading
+    return reading
   }
 
   run(work: () => Promise<void>): Promise<void> {
+    this.#last = undefined
     this.#queue = this.#queue.then(() => (this.#stopped ? undefined : work()))
     return this.#queue
   }
