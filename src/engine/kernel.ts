@@ -13,6 +13,7 @@ import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'
+import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
@@ -72,6 +73,7 @@ export class Kernel {
   readonly #nft: KernelNft
   readonly #loops: KernelLoops
   #intent: DataplaneIntent | undefined
+  #serviceRanges: readonly PrefixMatch[] = []
   readonly #own: OwnPrefixes
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
@@ -134,6 +136,14 @@ export class Kernel {
     yield* this.#nft.want(intent, now)
     this.#loops.setIntent(intent)
     this.#isStale = true
+  }
+
+  /**
+   * In the step in which the RIB hears of them: it then hands over again what lies inside, which this compares with the ranges
+   * once.
+   */
+  setServiceRanges(ranges: readonly PrefixMatch[]): void {
+    this.#serviceRanges = ranges
   }
 
   /** Own routes: advertised as soon as their packets end here. */
@@ -335,7 +345,7 @@ export class Kernel {
   }
 
   #serviceRangeAround(prefix: Prefix): Prefix | undefined {
-    return serviceRangeAround(this.#intent?.serviceRanges ?? [], prefix)
+    return serviceRangeAround(this.#serviceRanges, prefix)
   }
 
   #whyServices(prefix: Prefix): string | undefined {

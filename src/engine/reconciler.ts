@@ -41,7 +41,9 @@ export class Reconciler {
   *carryOut(intent: Intent, diff: IntentDiff, since: Millis | undefined): Work {
     // A turn ends wherever this yields: the time is asked for anew.
     const { facts, rib, kernel, cni, damping, health, store, out } = this.#parts
-    rib.setServiceRanges(intent.dataplane?.serviceRanges ?? NO_RANGES)
+    const serviceRanges = intent.dataplane?.serviceRanges ?? NO_RANGES
+    rib.setServiceRanges(serviceRanges)
+    kernel?.setServiceRanges(serviceRanges)
     rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
     yield* this.#setServiceAddresses(diff.serviceAddresses)
     yield* this.#changePeers(diff, intent.node)

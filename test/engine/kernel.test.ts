@@ -612,21 +612,29 @@ describe('routes', () => {
     expect(lab.kernel.own).toEqual([...LEARNED, ...BLACKHOLES].sort())
   })
 
-  test('a route inside a service range that is configured later leaves the kernel, and comes back with its end', () => {
-    const lab = new Lab()
-    lab.settle()
-    lab.change(upsert(TAKE_ALL), upsert(bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['take-all'] })))
-    lab.world.change(lab.tor, [
-      upsert(node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: ['10.50.7.0/24'] })),
-    ])
-    const has = () => lab.kernel.own.some((route) => route.startsWith('10.50.7.0/24'))
-    expect(lab.until(has)).toBe(true)
-    const ranges = [{ cidr: '10.96.0.0/16' }, { cidr: '10.50.0.0/16' }]
-    lab.change(upsert(bgpConfiguration({ asNumber: 64512, serviceClusterIPs: ranges })))
-    expect(lab.until(() => !has())).toBe(true)
-    lab.change(upsert(CLUSTER))
-    expect(lab.until(has)).toBe(true)
-  })
+  // With so many neighbors their new policies take more than a turn.
+  test.each([0, 60])(
+    'a route inside a service range that is configured later leaves the kernel, and comes back with its end, beside %i nodes',
+    (count) => {
+      const lab = new Lab()
+      lab.settle()
+      const others = Array.from({ length: count }, (_, index) =>
+        upsert(node(`other-${index}`, { addresses: [`10.0.1.${index + 1}`], podCIDRs: [`10.60.${index}.0/24`] })),
+      )
+      const mesh = { asNumber: 64512, nodeToNodeMeshEnabled: count > 0 }
+      const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['take-all'] })
+      lab.change(...others, upsert(bgpConfiguration(mesh)), upsert(TAKE_ALL), upsert(tor))
+      lab.world.change(lab.tor, [
+        upsert(node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: ['10.50.7.0/24'] })),
+      ])
+      const has = () => lab.kernel.own.some((route) => route.startsWith('10.50.7.0/24'))
+      expect(lab.until(has)).toBe(true)
+      lab.change(upsert(bgpConfiguration({ ...mesh, serviceExternalIPs: [{ cidr: '10.50.0.0/16' }] })))
+      expect(lab.until(() => !has())).toBe(true)
+      lab.change(upsert(bgpConfiguration(mesh)))
+      expect(lab.until(has)).toBe(true)
+    },
+  )
 
   test('a neighbor that is lost and not back in time takes its routes along; the end of the agent takes nothing', () => {
     const lab = new Lab()
