@@ -28,9 +28,9 @@ export function groupAlike(
 const addressesOf = ({ addresses }: ClusterNode): Address[] => FAMILIES.flatMap((family) => addresses[family] ?? [])
 
 /** Names of nodes have no bracket. */
-const keyOf = ({ asNumber, listenPort, clusterId, held, addresses, labels }: ClusterNode): string =>
+const keyOf = ({ asNumber, listenPort, clusterId, held, addresses, annotated, labels }: ClusterNode): string =>
   JSON.stringify([
-    ...[asNumber, listenPort, clusterId, held, ...FAMILIES.map((family) => addresses[family] !== undefined)],
+    ...[asNumber, listenPort, clusterId, held, annotated, ...FAMILIES.map((family) => addresses[family] !== undefined)],
     Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)),
   ])
 

@@ -1,5 +1,6 @@
 /** Makes the neighbor of a chosen candidate: its endpoint, timers, policies, key and features, with the defaults. */
-import { familyOfAddress, isLinkLocal } from '../base/address.ts'
+import { addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
+import { hex } from '../base/bytes.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Seconds } from '../base/units.ts'
 import type { KeyIntent, PeerIntent, Problem, Signing } from './intent.ts'
@@ -65,7 +66,7 @@ export function makePeer(
     drain: object?.drain ?? false,
     passive: (object?.passive ?? false) || object?.range !== undefined,
     fastFailover: object?.fastFailover ?? true,
-    waits: node !== undefined && node.routerId > me.routerId,
+    waits: node !== undefined && isHigher(node, me, family),
     bfd: object === undefined ? settings.meshBfd : object.bfd,
     importPolicy,
     exportPolicy,
@@ -75,6 +76,13 @@ export function makePeer(
     ...featuresOf(candidate, me),
     ...memoryOf(object, settings),
   }
+}
+
+/** By the addresses of the session, so that both ends, and Calico's BIRD, agree who dials. */
+function isHigher(node: ClusterNode, me: ClusterNode, family: Family): boolean {
+  const [theirs, ours] = [node.addresses[family], me.addresses[family]]
+  if (theirs === undefined || ours === undefined) return node.routerId > me.routerId
+  return hex(addressBytes(theirs)) > hex(addressBytes(ours))
 }
 
 /** How TCP segments of the session are signed, or why the session is held. */

@@ -24,6 +24,7 @@ export interface ClusterNode {
   readonly asNumber: Asn
   readonly routerId: RouterId
   readonly addresses: Readonly<Partial<Record<Family, Address>>>
+  readonly annotated: NodeObject['annotated']
   readonly hosts: NodeObject['hosts']
   readonly listenPort: number
   readonly clusterId: RouterId | undefined

@@ -197,20 +197,32 @@ function nodeCandidate(
   node: ClusterNode,
   scope: keyof typeof RANK,
 ): Candidate[] {
-  const address = commonAddress(me, node, object)
-  // Two Nodes have the same address: it would be a session with ourselves.
-  if (address === undefined || isMe(me, { address, port: node.listenPort })) return []
   const kind = scope === 'mesh' ? 'Mesh' : scope === 'global' ? 'Global' : 'Node'
   const { listenPort: port, asNumber: remoteAs } = node
-  return [{ rank: RANK[scope], kind, object, address, port, portGiven: false, remoteAs, localAs: me.asNumber, node }]
+  return addressesToDial(me, node, object).flatMap((address) =>
+    // Two Nodes have the same address: it would be a session with ourselves.
+    isMe(me, { address, port })
+      ? []
+      : [{ rank: RANK[scope], kind, object, address, port, portGiven: false, remoteAs, localAs: me.asNumber, node }],
+  )
 }
 
-/** The address to dial: IPv4 if both nodes have it, else IPv6. A mirrored `peerIP` keeps the family of that address. */
-export function commonAddress(me: ClusterNode, node: ClusterNode, object: PeerObject | undefined): Address | undefined {
+/**
+ * One session carries both families, over IPv4 if both nodes have it, unless Calico has given one of the two nodes addresses of
+ * both: BIRD, which may still run there, has a session for each family. A mirrored `peerIP` keeps the family of that address.
+ */
+function addressesToDial(me: ClusterNode, node: ClusterNode, object: PeerObject | undefined): readonly Address[] {
   const asked = object?.remote === undefined ? FAMILIES : [familyOfAddress(object.remote.address)]
-  const family = asked.find((one) => me.addresses[one] !== undefined && node.addresses[one] !== undefined)
-  return family === undefined ? undefined : node.addresses[family]
+  const common = asked.flatMap((one) => (me.addresses[one] === undefined ? [] : (node.addresses[one] ?? [])))
+  const isCalicos = [me, node].some(({ annotated }) => annotated.length === FAMILIES.length)
+  if (!isCalicos) return common.slice(0, 1)
+  const wanted = object?.families ?? FAMILIES
+  const carried = common.filter((address) => wanted.includes(familyOfAddress(address)))
+  return carried.length === 0 ? common.slice(0, 1) : carried
 }
+
+export const shareFamily = (me: ClusterNode, node: ClusterNode): boolean =>
+  FAMILIES.some((family) => me.addresses[family] !== undefined && node.addresses[family] !== undefined)
 
 /** A node that reflects routes (RFC 4456) is not part of the mesh. */
 function meshCandidate(me: ClusterNode, node: ClusterNode): Candidate[] {

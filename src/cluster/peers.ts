@@ -17,7 +17,6 @@ import {
   type Alike,
   type Candidate,
   choosesNodes,
-  commonAddress,
   directCandidates,
   type Named,
   namesAsNeighbor,
@@ -26,6 +25,7 @@ import {
   type PeerInputs,
   RANK,
   selects,
+  shareFamily,
   withName,
 } from './peer-candidates.ts'
 import { withValuesOf } from './peer-values.ts'
@@ -180,7 +180,7 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
   if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
   const selectors = objects.filter((object) => object.peerSelector !== undefined && selects(object, me))
   const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
-  const isNear = (node: ClusterNode): boolean => node === me || commonAddress(me, node, undefined) !== undefined
+  const isNear = (node: ClusterNode): boolean => node === me || shareFamily(me, node)
   if (alike?.every(({ nodes: [some] }) => some === undefined || isNear(some[1])) === true) return []
   if (!inMesh && selectors.length === 0) return []
   const wanted = (node: ClusterNode): string | undefined => {

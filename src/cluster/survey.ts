@@ -115,6 +115,7 @@ export class NodeSurvey {
       asNumber,
       routerId,
       addresses: node.addresses,
+      annotated: node.annotated,
       hosts: node.hosts,
       listenPort,
       clusterId: node.clusterId,

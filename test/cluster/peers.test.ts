@@ -94,6 +94,36 @@ describe('mesh', () => {
     expect([...waits].sort()).toEqual([false, true])
   })
 
+  test('beside a node that Calico gave addresses of both families there is a session for each, as BIRD has them', () => {
+    const calicos = (name: string, last: number, families: readonly ('IPv4' | 'IPv6')[]) =>
+      node(name, {
+        addresses: [`10.0.0.${last}`, `fd00::${last}`],
+        annotations: Object.fromEntries(
+          families.map((family) => [
+            `projectcalico.org/${family}Address`,
+            family === 'IPv4' ? `10.0.0.${last}/24` : `fd00::${last}/64`,
+          ]),
+        ),
+      })
+    const [plain, both, only] = [
+      node('plain', { addresses: ['10.0.0.5', 'fd00::5'] }),
+      calicos('both', 6, ['IPv4', 'IPv6']),
+      calicos('only', 7, ['IPv4']),
+    ]
+    const sessions = (name: string) => {
+      const { peers } = meshOf(name, plain, both, only)
+      return [...peers.values()].map((peer) => `${peer.name}${peer.waits ? ' waits' : ''}`)
+    }
+    expect(sessions('plain')).toEqual(['Mesh_10_0_0_6 waits', 'Mesh_10_0_0_7 waits', 'Mesh_fd00__6 waits'])
+    expect(sessions('both')).toEqual(['Mesh_10_0_0_5', 'Mesh_10_0_0_7 waits', 'Mesh_fd00__5', 'Mesh_fd00__7 waits'])
+    expect(sessions('only')).toEqual(['Mesh_10_0_0_5', 'Mesh_10_0_0_6', 'Mesh_fd00__6'])
+    // As with BGPPeers that select nodes, and only for the families that they ask for.
+    const selecting = (spec: object) =>
+      peersOf(intentOf('plain', [plain, both, bgpConfiguration({ nodeToNodeMeshEnabled: false }), bgpPeer('p', spec)]))
+    expect(selecting({ peerSelector: 'all()' })).toEqual(['Global_10_0_0_6', 'Global_fd00__6'])
+    expect(selecting({ peerSelector: 'all()', addressFamilies: ['ipv6'] })).toEqual(['Global_fd00__6'])
+  })
+
   test("each node's own AS and listen port count", () => {
     const other = node('b', { addresses: ['10.0.0.2'], annotations: { 'projectcalico.org/ASNumber': '65007' } })
     const intent = meshOf('a', a, other, bgpConfiguration({ listenPort: 1790 }, 'node.b'))
