@@ -24,6 +24,7 @@ import { cases as packets } from './packets.ts'
 import { cases as packetsAstray } from './packets-astray.ts'
 import { cases as packetsBeside } from './packets-beside.ts'
 import { cases as packetsBorder } from './packets-border.ts'
+import { cases as packetsCalico } from './packets-calico.ts'
 import { cases as packetsDirect } from './packets-direct.ts'
 import { cases as packetsFlush } from './packets-flush.ts'
 import { cases as packetsKernel } from './packets-kernel.ts'
@@ -79,6 +80,7 @@ export const CASES: readonly Case[] = [
   ...packetsMesh,
   ...packetsDirect,
   ...packetsBorder,
+  ...packetsCalico,
   ...packetsAstray,
   ...packetsNat,
   ...packetsFlush,
