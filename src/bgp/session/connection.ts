@@ -45,7 +45,7 @@ export const OPEN_HOLD_TIME: Seconds = 240
 /** RFC 4271 §4.4. */
 const LEAST_KEEPALIVE: Millis = 1_000
 
-/** RFC 9687 §4.4: the Send Hold Time is this, or twice the hold time where that is longer. */
+/** RFC 9687 §6: the Send Hold Time is this, or twice the hold time where that is longer; §4.4: longer than the hold time. */
 const SEND_HOLD_TIME: Seconds = 480
 
 type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'send-hold'
@@ -412,9 +412,13 @@ export class Connection {
     this.#watchSending()
   }
 
-  /** RFC 9687 §4.3: from what is sent first after the network took all, until it has taken all again. */
+  /**
+   * RFC 9687 §4.3: from what is sent first after the network took all, until it has taken all again; never with a hold time
+   * of 0.
+   */
   #watchSending(): void {
     if (this.state !== 'Established' || this.timers.at('send-hold') !== undefined) return
+    if (this.session?.holdTime === 0) return
     this.#set('send-hold', inMillis(this.sendHoldTime))
   }
 

@@ -44,8 +44,9 @@ describe('hold timer', () => {
     const lone = new LonePeer().reach('OpenSent').receive(concat(theirOpen({ holdTime: 0 }), KEEPALIVE))
     expect(lone.peer.session).toMatchObject({ holdTime: 0, keepaliveTime: 0 })
     expect(lone.peer.deadline()).toBeUndefined()
-    lone.hand({ kind: 'updates-sent', count: 1 }).hand({ kind: 'drained', conn: lone.own })
-    expect(lone.peer.deadline()).toBeUndefined()
+    // RFC 9687 §4.3: nor does the SendHoldTimer run.
+    expect(lone.hand({ kind: 'updates-sent', count: 1 }).peer.deadline()).toBeUndefined()
+    expect(lone.hand({ kind: 'drained', conn: lone.own }).peer.deadline()).toBeUndefined()
     expect(lone.receive(KEEPALIVE).peer.deadline()).toBeUndefined()
   })
 })
