@@ -151,11 +151,17 @@ const HELPERS = ['frr', 'bird'] as const
 type Helper = (typeof HELPERS)[number]
 
 /** The router is asked again and again: its routes are those of before, whatever becomes of the agent. */
-const restartUnseen = (helper: Helper, how: 'killed' | 'stopped', transport: Family, times: number): Case => ({
-  name: `graceful restart: ${helper}, the agent is ${how} ${times === 1 ? 'once' : `${times} times`}, and no route is lacking`,
+const restartUnseen = (
+  helper: Helper,
+  how: 'killed' | 'stopped',
+  transport: Family,
+  times: number,
+  dial: Dial = 'both dial',
+): Case => ({
+  name: `graceful restart: ${helper}, the agent is ${how} ${times === 1 ? 'once' : `${times} times`}, ${dial === 'both dial' ? '' : `${dial}, `}and no route is lacking`,
   speakers: helper,
   async run(bench) {
-    const all = await scene(bench, transport, false, 'both dial')
+    const all = await scene(bench, transport, false, dial)
     await settled(all)
     const holds = async (millis: number) =>
       await throughout(millis, async () => {
@@ -373,6 +379,8 @@ export const cases: readonly Case[] = [
   ...HELPERS.flatMap((helper) => [
     restartUnseen(helper, 'killed', 'ipv4', 2),
     restartUnseen(helper, 'stopped', 'ipv6', 1),
+    // FRR does not dial while it keeps routes.
+    restartUnseen(helper, 'killed', 'ipv4', 1, 'they dial'),
     leaves(helper),
     stillDrained(helper),
     longAway(helper),

@@ -137,11 +137,34 @@ export class Objects {
     if (range === undefined) return 'no neighbor has this address'
     if (range.held !== undefined) return `${range.name} is held: ${range.held}`
     const { limit, prefix } = range.range
-    if (this.#isFull(range)) return `${limit} neighbors from ${prefix.text} are connected, which is the limit`
+    if (this.#isFull(range) && !this.#makeRoom(range, now))
+      return `${limit} neighbors from ${prefix.text} are connected, which is the limit`
     const intent = memberIntent(range, address)
     if (this.#neighbors.get(intent.name) !== undefined) return `${intent.name} is another neighbor`
     this.#ranges.join(range.name, intent.name)
     return this.#addNeighbor(intent, node, now)
+  }
+
+  /** A host that only may come back gives way to one that calls. */
+  #makeRoom({ name: range }: RangeIntent, now: Millis): boolean {
+    for (const name of this.#ranges.membersOf(range)) {
+      const neighbor = this.#neighbors.get(name)
+      if (neighbor?.peer.isDialling !== true || neighbor.peer.hasStaleRoutes || neighbor.disabled !== undefined)
+        continue
+      this.#remove(name, now)
+      return true
+    }
+    return false
+  }
+
+  /**
+   * A host of a range that was a neighbor before the restart: it is dialled, since it may wait for us. Not where its address
+   * is that of another neighbor, or the range has no room. False while the range is held.
+   */
+  callBack(address: Address, node: NodeIntent, now: Millis): boolean {
+    if (this.#ranges.around(address)?.held !== undefined) return false
+    if (this.#neighbors.calledBy(address) === undefined) this.callFrom(address, node, now)
+    return true
   }
 
   /** Hosts that connected from ranges before the restart and may connect again. */
@@ -164,12 +187,13 @@ export class Objects {
 
   /**
    * Removes a neighbor of a range that has no connection: nobody dials it. One that is disabled by command stays, as one
-   * whose routes are kept for its restart does.
+   * whose routes are kept for its restart does, or one that keeps ours and may wait to be dialled.
    */
   forgetCaller(neighbor: Neighbor, now: Millis): void {
-    if (neighbor.intent.range === undefined || neighbor.disabled !== undefined || neighbor.peer.hasStaleRoutes) return
+    const { intent, peer, disabled } = neighbor
+    if (intent.range === undefined || disabled !== undefined || peer.hasStaleRoutes || peer.isDialling) return
     if (this.#neighbors.hasConnection(neighbor)) return
-    if (neighbor.peer.snapshot(now).stopped === undefined) this.#remove(neighbor.name, now)
+    if (peer.snapshot(now).stopped === undefined) this.#remove(neighbor.name, now)
   }
 
   /** A command has changed what is asked of a neighbor. */

@@ -1,6 +1,6 @@
 /**
- * The hosts of ranges that are neighbors: each has a session, or is expected back. Nobody dials them; a new process waits
- * for those that the one before knew.
+ * The hosts of ranges that are neighbors: each has a session, or is expected back. They are dialled only while they may
+ * wait for us; a new process dials, and waits for, those that the one before knew.
  */
 import type { Address } from '../base/address.ts'
 

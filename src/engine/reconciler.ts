@@ -135,6 +135,7 @@ export class Reconciler {
       objects.addPeer(peer, node, facts.now)
       yield NEIGHBOR_COST
     }
+    yield* this.#callBack(node)
     const stopped = objects.settleByHand()
     if (stopped.length > 0) this.#parts.out.log(askedBeforeLine(stopped))
   }
@@ -145,6 +146,15 @@ export class Reconciler {
     const line = restart.begin(routerId, kernel?.takesOver === true, now)
     if (line !== undefined) out.log(line)
     this.#ending.leaveAsBefore(now)
+  }
+
+  /** All ranges are known now; those that are held wait for what they lack. */
+  *#callBack(node: NodeIntent): Work {
+    const { facts, objects, restart } = this.#parts
+    for (const address of restart.unanswered) {
+      if (objects.callBack(address, node, facts.now)) restart.noteCalledBack(address)
+      yield NEIGHBOR_COST
+    }
   }
 
   *#changeNode(before: NodeIntent | undefined, node: NodeIntent): Work {

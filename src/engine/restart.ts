@@ -171,6 +171,8 @@ export class Restart {
   #continued: RestartDocument | undefined
   #forwards: readonly Family[] = FAMILIES
   #hasBegun = false
+  /** Of `callers`. */
+  readonly #calledBack = new Set<Address>()
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
   #deferral: Deferral | undefined
@@ -285,6 +287,15 @@ export class Restart {
   /** Hosts of ranges that the run before knew: until they call, not every neighbor has sent its routes. */
   get callers(): readonly Address[] {
     return this.#previous?.callers ?? []
+  }
+
+  /** Those of them that are still to be dialled, after a restart: they may keep our routes and wait for us. */
+  get unanswered(): readonly Address[] {
+    return this.own.restarted ? this.callers.filter((address) => !this.#calledBack.has(address)) : []
+  }
+
+  noteCalledBack(address: Address): void {
+    this.#calledBack.add(address)
   }
 
   /**

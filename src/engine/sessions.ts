@@ -318,12 +318,13 @@ export class Sessions {
   /** Its last session has ended, and no object defines it any more. */
   remove(neighbor: Neighbor): void {
     this.#failover.remove(neighbor)
+    this.rangeMembers.delete(neighbor.intent.address)
   }
 
   /** It is not expected back. */
   #forget(neighbor: Neighbor): void {
     this.#failover.forget(neighbor)
-    this.rangeMembers.delete(neighbor.intent.address)
+    if (!neighbor.peer.isDialling) this.rangeMembers.delete(neighbor.intent.address)
   }
 
   #receive(neighbor: Neighbor, updates: Updates, now: Millis): void {

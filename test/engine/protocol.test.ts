@@ -230,7 +230,7 @@ describe('who may call', () => {
     world.crash(five)
     world.pass(5_000)
     expect(learned(world, one)).toHaveLength(2)
-    world.pass(120_000)
+    world.pass(240_000)
     expect(protocols(world, one).map(({ name }) => name)).toEqual(['Global_10_0_0_6'])
     expect(learned(world, one).map(({ prefix }) => prefix)).toEqual(['10.244.6.0/24'])
   })

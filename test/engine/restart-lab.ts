@@ -38,15 +38,13 @@ export class RestartLab {
       upsert(node(`tor-${number}`, { addresses, podCIDRs: [`10.250.${number}.0/24`] })),
       upsert(bgpConfiguration({ asNumber: 65000 + number, nodeToNodeMeshEnabled: false })),
       upsert(TAKE_ALL),
-      upsert(
-        bgpPeer('worker', {
-          peerIP: '10.0.0.11',
-          asNumber: 64512,
-          filters: ['take-all'],
-          passive: this.#peers === undefined,
-        }),
-      ),
+      upsert(this.peerOf({ passive: this.#peers === undefined })),
     ])
+  }
+
+  /** The worker, as a router has it. */
+  peerOf(spec: object): ApiObject {
+    return bgpPeer('worker', { peerIP: '10.0.0.11', asNumber: 64512, filters: ['take-all'], ...spec })
   }
 
   start(routerId?: string, forwards?: readonly Family[]): Host {

@@ -5,7 +5,7 @@ import type { RouterId } from '../../src/base/units.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
 import { RangeMembers } from '../../src/engine/range-members.ts'
 import { Restart, readRestart } from '../../src/engine/restart.ts'
-import { bgpAdvertisement, bgpPeer, node, upsert } from '../support/objects.ts'
+import { bgpAdvertisement, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import type { Host } from '../support/world.ts'
 import { POD, RestartLab } from './restart-lab.ts'
 
@@ -207,6 +207,52 @@ describe('the agent is killed', () => {
     for (const router of lab.routers) expect(lab.opensOf(router)).toContain('Restart recovery')
     lab.world.pass(1_000)
     expect(lab.lacks(5_000)).toBe(0)
+  })
+
+  test.each([
+    [
+      'a passive neighbor',
+      [1, 2].map((n) => bgpPeer(`tor-${n}`, { peerIP: `10.0.0.${n}`, asNumber: 65000 + n, passive: true })),
+    ],
+    ['one that called from a range', [bgpPeer('tors', { peerRange: '10.0.0.0/28', remoteAS: 'external' })]],
+  ])('%s that waits for us, as FRR does, is dialled, and lacks no route', (_, peers) => {
+    const lab = new RestartLab({}, peers)
+    for (const router of lab.routers) lab.world.change(router, [upsert(lab.peerOf({ passive: true }))])
+    lab.world.pass(1_000)
+    lab.world.crash(lab.worker)
+    expect(lab.lacks(3_000)).toBe(0)
+    lab.start()
+    expect(lab.lacks(5_000)).toBe(0)
+    expect(lab.worker.up).toBe(2)
+    expect(lab.lacks(240_000)).toBe(0)
+  })
+
+  test('one that called from a range is dialled once the range is no longer held', () => {
+    const late = bgpFilter('late', {})
+    const range = bgpPeer('tors', { peerRange: '10.0.0.0/28', remoteAS: 'external', filters: ['late'] })
+    const objects = [range, late]
+    const lab = new RestartLab({}, objects)
+    for (const router of lab.routers) lab.world.change(router, [upsert(lab.peerOf({ passive: true }))])
+    lab.world.crash(lab.worker)
+    objects.pop()
+    lab.start()
+    lab.world.pass(3_000)
+    expect(lab.worker.up).toBe(0)
+    lab.world.change(lab.worker, [upsert(late)])
+    expect(lab.lacks(5_000)).toBe(0)
+    expect(lab.worker.up).toBe(2)
+  })
+
+  test('one that called from a range and is gone for good is forgotten, also where it sent no routes', () => {
+    const lab = new RestartLab({}, [bgpPeer('tors', { peerRange: '10.0.0.0/28', remoteAS: 'external' })])
+    lab.world.crash(lab.worker)
+    lab.world.crash(lab.routers[1] as Host)
+    lab.start()
+    const known = () => lab.world.ask(lab.worker, 'show protocols').match(/Global_10_0_0_\d+ /g)
+    lab.world.pass(30_000)
+    expect(known()).toEqual(['Global_10_0_0_1 ', 'Global_10_0_0_2 '])
+    lab.world.pass(210_000)
+    expect(known()).toEqual(['Global_10_0_0_1 '])
   })
 
   test('again and again, while it is still restarting', () => {

@@ -3,6 +3,7 @@ import { hex } from '../../src/base/bytes.ts'
 import { Chance } from '../../src/base/chance.ts'
 import { ourOpen } from '../../src/bgp/session/negotiate.ts'
 import { Peer } from '../../src/bgp/session/peer.ts'
+import { AS_EVER, type OwnRestart } from '../../src/bgp/session/restart.ts'
 import type { ConnId, PeerAction, PeerConfig, PeerEvent, SessionState } from '../../src/bgp/session/types.ts'
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
 import { MESSAGE_TYPE, type MessageType, type Open } from '../../src/bgp/wire/message.ts'
@@ -20,8 +21,8 @@ export class LonePeer {
   #dials = 0
   #accepts = -1
 
-  constructor(over: Partial<PeerConfig> = {}, seed = 1) {
-    this.peer = new Peer(config(over), new Chance(seed), () => ++this.#dials * 2, 0)
+  constructor(over: Partial<PeerConfig> = {}, seed = 1, own: OwnRestart = AS_EVER) {
+    this.peer = new Peer(config(over), new Chance(seed), () => ++this.#dials * 2, 0, own)
   }
 
   hand(event: PeerEvent): this {

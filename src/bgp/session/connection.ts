@@ -72,6 +72,8 @@ export interface Shared {
   readonly chance: Chance
   readonly backoff: Backoff
   readonly nextConn: () => ConnId
+  /** Whether we dial the neighbor at this time. */
+  readonly isDialled: () => boolean
   /** An acceptable OPEN was received. The arbiter continues this connection, or closes it or others. */
   readonly opened: (connection: Connection, session: Session) => void
   /** What our OPENs announce about our own restart. */
@@ -439,10 +441,10 @@ export class Connection {
     return localAddress === undefined || localMayYield ? words : `${words}, ${calledFrom(localAddress, remote.address)}`
   }
 
-  /** No timer for a passive neighbor, and none for a connection that the neighbor opened. */
+  /** No timer for a neighbor that is not dialled, and none for a connection that the neighbor opened. */
   #startConnectRetry(): void {
-    const { config, backoff, chance } = this.#shared
-    if (config.passive || !this.dialled) return
+    const { config, backoff, chance, isDialled } = this.#shared
+    if (!isDialled() || !this.dialled) return
     this.waitToDial(config.dialDelay + backoff.delay(config.connectRetryTime, chance))
   }
 

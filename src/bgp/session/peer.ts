@@ -17,7 +17,7 @@ import { type Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, 
 import { Connections } from './connections.ts'
 import { type EventName, hasTcpConnection } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
-import { AS_EVER, familiesKept, isReset, type OwnRestart } from './restart.ts'
+import { AS_EVER, familiesKept, isKeptOver, isReset, type OwnRestart } from './restart.ts'
 import { Stale } from './stale.ts'
 import type {
   ConnId,
@@ -58,6 +58,11 @@ export class Peer {
   #since: Millis
   #lastError: LastError | undefined
   #lostAt: Millis | undefined
+  /**
+   * Until when the neighbor may keep our routes and wait for us: FRR does not dial meanwhile (RFC 4724 does not say who
+   * does). So a passive neighbor is dialled until then.
+   */
+  #awaitedUntil: Millis
   #attemptError: LastError | undefined
   #established = 0
 
@@ -72,12 +77,14 @@ export class Peer {
       chance,
       backoff: new Backoff(),
       nextConn,
+      isDialled: () => !this.#shared.config.passive || this.#shared.now < this.#awaitedUntil,
       opened: (connection, session) => this.#connections.opened(connection, session, this.session, this.#since),
       ownRestart: () => (this.#established > 0 ? AS_EVER : own),
       stepped: (connection, step) => this.#stepped(connection, step),
     }
     this.#connections = new Connections(this.#shared)
     this.#since = now
+    this.#awaitedUntil = own.restarted ? now + this.#ownRestartTime() : now
   }
 
   get state(): SessionState {
@@ -87,6 +94,11 @@ export class Peer {
   /** False while the neighbor is stopped: by command, by configuration, or because it sent too many routes. */
   get started(): boolean {
     return this.#started
+  }
+
+  /** A dial of ours is under way or to come. */
+  get isDialling(): boolean {
+    return this.#connections.own.timers.at('connect-retry') !== undefined
   }
 
   /** While Established. */
@@ -185,9 +197,9 @@ export class Peer {
   }
 
   #redial(): void {
-    const { config, backoff } = this.#shared
+    const { config, backoff, isDialled } = this.#shared
     backoff.reset()
-    if (this.#connections.own.state === 'Active' && !config.passive) this.#connections.own.waitToDial(config.dialDelay)
+    if (this.#connections.own.state === 'Active' && isDialled()) this.#connections.own.waitToDial(config.dialDelay)
   }
 
   #expire(until: Millis): void {
@@ -318,6 +330,11 @@ export class Peer {
     this.#endAll('AutomaticStop', error, 'BFD session down')
   }
 
+  /** How long neighbors keep our routes. */
+  #ownRestartTime(): Millis {
+    return inMillis(this.#shared.config.restartTime ?? 0)
+  }
+
   // ---- what a step means for the neighbor
 
   #stepped(connection: Connection, { before, session: lost, event, fault, hardReset }: Stepped): void {
@@ -326,6 +343,7 @@ export class Peer {
     if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault, before)
     if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
     if (before === 'Established' && state !== 'Established' && lost !== undefined) {
+      if (isKeptOver(lost, event, hardReset)) this.#awaitedUntil = this.#shared.now + this.#ownRestartTime()
       this.#down(fault ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
     }
     this.#reportState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)

@@ -100,17 +100,20 @@ const lastRestart = (open: Open): GracefulRestart | undefined =>
 /** `hard`: the NOTIFICATION that came was a Hard Reset. */
 export function familiesKept(session: Session, event: FsmEvent, hard: boolean): readonly Family[] {
   const { restart } = session
-  if (restart === undefined) return []
-  const families = session.families.filter(
-    (family) => absenceOf(restart, family) > 0 || longLivedTimeOf(restart, family) > 0,
-  )
+  if (restart === undefined || !isKeptOver(session, event, hard)) return []
+  return session.families.filter((family) => absenceOf(restart, family) > 0 || longLivedTimeOf(restart, family) > 0)
+}
+
+/** Whether this end of a session is one over which both sides keep routes. */
+export function isKeptOver({ restart }: Session, event: FsmEvent, hard: boolean): boolean {
+  if (restart === undefined) return false
   // RFC 4724 §4.2: the connection is lost without a NOTIFICATION.
-  if (event.name === 'TcpConnectionFails') return families
+  if (event.name === 'TcpConnectionFails') return true
   // RFC 8538 §4: a NOTIFICATION, sent or received, is no reason to drop routes if both set the N bit; a Hard Reset is.
-  if (!restart.notification || hard) return []
+  if (!restart.notification || hard) return false
   // A session that was stopped will not be back soon. A reset by command is followed by a start.
-  if (event.name === 'ManualStop' && !isReset(event.error.code, event.error.subcode)) return []
-  return 'error' in event && isHard(event.error) ? [] : families
+  if (event.name === 'ManualStop' && !isReset(event.error.code, event.error.subcode)) return false
+  return !('error' in event && isHard(event.error))
 }
 
 /**
