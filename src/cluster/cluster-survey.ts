@@ -4,6 +4,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
+import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import { Answers } from './answers.ts'
 import type { Touched } from './change-log.ts'
 import type { PeerObject } from './objects.ts'
@@ -18,7 +19,8 @@ import { NodeSurvey } from './survey.ts'
 export class ClusterSurvey {
   readonly nodes: NodeSurvey
   readonly pools = new Answers<readonly PoolObject[]>()
-  readonly ranges = new Answers<readonly Prefix[]>()
+  readonly podRanges = new Answers<readonly Prefix[]>()
+  readonly ranges = new Answers<readonly PrefixMatch[]>()
   readonly peerObjects = new Answers<readonly PeerObject[]>()
   readonly alike = new Answers<readonly Alike[]>(Object.is)
   readonly #pods = new PodSources()

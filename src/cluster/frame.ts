@@ -5,6 +5,7 @@
 import type { Address } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
+import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { AddressClashes } from './address-clashes.ts'
 import {
   type Advertising,
@@ -77,11 +78,11 @@ interface NodeRoutesPlan {
   readonly problems: readonly Problem[]
 }
 
-/** IP pools, pod CIDRs of all Nodes, and as `all` both of them with the service ranges. */
+/** IP pools, pod CIDRs of all Nodes, and as `all` what lies in them and in the service ranges. */
 interface RangesPlan {
   readonly pools: readonly PoolObject[]
   readonly podCidrs: readonly Prefix[]
-  readonly all: readonly Prefix[]
+  readonly all: readonly PrefixMatch[]
 }
 
 interface KernelPlan {
@@ -221,15 +222,16 @@ export class FramePlanner {
     }))
   }
 
-  *#planRanges(store: ObjectStore, { serviceCidrs }: Settings): Work<RangesPlan> {
-    const { pools: known, ranges } = this.#cluster
+  *#planRanges(store: ObjectStore, settings: Settings): Work<RangesPlan> {
+    const { serviceCidrs, loadBalancerAggregation } = settings
+    const { pools: known, podRanges, ranges } = this.#cluster
     const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#meter, FEW_COST, () => [
       ...store.table('IPPool').values(),
     ])
     const podIndex = this.#nodes.podCidrs
-    const podCidrs = yield* ranges.askLong('pods', [podIndex.revision], () => coverInOrder(podIndex.values()))
-    const all = yield* ranges.askLong('all', [pools, podCidrs, serviceCidrs], () =>
-      clusterRanges(pools, podCidrs, serviceCidrs),
+    const podCidrs = yield* podRanges.askLong('', [podIndex.revision], () => coverInOrder(podIndex.values()))
+    const all = yield* ranges.askLong('', [pools, podCidrs, serviceCidrs, loadBalancerAggregation], () =>
+      clusterRanges(pools, podCidrs, settings),
     )
     return { pools, podCidrs, all }
   }

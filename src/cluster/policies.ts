@@ -1,7 +1,6 @@
 /** The policy of each neighbor: its filters and the built-in rules. Neighbors with equal requests share one policy. */
-import type { Prefix } from '../base/prefix.ts'
 import { builtinExport, builtinImport, REJECT_ALL, withFilters } from '../bgp/policy/defaults.ts'
-import type { Policy, Rule } from '../bgp/policy/rule.ts'
+import type { Policy, PrefixMatch, Rule } from '../bgp/policy/rule.ts'
 import { advertisementRules, forPeer, type NodeAdvertisement } from './advertisements.ts'
 import type { FilterObject, PeerObject } from './objects.ts'
 import type { PoolObject } from './pool.ts'
@@ -31,12 +30,12 @@ export class Policies {
   readonly #earlier: ReadonlyMap<string, PeerPolicies>
 
   /**
-   * `ranges`: the prefixes that belong to the cluster. `earlier`: the previous policies. An equal policy stays the same value,
+   * `ranges`: what belongs to the cluster. `earlier`: the previous policies. An equal policy stays the same value,
    * so that for a thousand neighbors one comparison of references shows that nothing has changed.
    */
   constructor(
     store: ObjectStore,
-    ranges: readonly Prefix[],
+    ranges: readonly PrefixMatch[],
     pools: Iterable<PoolObject>,
     advertising: readonly NodeAdvertisement[],
     earlier?: Policies,

@@ -1,24 +1,38 @@
 /** The ranges that belong to the cluster: IP pools, pod CIDRs of all nodes, configured service ranges. */
-import { FAMILIES } from '../base/family.ts'
+import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import { within } from '../bgp/policy/prefix-set.ts'
-import type { Rule } from '../bgp/policy/rule.ts'
+import type { PrefixMatch, Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { PoolObject } from './pool.ts'
 import { byPosition, PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
 
-/** Pools, pod CIDRs and service ranges. A `disabled` pool is included: the addresses that it has assigned are still routed. */
+/**
+ * Pools, pod CIDRs and service ranges. A `disabled` pool is included: the addresses that it has assigned are still routed.
+ * A LoadBalancer range that is not advertised as a whole may be as wide as 0.0.0.0/0: of it, only single addresses are the
+ * cluster's.
+ */
 export function* clusterRanges(
   pools: Iterable<PoolObject>,
   podCidrs: Iterable<Prefix>,
-  serviceCidrs: Settings['serviceCidrs'],
-): Work<Prefix[]> {
+  { serviceCidrs, loadBalancerAggregation: isWhole }: Pick<Settings, 'serviceCidrs' | 'loadBalancerAggregation'>,
+): Work<PrefixMatch[]> {
+  const { cluster, external, 'load-balancer': balanced } = serviceCidrs
+  const services = [...cluster, ...external, ...(isWhole ? balanced : [])]
+  const whole = yield* coverInSteps([...[...pools].map(({ prefix }) => prefix), ...podCidrs, ...services])
+  const single = isWhole ? [] : cover(balanced)
+  return [
+    ...whole.map((prefix) => within(prefix)),
+    ...single.map((prefix) => within(prefix, ADDRESS_BITS[prefix.family])),
+  ]
+}
+
+function* coverInSteps(all: readonly Prefix[]): Work<Prefix[]> {
   const index = new PrefixIndex()
   const meter = new CostMeter()
-  const all = [...[...pools].map(({ prefix }) => prefix), ...podCidrs, ...Object.values(serviceCidrs).flat()]
   for (const prefix of all) {
     index.add(prefix, '')
     meter.add(COVER_COST)

@@ -1,6 +1,9 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import { REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
+import { evaluate } from '../../src/bgp/policy/evaluate.ts'
 import { cover } from '../../src/cluster/pools.ts'
+import { route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf } from '../support/cluster.ts'
 import { bgpConfiguration, bgpPeer, ipPool, node } from '../support/objects.ts'
 
@@ -45,6 +48,32 @@ test('imports are accepted inside pools, pod CIDRs of all nodes and service rang
     'fd00:244:1::/64',
   ])
   expect(peer?.importPolicy.otherwise).toBe('reject')
+})
+
+describe("of a LoadBalancer range that is not advertised as a whole, only single addresses are the cluster's:", () => {
+  const ranges = [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }]
+  const spec = { serviceClusterIPs: [{ cidr: '10.96.0.0/16' }], serviceLoadBalancerIPs: ranges }
+  /** Is accepted from the rack, and advertised further to the mesh. */
+  const isTheirs = (aggregation: string, text: string) => {
+    const peer = peerOf(bgpConfiguration({ ...spec, serviceLoadBalancerAggregation: aggregation }))
+    const policies = [peer?.importPolicy, peer?.exportPolicy].map((policy) => policy ?? REJECT_ALL)
+    return policies.map((policy) => evaluate(policy, route(text), 'internal').kind)
+  }
+  test.each([
+    ['0.0.0.0/0', 'reject'],
+    ['203.0.113.0/24', 'reject'],
+    ['203.0.113.254/31', 'reject'],
+    ['203.0.113.7/32', 'accept'],
+    ['::/0', 'reject'],
+    ['2001:db8::/127', 'reject'],
+    ['2001:db8::7/128', 'accept'],
+    ['10.96.4.0/24', 'accept'],
+    ['10.244.1.0/26', 'accept'],
+  ])('%s %s', (text, expected) => {
+    expect(isTheirs('Disabled', text)).toEqual([expected, expected])
+    expect(isTheirs('disabled', text)).toEqual([expected, expected])
+    expect(isTheirs('Enabled', text)).toEqual(['accept', 'accept'])
+  })
 })
 
 test('a pool with disableBGPExport closes its range before own routes are let out', () => {

@@ -2,9 +2,7 @@
  * The built-in policies, which apply after BGPFilters or without them. They are the explicit policy that RFC 8212 requires
  * on eBGP sessions.
  */
-import type { Prefix } from '../../base/prefix.ts'
 import { GRACEFUL_SHUTDOWN } from './community.ts'
-import { within } from './prefix-set.ts'
 import type { Policy, PrefixMatch, Rule } from './rule.ts'
 
 export const ACCEPT_ALL: Policy = { name: 'accept all', rules: [], otherwise: 'accept', otherwiseReason: '' }
@@ -27,8 +25,7 @@ export const REJECT_ALL: Policy = {
  *
  * `pools` are the ranges that belong to the cluster: IP pools, pod CIDRs, service ranges.
  */
-export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolean): Policy {
-  const prefixes = pools.map((prefix) => within(prefix))
+export function builtinExport(pools: readonly PrefixMatch[], advertiseLearned: boolean): Policy {
   const own = accept('own routes', { source: 'own' })
   const reflected = accept('reflected routes', { source: 'peer', learnedFrom: 'internal', peerType: 'internal' })
   const toExternal: Rule = {
@@ -40,7 +37,7 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
       'learned from another neighbor; such routes are advertised to eBGP neighbors only with advertiseLearned in the ' +
       'BGPPeer, or where an export rule of a BGPFilter accepts them',
   }
-  const pooled = accept('learned routes of the cluster', { source: 'peer', prefixes })
+  const pooled = accept('learned routes of the cluster', { source: 'peer', prefixes: pools })
   return {
     name: 'built-in export',
     rules: [own, reflected, ...(advertiseLearned ? [] : [toExternal]), pooled],
@@ -51,9 +48,8 @@ export function builtinExport(pools: readonly Prefix[], advertiseLearned: boolea
   }
 }
 
-/** What is accepted from a neighbor: routes inside `accepted`, the cluster's IP pools and pod CIDRs. */
-export function builtinImport(accepted: readonly Prefix[]): Policy {
-  const prefixes = accepted.map((prefix) => within(prefix))
+/** What is accepted from a neighbor: routes inside the cluster's IP pools, pod CIDRs and service ranges. */
+export function builtinImport(prefixes: readonly PrefixMatch[]): Policy {
   return {
     name: 'built-in import',
     rules: [gracefulShutdown(prefixes), accept('routes of the cluster', { prefixes })],

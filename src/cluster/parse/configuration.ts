@@ -138,7 +138,7 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
       external: parseCidrs(spec, 'serviceExternalIPs'),
       'load-balancer': parseCidrs(spec, 'serviceLoadBalancerIPs'),
     },
-    loadBalancerAggregation: spec.oneOf('serviceLoadBalancerAggregation', ['Enabled', 'Disabled']) !== 'Disabled',
+    loadBalancerAggregation: readAggregation(spec),
     loadBalancerClasses: spec.has('loadBalancerClasses') ? spec.texts('loadBalancerClasses') : undefined,
     serviceOptIn: spec.flag('serviceOptIn') ?? false,
     guards: { health: parseHealth(spec), damping: parseDamping(spec) },
@@ -161,6 +161,12 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     leaveOnTaint: readTaint(spec),
     serviceLoopPrevention: spec.oneOf('serviceLoopPrevention', SERVICE_LOOP_PREVENTIONS),
   }
+}
+
+/** A wrong value counts as Disabled: the ranges may then be as wide as 0.0.0.0/0, and are not all the cluster's. */
+function readAggregation(spec: Fields): boolean {
+  const word = spec.oneOf('serviceLoadBalancerAggregation', ['Enabled', 'Disabled'])
+  return !spec.has('serviceLoadBalancerAggregation') || word === 'Enabled'
 }
 
 /**

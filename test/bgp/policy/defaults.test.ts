@@ -1,12 +1,13 @@
 import { expect, test } from 'vitest'
 import { ACCEPT_ALL, builtinExport, builtinImport, REJECT_ALL, withFilters } from '../../../src/bgp/policy/defaults.ts'
 import { evaluate, type PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
+import { within } from '../../../src/bgp/policy/prefix-set.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
 import { whileDrained } from '../../../src/engine/drain.ts'
 import { BARE } from '../../support/attributes.ts'
 import { ownRoute, prefix, range, route, rule } from './support.ts'
 
-const POOLS = [prefix('10.0.0.0/8'), prefix('2001:db8::/32')]
+const POOLS = [prefix('10.0.0.0/8'), prefix('2001:db8::/32')].map((one) => within(one))
 const internal = (text: string) => route(text, { learnedFrom: 'internal' })
 
 const rows: [string, PolicyRoute, PeerType, quiet: string, switched: string][] = [
