@@ -9,6 +9,9 @@
  * a file has any error, objects that it contained before and does not contain now stay in force: a typing error deletes
  * nothing. The same holds for a file that cannot be read, and for a link to a file that does not exist. A folder that
  * cannot be read keeps everything in force.
+ *
+ * What removes files and writes others, as a checkout does, does both one after the other: the objects of a removed file
+ * stay in force for a while, unless another file has them, and nothing is deleted while a file is being written.
  */
 import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
 import { lstat, opendir, stat } from 'node:fs/promises'
@@ -49,11 +52,14 @@ interface KnownFile {
 }
 
 /**
- * An editor may empty a file before it writes it: the file may stay empty for so many times `quiet` before that is
- * reported.
+ * An editor may empty or remove a file before it writes it, and a checkout removes one file before it writes another: so
+ * many times `quiet` pass before that counts.
  */
 const EMPTY_PERIODS = 20
-/** A file that keeps changing for so many times `quiet` is reported: it is not read before it rests. */
+/**
+ * A file that keeps changing for so many times `quiet` is reported: it is not read before it rests. Deletions wait for it
+ * no longer.
+ */
 const RESTLESS_PERIODS = 200
 
 /** An error or a warning, and its place. */
@@ -91,6 +97,8 @@ export class Manifests implements Source {
   #unsettled = new Map<string, Sighting>()
   /** Since when a file differs from what was read. */
   readonly #changing = new Map<string, Millis>()
+  /** Objects that no file has any more, and since when: their deletion waits for a file that is being written. */
+  #missing = new Map<string, Millis>()
   #objects = new Map<string, ManifestObject>()
   #problems = new Map<string, FileProblem>()
   #folderError: string | undefined
@@ -246,13 +254,13 @@ export class Manifests implements Source {
     const settled = new Map<string, string>()
     const unsettled = new Map<string, Sighting>()
     const now = performance.now()
-    for (const file of new Set([...this.#files.keys(), ...seen.keys()])) {
-      const signature = seen.get(file) ?? GONE
-      if (this.#files.get(file)?.signature === signature) continue
-      const before = this.#unsettled.get(file)
-      const sighting = before?.signature === signature ? before : { signature, since: now }
-      const periods = this.#hasEmptied(file, signature) ? EMPTY_PERIODS : 0.9
-      if (!this.#synced || now - sighting.since >= this.#quiet * periods) settled.set(file, signature)
+    const sightings = this.#sightings(seen, now)
+    const rests = (file: string, { signature, since }: Sighting) =>
+      now - since >= this.#quiet * (this.#losesObjects(file, signature) ? EMPTY_PERIODS : 0.9)
+    const isWriting = [...sightings].some(([file, one]) => isWritten(one) && !rests(file, one))
+    for (const [file, sighting] of sightings) {
+      const waits = isWriting && !isWritten(sighting) && this.#mayWait(sighting.since, now)
+      if (!this.#synced || (rests(file, sighting) && !waits)) settled.set(file, sighting.signature)
       else unsettled.set(file, sighting)
     }
     this.#unsettled = unsettled
@@ -260,13 +268,29 @@ export class Manifests implements Source {
     return settled
   }
 
+  /** Files that differ from what was read. */
+  #sightings(seen: ReadonlyMap<string, string>, now: Millis): Map<string, Sighting> {
+    const sightings = new Map<string, Sighting>()
+    for (const file of new Set([...this.#files.keys(), ...seen.keys()])) {
+      const signature = seen.get(file) ?? GONE
+      if (this.#files.get(file)?.signature === signature) continue
+      const before = this.#unsettled.get(file)
+      sightings.set(file, before?.signature === signature ? before : { signature, since: now })
+    }
+    return sightings
+  }
+
+  #mayWait(since: Millis, now: Millis): boolean {
+    return now - since < this.#quiet * RESTLESS_PERIODS
+  }
+
   /** Reports files that have differed from what was read for long, because they keep changing. */
   #noteRestless(now: Millis): void {
     for (const file of this.#changing.keys()) if (!this.#unsettled.has(file)) this.#changing.delete(file)
-    for (const file of this.#unsettled.keys()) {
+    for (const [file, sighting] of this.#unsettled) {
       const since = this.#changing.get(file) ?? now
       this.#changing.set(file, since)
-      if (now - since < this.#quiet * RESTLESS_PERIODS) continue
+      if (this.#mayWait(since, now) || !isWritten(sighting)) continue
       const { content } = this.#files.get(file) ?? { content: NOTHING }
       const error = 'keeps changing, and is not read before it rests'
       // It is read when it rests, also where it is again what it was.
@@ -274,8 +298,8 @@ export class Manifests implements Source {
     }
   }
 
-  #hasEmptied(file: string, signature: string): boolean {
-    return (this.#files.get(file)?.content.objects.length ?? 0) > 0 && isEmpty(signature)
+  #losesObjects(file: string, signature: string): boolean {
+    return (this.#files.get(file)?.content.objects.length ?? 0) > 0 && (signature === GONE || isEmpty(signature))
   }
 
   async #take(file: string, signature: string): Promise<void> {
@@ -333,6 +357,7 @@ export class Manifests implements Source {
     if (this.#stopped) return
     this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))
     const { objects, problems } = this.#whole()
+    this.#keepMissing(objects)
     const changes = this.#synced || this.#folderError !== undefined ? [] : this.#replacements(objects)
     if (this.#synced) changes.push(...planChanges(this.#objects, objects))
     changes.push(...planProblems(this.#problems, problems))
@@ -342,6 +367,21 @@ export class Manifests implements Source {
     if (this.#synced || this.#folderError !== undefined) return
     this.#synced = true
     this.#feed({ kind: 'synced' })
+  }
+
+  /** An object that no file has any more may be on its way into a file that is being written. */
+  #keepMissing(objects: Map<string, ManifestObject>): void {
+    const now = performance.now()
+    const missing = new Map<string, Millis>()
+    const isUnknown = this.#folderError !== undefined
+    if (isUnknown || [...this.#unsettled.values()].some(isWritten))
+      for (const [key, object] of this.#objects) {
+        const since = this.#missing.get(key) ?? now
+        if (objects.has(key) || !(isUnknown || this.#mayWait(since, now))) continue
+        missing.set(key, since)
+        objects.set(key, object)
+      }
+    this.#missing = missing
   }
 
   #mayHide(file: string, { content, error }: KnownFile): boolean {
@@ -358,12 +398,18 @@ export class Manifests implements Source {
     }))
   }
 
-  /** All files together. Of two objects with one name, the one in the first file (by name) counts. */
+  /**
+   * All files together. Of two objects with one name, the one in the first file (by name) counts; one in a file that was
+   * removed counts where no other file has it.
+   */
   #whole(): { objects: Map<string, ManifestObject>; problems: Map<string, FileProblem> } {
     const objects = new Map<string, ManifestObject>()
     const problems = new Map<string, FileProblem>()
     if (this.#folderError !== undefined) problems.set(this.#directory, { text: this.#folderError })
-    for (const [file, { content, error }] of [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const isGone = (file: string) => this.#unsettled.get(file)?.signature === GONE
+    const byName = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))
+    const ordered = [...byName.filter(([file]) => !isGone(file)), ...byName.filter(([file]) => isGone(file))]
+    for (const [file, { content, error }] of ordered) {
       const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
       if (error !== undefined) problems.set(file, { text: `${error}${keptText(content.objects.length)}`, hides })
       for (const one of content.problems)
@@ -372,7 +418,8 @@ export class Manifests implements Source {
         const key = keyOf(object)
         const first = objects.get(key)
         if (first === undefined) objects.set(key, object)
-        else problems.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
+        else if (!isGone(file))
+          problems.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
       }
     }
     return { objects, problems }
@@ -399,6 +446,8 @@ const keyOf = ({ ref }: ManifestObject): string =>
 
 const signatureOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   `${size}:${dev}:${ino}:${mtimeNs}:${ctimeNs}`
+
+const isWritten = ({ signature }: Sighting): boolean => signature !== GONE
 
 const isEmpty = (signature: string): boolean => signature.startsWith('0:')
 

@@ -289,6 +289,62 @@ describe('the folder of manifests', () => {
     expect(known.takeChanges().map(({ kind }) => kind)).toEqual(['upsert'])
   })
 
+  const deleted = () => known.takeChanges().filter(({ kind }) => kind === 'delete')
+  const isIn = (key: string, from: string) =>
+    known.until(`${key} is in ${from}`, () => known.origins.get(key)?.startsWith(from) === true)
+
+  test.each([
+    ['a.yaml', 'b.yaml'],
+    ['b.yaml', 'a.yaml'],
+  ])('a file removed some time before another one has its objects deletes none: %s, then %s', async (old, next) => {
+    await write(old, peer('rack'))
+    await start(50)
+    known.takeChanges()
+    await unlink(path(old))
+    await write('later.yaml', peer('later'))
+    await has('BGPPeer/later')
+    await write(next, peer('rack'))
+    await isIn('BGPPeer/rack', next)
+    await unlink(path('later.yaml'))
+    await hasNot('BGPPeer/later')
+    expect(deleted()).toEqual([{ kind: 'delete', ref: expect.objectContaining({ name: 'later' }) }])
+    expect(keys()).toEqual(['BGPPeer/rack'])
+    expect(known.inputs.filter((kind) => kind === 'objects').length).toBeLessThan(6)
+    expect([...known.problems]).toEqual([])
+  })
+
+  test('a file removed and then written with an error deletes nothing', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start(50)
+    await unlink(path('peers.yaml'))
+    await write('later.yaml', peer('later'))
+    await has('BGPPeer/later')
+    await write('peers.yaml', 'kind: [\n')
+    await known.until('an error', () =>
+      [...known.problems.values()].some((text) => text.includes('last good objects (1)')),
+    )
+    expect(keys()).toEqual(['BGPPeer/later', 'BGPPeer/rack'])
+  })
+
+  test.each([
+    ['removed', () => unlink(path('a.yaml'))],
+    ['edited', () => write('a.yaml', node('worker-1'))],
+  ])('an object of a file that is %s waits for a file that is being written, and not forever', async (_how, change) => {
+    await write('a.yaml', peer('rack'), peer('gone'))
+    await write('m.yaml', peer('other'))
+    await start(5)
+    known.takeChanges()
+    const writing = setInterval(() => void appendFile(path('z.yaml'), '# more\n'), 1)
+    await change()
+    await write('m.yaml')
+    await troubled('m.yaml')
+    expect(deleted()).toEqual([])
+    await write('y.yaml', peer('rack'))
+    await hasNot('BGPPeer/gone')
+    clearInterval(writing)
+    expect(keys()).toContain('BGPPeer/rack')
+  })
+
   test('a thousand services at once are one input: nothing is decided on a part of a folder', async () => {
     await start()
     known.takeChanges()
