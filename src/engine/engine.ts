@@ -287,14 +287,14 @@ export class Engine {
     if (interfaces.follow(touched)) this.#follower.interfacesChanged(now)
     const node = facts.intent?.node
     if (node !== undefined) objects.followSources(touched, node, now)
-    this.#reconciler.followGateways(now)
+    this.#reconciler.followFound(now)
   }
 
   #takeRoutes(input: Extract<Input, { kind: 'kernel' }>, now: Millis): void {
     const { facts, defaults, kernel } = this.#parts
     const isOther = defaults.take(input.change)
     kernel?.take(input, now)
-    if (isOther && !facts.stopping) this.#reconciler.followGateways(now)
+    if (isOther && !facts.stopping) this.#reconciler.followFound(now)
   }
 
   #takeCni(input: Extract<Input, { kind: 'cni' }>, now: Millis): void {

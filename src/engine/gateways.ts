@@ -6,9 +6,7 @@ import { isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import type { DefaultRoutes } from '../dataplane/default-routes.ts'
-
-/** The name of the neighbor that has this address and port already. */
-export type Taken = (intent: PeerIntent) => string | undefined
+import { comesBefore, type Taken } from './found-neighbors.ts'
 
 export class Gateways {
   readonly #routes: DefaultRoutes
@@ -34,9 +32,9 @@ export class Gateways {
     return this.#wanted.size === 0
   }
 
-  /** Sorted by name: if two have the same address, the first one gets it. */
+  /** In the order in which they get an address that several have. */
   all(): PeerIntent[] {
-    return [...this.#wanted.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return [...this.#wanted.values()].sort((a, b) => (comesBefore(a, b) ? -1 : 1))
   }
 
   /** The neighbor as it can be run now: with the address of the gateway, or held until there is one. */

@@ -104,13 +104,15 @@ export class Neighbors {
    * a session, because a connection does not show the configured port.
    */
   calledBy(address: Address): Neighbor | undefined {
-    let first: Neighbor | undefined
+    let inSession: Neighbor | undefined
+    let held: Neighbor | undefined
     for (const neighbor of this.#byName.values()) {
       if (neighbor.intent.address !== address) continue
-      if (neighbor.peer.session === undefined) return neighbor
-      first ??= neighbor
+      if (neighbor.peer.session !== undefined) inSession ??= neighbor
+      else if (neighbor.intent.held !== undefined) held ??= neighbor
+      else return neighbor
     }
-    return first
+    return inSession ?? held
   }
 
   connect(conn: ConnId, neighbor: Neighbor): void {

@@ -12,11 +12,12 @@ import { Peer } from '../bgp/session/peer.ts'
 import { AS_EVER, type OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
+import { type NodeIntent, type PeerIntent, type RouteIntent, UNHEARD } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import type { TouchedLinks } from '../dataplane/links.ts'
 import type { RangeView } from '../show/view.ts'
 import { type ByHand, byHand } from './by-hand.ts'
+import { comesBefore } from './found-neighbors.ts'
 import type { Gateways } from './gateways.ts'
 import type { DiscoveryInput } from './input.ts'
 import { type Stage, whyLeft } from './leaving-stage.ts'
@@ -84,7 +85,7 @@ export class Objects {
     if (isRange(intent)) this.#addRange(intent, node, now)
     else if (intent.interface !== undefined) {
       this.unnumbered.set(intent)
-      this.#addNeighbor(this.unnumbered.resolve(intent), node, now)
+      this.#addNeighbor(this.#routerOf(intent, now), node, now)
     } else if (intent.gateway !== undefined) {
       this.gateways.set(intent)
       this.#addNeighbor(this.#gatewayOf(intent, now), node, now)
@@ -242,7 +243,7 @@ export class Objects {
     if (isRange(intent)) this.#changeRange(intent, node, now)
     else if (this.unnumbered.has(intent.name)) {
       this.unnumbered.set(intent)
-      this.#changeNeighbor(this.unnumbered.resolve(intent), node, now)
+      this.#changeNeighbor(this.#routerOf(intent, now), node, now)
     } else if (intent.gateway !== undefined) {
       this.gateways.set(intent)
       this.#changeNeighbor(this.#gatewayOf(intent, now), node, now)
@@ -305,29 +306,45 @@ export class Objects {
   }
 
   followLink(name: string, node: NodeIntent, now: Millis): void {
-    for (const intent of this.unnumbered.on(name))
-      this.#follow(this.unnumbered.resolve(intent), "the router's address", node, now)
+    for (const intent of this.unnumbered.on(name)) this.#followRouter(intent, node, now)
+    this.#followGateways(node, now)
   }
 
   /**
-   * Default routes or neighbors have changed: each gateway that is new gets a session, and no other session is reset.
+   * Default routes or neighbors have changed: each router of a link and each gateway that is new gets a session, and no other
+   * session is reset.
    */
-  followGateways(node: NodeIntent, now: Millis): void {
+  followFound(node: NodeIntent, now: Millis): void {
+    for (const intent of this.unnumbered.all()) this.#followRouter(intent, node, now)
+    this.#followGateways(node, now)
+  }
+
+  #followRouter(intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    this.#follow(this.#routerOf(intent, now), "the router's address", node, now)
+  }
+
+  #followGateways(node: NodeIntent, now: Millis): void {
     for (const intent of this.gateways.all())
       this.#follow(this.#gatewayOf(intent, now), 'the default gateway', node, now)
   }
 
-  /** A neighbor from a range is replaced by one that an object names; one with an object of its own stays. */
+  #routerOf(intent: PeerIntent, now: Millis): PeerIntent {
+    return this.unnumbered.resolve(intent, (found) => this.#takenBy(found, now))
+  }
+
   #gatewayOf(intent: PeerIntent, now: Millis): PeerIntent {
-    return this.gateways.resolve(intent, ({ name, address, port }) => {
-      for (const other of [...this.#neighbors.values()]) {
-        const isThere = other.intent.address === address && other.intent.port === port && other.name !== name
-        if (!isThere) continue
-        if (other.intent.range !== undefined) this.removePeer(other.name, now)
-        else if (other.intent.gateway === undefined || other.name < name) return other.name
-      }
-      return undefined
-    })
+    return this.gateways.resolve(intent, (found) => this.#takenBy(found, now))
+  }
+
+  /** A neighbor from a range is replaced by one that an object names. */
+  #takenBy(found: PeerIntent, now: Millis): string | undefined {
+    for (const { name, intent } of [...this.#neighbors.values()]) {
+      const isThere = intent.address === found.address && intent.port === found.port && name !== found.name
+      if (!isThere) continue
+      if (intent.range !== undefined) this.removePeer(name, now)
+      else if (comesBefore(intent, found)) return name
+    }
+    return undefined
   }
 
   /** Links have changed: a neighbor whose source address has changed dials with the new one. */
@@ -348,12 +365,18 @@ export class Objects {
     const { address, held } = neighbor.intent
     if (address === intent.address && held === intent.held) return
     this.revision++
-    const isTaken = intent.gateway !== undefined && intent.held !== undefined
-    if ((address !== intent.address || isTaken) && neighbor.disabled === undefined) {
+    const isOther = address !== intent.address || this.#isLost(intent, now)
+    if (isOther && neighbor.disabled === undefined) {
       const reason = intent.held ?? `${what} is now ${intent.address}`
       this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)
     }
     this.#changeNeighbor(intent, node, now)
+  }
+
+  /** It is no default gateway any more, or another neighbor has its address. A link in trouble may still carry the session. */
+  #isLost(intent: PeerIntent, now: Millis): boolean {
+    if (intent.held === undefined) return false
+    return intent.gateway !== undefined || (intent.address !== UNHEARD && this.#takenBy(intent, now) !== undefined)
   }
 
   /** The node's own AS, router ID or name may have changed: each neighbor decides whether that resets it. */

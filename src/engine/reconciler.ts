@@ -47,7 +47,7 @@ export class Reconciler {
     rib.setOwnPods(intent.dataplane?.ownPods ?? NO_PODS)
     yield* this.#setServiceAddresses(diff.serviceAddresses)
     yield* this.#changePeers(diff, intent.node)
-    this.followGateways(facts.now)
+    this.followFound(facts.now)
     this.#subscriptions.discoverRouters()
     this.#subscriptions.followSecrets(intent.secrets)
     this.#subscriptions.followPods(intent.pods)
@@ -74,12 +74,12 @@ export class Reconciler {
     this.#changedAt = undefined
   }
 
-  /** Neighbors that are the default gateway, or the default routes, may have changed. */
-  followGateways(now: Millis): void {
+  /** Neighbors, or the default routes, may have changed: some have an address that no object names. */
+  followFound(now: Millis): void {
     const { facts, objects } = this.#parts
     this.#subscriptions.followDefaultRoutes()
     const node = facts.intent?.node
-    if (node !== undefined && !objects.gateways.isEmpty) objects.followGateways(node, now)
+    if (node !== undefined) objects.followFound(node, now)
   }
 
   *#setServiceAddresses({ added, removed }: IntentDiff['serviceAddresses']): Work {

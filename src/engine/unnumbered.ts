@@ -5,6 +5,7 @@
 import type { Millis } from '../base/units.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import { Link } from '../ndp/link.ts'
+import { comesBefore, type Taken } from './found-neighbors.ts'
 import type { DiscoveryInput, Input } from './input.ts'
 import { type LogLine, logLine } from './log-line.ts'
 
@@ -49,12 +50,20 @@ export class Unnumbered {
     return this.#links.get(name)
   }
 
+  /** In the order in which they get an address that several have. */
+  all(): PeerIntent[] {
+    return [...this.#wanted.values()].sort((a, b) => (comesBefore(a, b) ? -1 : 1))
+  }
+
   /** The neighbor as it can be run now: with the address of its router, or held until there is one. */
-  resolve(intent: PeerIntent): PeerIntent {
+  resolve(intent: PeerIntent, taken: Taken): PeerIntent {
     const link = this.#links.get(intent.interface ?? '')
     if (link === undefined) return intent
     const address = link.router?.address ?? UNHEARD
-    return { ...intent, address, held: intent.held ?? whyNoNeighbor(link, intent.interface ?? '') }
+    const found = { ...intent, address, held: intent.held ?? whyNoNeighbor(link, intent.interface ?? '') }
+    const other = link.router && taken(found)
+    if (other === undefined) return found
+    return { ...found, held: intent.held ?? `the router ${address} is the neighbor ${other} already` }
   }
 
   /**

@@ -1,5 +1,6 @@
 /** Neighbors on a link alone: by interface, found by router advertisements, and by link-local address. */
 import { describe, expect, test } from 'vitest'
+import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
@@ -243,5 +244,63 @@ describe('by link-local address', () => {
     linkIs(world, two, undefined)
     hear(world, two, A)
     expect(world.until(() => up(world, one) && up(world, two))).toBe(true)
+  })
+})
+
+describe('one router that several objects name is one neighbor', () => {
+  const named = bgpPeer('mine', { node: 'one', peerIP: B, asNumber: 65002, filters: ['take-all'] })
+  const gateway = bgpPeer('gateway', {
+    peerIP: 'DefaultGateway',
+    gatewayFamilies: ['ipv6'],
+    remoteAS: 'external',
+    filters: ['take-all'],
+  })
+  const states = (world: World, host: Host) =>
+    Object.fromEntries(
+      world.askJson<Protocol[]>(host, 'show protocols').map(({ name, state, held }) => [name, held ?? state]),
+    )
+  const BY_NAME = {
+    Node_fe80__b_eth0: 'Established',
+    Global_eth0: `the router ${B} is the neighbor Node_fe80__b_eth0 already`,
+  }
+  const hour = (world: World) => world.pass(3_600_000)
+
+  test.each(['before', 'after'])('its address, which is known %s its advertisement', (when) => {
+    const scene = pair()
+    const { world, one } = scene
+    if (when === 'before') world.change(one, [upsert(named)])
+    meet(scene)
+    hour(world)
+    if (when === 'after') world.change(one, [upsert(named)])
+    hour(world)
+    expect(states(world, one)).toEqual(BY_NAME)
+    const ended = when === 'before' ? 0 : 1
+    expect(one.told('session-down')).toHaveLength(ended)
+    world.change(one, [remove(named)])
+    world.pass(60_000)
+    expect(states(world, one)).toEqual({ Global_eth0: 'Established' })
+  })
+
+  test('the default gateway yields to its link, whichever comes first', () => {
+    const scene = pair()
+    const { world, one, two } = scene
+    world.change(one, [upsert(node('one', { addresses: ['10.0.0.1', 'fd00::1'] })), upsert(gateway)])
+    const hops = [{ gateway: 'fe80::b', interface: 'eth0', weight: 1, onlink: false }]
+    const route = { type: 'unicast', protocol: 3, table: 254, metric: 1024, scope: 0, hops } as const
+    const present = [{ ...route, prefix: parsePrefix('::/0') as Prefix }]
+    world.feed(one, { kind: 'kernel', change: { full: true, more: false, gone: [], present } })
+    linkIs(world, two, undefined)
+    hear(world, two, A)
+    world.pass(60_000)
+    const name = 'Global_DefaultGateway_ipv6'
+    expect(states(world, one)[name]).toBe('Established')
+    linkIs(world, one, undefined)
+    hear(world, one, B)
+    hour(world)
+    expect(states(world, one)).toEqual({
+      Global_eth0: 'Established',
+      [name]: `the default gateway ${B} is the neighbor Global_eth0 already`,
+    })
+    expect(one.told('session-down')).toHaveLength(1)
   })
 })
