@@ -17,7 +17,7 @@ export class OwnPrefixes {
   readonly #waiting = new Map<string, RouteIntent>()
   /** Advertised. */
   readonly #ready = new Map<string, RouteIntent>()
-  /** Withdrawn: their blackholes are removed when the withdrawal has been sent to every neighbor. */
+  /** Withdrawn, or advertised for another reason: their blackholes are removed when that has been sent to every neighbor. */
   readonly #retiring = new Map<string, Prefix>()
   /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
   #mayStray = false
@@ -42,13 +42,14 @@ export class OwnPrefixes {
     for (const prefix of withdraw) {
       this.#waiting.delete(prefix.text)
       this.#ready.delete(prefix.text)
-      if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
+      this.#retire(prefix)
     }
     const ready = announce.filter((route) => !restsOnKernel(route) || this.#endsHere(route))
     const isReady = new Set(ready)
     for (const route of announce) {
       const { text } = route.prefix
-      this.#retiring.delete(text)
+      if (restsOnKernel(route)) this.#retiring.delete(text)
+      else this.#retire(route.prefix)
       // What was known of the prefix before is of another version of its route.
       this.#waiting.delete(text)
       if (!isReady.has(route)) this.#waiting.set(text, route)
@@ -97,6 +98,10 @@ export class OwnPrefixes {
   dropBlackholes(): void {
     for (const prefix of this.#retiring.values()) this.#routes.wanted.dropBlackhole(prefix)
     this.#retiring.clear()
+  }
+
+  #retire(prefix: Prefix): void {
+    if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
   }
 
   #endsHere({ prefix, origin }: RouteIntent): boolean {

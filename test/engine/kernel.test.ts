@@ -343,6 +343,38 @@ describe('routes', () => {
     expect(lab.learned()).toEqual(['10.244.1.0/24'])
   })
 
+  const whole = (routes: object) => upsert(bgpAdvertisement('whole', { routes: [routes] }))
+  test.each<[string, ObjectChange]>([
+    ['a prefix of a BGPAdvertisement', whole({ prefixes: ['10.244.0.0/16', 'fd00:244::/48'] })],
+    [
+      'a service range',
+      upsert(
+        bgpConfiguration({
+          ...CLUSTER_SPEC,
+          serviceExternalIPs: [{ cidr: '10.244.0.0/16' }, { cidr: 'fd00:244::/48' }],
+        }),
+      ),
+    ],
+  ])('a covering prefix that is left as %s stays advertised, and its blackhole goes', (_, claim) => {
+    const covering = { routes: [{ podCIDRs: true }], aggregationLength: { ipv4: 16, ipv6: 48 } }
+    const covers = ['blackhole 10.244.0.0/16', 'blackhole fd00:244::/48']
+    const held = () => lab.kernel.own.filter((route) => covers.some((cover) => route.startsWith(cover)))
+    const told = () => lab.learned().filter((prefix) => ['10.244.0.0/16', 'fd00:244::/48'].includes(prefix))
+    const lab = new Lab()
+    lab.change(claim, upsert(bgpAdvertisement('pods', covering)))
+    lab.world.pass(5_000)
+    expect([held().length, told().length]).toEqual([2, 2])
+    const updates = lab.sentUpdates.length
+    lab.change(upsert(bgpAdvertisement('pods', { routes: covering.routes })))
+    lab.world.pass(5_000)
+    expect([held(), told().length]).toEqual([[], 2])
+    // No word of it is a withdrawal: what is told is the same.
+    expect(lab.sentUpdates.length - updates).toBe(0)
+    lab.change(upsert(bgpAdvertisement('pods', covering)))
+    lab.world.pass(5_000)
+    expect([held().length, told().length]).toEqual([2, 2])
+  })
+
   test('a route that somebody deletes comes back within a second', () => {
     const lab = new Lab()
     lab.settle()
