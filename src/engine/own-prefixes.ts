@@ -15,8 +15,8 @@ export class OwnPrefixes {
   readonly #arePodsReady: () => boolean
   /** Not advertised before packets to them end here. */
   readonly #waiting = new Map<string, RouteIntent>()
-  /** Advertised. */
-  readonly #ready = new Map<string, RouteIntent>()
+  /** Advertised because of the kernel, or waiting while an earlier version may be advertised: withdrawn when they stray. */
+  readonly #watched = new Map<string, RouteIntent>()
   /** Withdrawn, or advertised for another reason: their blackholes are removed when that has been sent to every neighbor. */
   readonly #retiring = new Map<string, Prefix>()
   /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
@@ -41,7 +41,7 @@ export class OwnPrefixes {
   change(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
     for (const prefix of withdraw) {
       this.#waiting.delete(prefix.text)
-      this.#ready.delete(prefix.text)
+      this.#watched.delete(prefix.text)
       this.#retire(prefix)
     }
     const ready = announce.filter((route) => !restsOnKernel(route) || this.#endsHere(route))
@@ -52,9 +52,9 @@ export class OwnPrefixes {
       else this.#retire(route.prefix)
       // What was known of the prefix before is of another version of its route.
       this.#waiting.delete(text)
-      if (!isReady.has(route)) this.#waiting.set(text, route)
-      else if (restsOnKernel(route)) this.#ready.set(text, route)
-      else this.#ready.delete(text)
+      if (!isReady.has(route)) this.#wait(route)
+      else if (restsOnKernel(route)) this.#watched.set(text, route)
+      else this.#watched.delete(text)
     }
     this.#objects.changeRoutes(ready, withdraw, now)
   }
@@ -71,7 +71,7 @@ export class OwnPrefixes {
     if (ready.length === 0) return false
     for (const route of ready) {
       this.#waiting.delete(route.prefix.text)
-      this.#ready.set(route.prefix.text, route)
+      this.#watched.set(route.prefix.text, route)
     }
     this.#objects.changeRoutes(ready, [], now)
     return true
@@ -81,11 +81,11 @@ export class OwnPrefixes {
   withdrawStrayed(now: Millis): boolean {
     if (!this.#mayStray || !this.#routes.isKnown) return false
     this.#mayStray = false
-    const strayed = [...this.#ready.values()].filter((route) => this.#hasStrayed(route))
+    const strayed = [...this.#watched.values()].filter((route) => this.#hasStrayed(route))
     if (strayed.length === 0) return false
     for (const route of strayed) {
       const { text } = route.prefix
-      this.#ready.delete(text)
+      this.#watched.delete(text)
       // A newer version that waits already is the one to advertise later.
       if (!this.#waiting.has(text)) this.#waiting.set(text, route)
     }
@@ -98,6 +98,14 @@ export class OwnPrefixes {
   dropBlackholes(): void {
     for (const prefix of this.#retiring.values()) this.#routes.wanted.dropBlackhole(prefix)
     this.#retiring.clear()
+  }
+
+  /** What is advertised of the prefix, a service for instance, may have needed no route of the kernel: this one does. */
+  #wait(route: RouteIntent): void {
+    const { text } = route.prefix
+    this.#waiting.set(text, route)
+    this.#watched.set(text, route)
+    this.#mayStray = true
   }
 
   #retire(prefix: Prefix): void {

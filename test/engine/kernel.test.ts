@@ -284,6 +284,28 @@ describe('single pods', () => {
     expect(lab.learned()).toContain('198.51.100.53/32')
   })
 
+  test.each<[string, ObjectChange]>([
+    ['the service', remove(service('infra/dns'))],
+    ['its last endpoint', upsert(endpointSlice('infra/dns', 'IPv4', [{ node: 'worker-1', ready: false }]))],
+    ['its range', upsert(CLUSTER)],
+  ])('an address that a service had too is withdrawn with %s, until the kernel has a way to the pod', (_, change) => {
+    const lab = start()
+    const external = { ...CLUSTER_SPEC, serviceExternalIPs: [{ cidr: '198.51.100.0/24' }] }
+    const dns = service('infra/dns', {
+      clusterIPs: ['10.96.0.53'],
+      externalIPs: ['198.51.100.53'],
+      externalTrafficPolicy: 'Local',
+    })
+    lab.change(upsert(bgpConfiguration(external)), upsert(dns))
+    lab.change(upsert(endpointSlice('infra/dns', 'IPv4', [{ node: 'worker-1', ready: true }])))
+    expect(lab.until(() => lab.learned().includes('198.51.100.53/32'))).toBe(true)
+    lab.change(change)
+    expect(lab.until(() => !lab.learned().includes('198.51.100.53/32'))).toBe(true)
+    lab.kernel.addLink('cali1')
+    lab.kernel.addOther('198.51.100.53/32', 'cali1', 'unicast', 0)
+    expect(lab.until(() => lab.learned().includes('198.51.100.53/32'))).toBe(true)
+  })
+
   test('those that are not ready, or whom nobody names any more, go', () => {
     const lab = start()
     lab.kernel.addLink('cali1')
@@ -373,6 +395,24 @@ describe('routes', () => {
     lab.change(upsert(bgpAdvertisement('pods', covering)))
     lab.world.pass(5_000)
     expect([held().length, told().length]).toEqual([2, 2])
+  })
+
+  test('a prefix of a BGPAdvertisement that becomes a covering prefix is told without a gap, unless it is routed away', () => {
+    const cover = { routes: [{ podCIDRs: true }], aggregationLength: { ipv4: 16 } }
+    const lab = new Lab()
+    const told = () => lab.learned().includes('10.244.0.0/16')
+    lab.change(whole({ prefixes: ['10.244.0.0/16'] }))
+    expect(lab.until(told)).toBe(true)
+    lab.kernel.locked = 'No space left on device'
+    lab.change(upsert(bgpAdvertisement('pods', cover)))
+    expect(lab.until(() => !told(), 10_000)).toBe(false)
+    lab.kernel.locked = undefined
+    lab.change(upsert(bgpAdvertisement('pods', { routes: cover.routes })))
+    lab.kernel.addForeign('10.244.0.0/16', '10.0.0.7')
+    lab.world.pass(5_000)
+    expect(told()).toBe(true)
+    lab.change(upsert(bgpAdvertisement('pods', cover)))
+    expect(lab.until(() => !told())).toBe(true)
   })
 
   test('a route that somebody deletes comes back within a second', () => {
