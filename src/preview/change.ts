@@ -8,10 +8,14 @@ import type { Alike } from '../cluster/peer-candidates.ts'
 import { same } from '../cluster/same.ts'
 import { peerConfig } from '../engine/peer-config.ts'
 import { type Move, movesOf } from './moves.ts'
-import type { Advertised, NodePreview, PeerPreview } from './node.ts'
+import { type Advertised, type NodePreview, type PeerPreview, peerTypeOf } from './node.ts'
+import { nodeSettingsOf, type Setting, settingsOf } from './settings.ts'
 
 export type ChangeLine =
   | { readonly kind: 'node-added' | 'node-removed'; readonly node: string }
+  | { readonly kind: 'node-leaves' | 'node-stays'; readonly node: string; readonly reason: string }
+  /** A setting that no route of ours shows and that resets nothing; of the whole node where there is no `peer`. */
+  | ({ readonly kind: 'setting'; readonly node: string; readonly peer?: string } & Setting)
   | {
       /** `session-starts`: it was held before the change. */
       readonly kind: 'session-added' | 'session-removed' | 'session-starts'
@@ -51,7 +55,19 @@ function changeOfNode(
   const { node } = after
   if (before === undefined) return [{ kind: 'node-added', node }]
   const pairs = [...namedPairs(before, after), ...meshPairs(before, after, moves)]
+  const left = before.intent.leave
+  const leaves = after.intent.leave
+  if (leaves !== undefined) {
+    // Nobody is told anything while it is away: what else changes shows when it is back.
+    if (left !== undefined) return []
+    const gone = pairs.flatMap(({ old, label }) => changeOfRoutes(node, old, { advertised: [], label }))
+    return [{ kind: 'node-leaves', node, reason: leaves }, ...gone]
+  }
   return [
+    ...(left === undefined ? [] : [{ kind: 'node-stays', node, reason: left } as const]),
+    ...[...nodeSettingsOf(before.settings, after.settings)].map(
+      (setting): ChangeLine => ({ kind: 'setting', node, ...setting }),
+    ),
     ...pairs.flatMap(({ old, now, label }): ChangeLine[] =>
       old !== undefined && now === undefined ? [{ kind: 'session-removed', node, peer: label }] : [],
     ),
@@ -128,7 +144,9 @@ function changeOfSession(
   const { name, address, remoteAs } = intent
   const like = old.intent.kind === 'Mesh' ? { ...old.intent, name, address, remoteAs } : old.intent
   const reason = whyReset(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node)) ?? resets
-  return reason === undefined ? [] : [{ kind: 'session-resets', ...line, reason }]
+  if (reason !== undefined) return [{ kind: 'session-resets', ...line, reason }]
+  if (before.intent.leave !== undefined) return []
+  return [...settingsOf(like, intent, peerTypeOf(intent))].map((setting) => ({ kind: 'setting', ...line, ...setting }))
 }
 
 function changeOfRoutes(

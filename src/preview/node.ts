@@ -14,12 +14,15 @@ import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cl
 import type { Alike } from '../cluster/peer-candidates.ts'
 import { referenceProblems } from '../cluster/references.ts'
 import type { ObjectStore } from '../cluster/store.ts'
+import { WITHDRAWN, whileDrained } from '../engine/drain.ts'
+import type { NodeSettings } from './settings.ts'
 
 export interface NodePreview {
   readonly node: string
   readonly asNumber: Asn | undefined
   readonly routerId: RouterId | undefined
   readonly intent: Intent
+  readonly settings: NodeSettings
   readonly peers: readonly PeerPreview[]
   /** What is advertised to no neighbor, by prefix or object, and why. */
   readonly withheld: ReadonlyMap<string, string>
@@ -28,6 +31,7 @@ export interface NodePreview {
 }
 
 export interface PeerPreview {
+  /** With the policies that it has while it is drained. */
   readonly intent: PeerIntent
   /** Neighbors of the mesh with the same routes are one row; so many they are. */
   readonly count: number
@@ -80,7 +84,12 @@ function previewBy(builder: IntentBuilder, store: ObjectStore, node: string): No
     asNumber: intent.node?.asNumber,
     routerId: intent.node?.routerId,
     intent,
-    peers: groups([...intent.peers.values()], builder).map((group) => previewPeer(group, node, routes, intent.node)),
+    settings: {
+      node: intent.node,
+      guards: intent.guards,
+      recursiveNextHops: store.get('BGPConfiguration', 'default')?.recursiveNextHops ?? false,
+    },
+    peers: groups([...intent.peers.values()], builder).map((group) => previewPeer(group, intent, node, routes)),
     withheld: intent.refusals,
     alike: builder.alike,
   }
@@ -121,12 +130,24 @@ function groups(peers: readonly PeerIntent[], builder: IntentBuilder): readonly 
   return [...found.values()]
 }
 
+/** As the engine has it in the end: where the node leaves, all routes are withdrawn. */
+function asDrained(peer: PeerIntent, isLeaving: boolean): PeerIntent {
+  if (isLeaving) return { ...peer, exportPolicy: WITHDRAWN }
+  if (!peer.drain || peer.held !== undefined) return peer
+  return {
+    ...peer,
+    importPolicy: whileDrained(peer.importPolicy, 'import'),
+    exportPolicy: whileDrained(peer.exportPolicy, 'export'),
+  }
+}
+
 function previewPeer(
-  { first: intent, groups, single }: Group,
+  { first, groups, single }: Group,
+  { node, leave }: Intent,
   me: string,
   routes: readonly RouteIntent[],
-  node: NodeIntent | undefined,
 ): PeerPreview {
+  const intent = asDrained(first, leave !== undefined)
   const count = groups.reduce((sum, { nodes }) => sum + nodes.size - (nodes.has(me) ? 1 : 0), single)
   const peerType = peerTypeOf(intent)
   const evaluate = evaluator(intent.exportPolicy, peerType)
@@ -153,7 +174,7 @@ function previewPeer(
 }
 
 /** An AS in words is taken at its word; `external` is whatever is not ours. */
-function peerTypeOf({ remoteAs, localAs }: PeerIntent): PeerType {
+export function peerTypeOf({ remoteAs, localAs }: PeerIntent): PeerType {
   return remoteAs === 'internal' || remoteAs === localAs ? 'internal' : 'external'
 }
 

@@ -37,10 +37,12 @@ function summaryLine({ problems, nodes }: Report): string {
   return `${count(nodes.length, 'node')}: ${found}`
 }
 
-function* nodeLines({ node, asNumber, routerId, peers, withheld }: NodePreview): Iterable<string> {
+function* nodeLines({ node, asNumber, routerId, intent, peers, withheld }: NodePreview): Iterable<string> {
   yield ''
   const who = routerId === undefined ? 'no router ID' : `router ID ${dotted(routerId)}`
   yield `Node ${node}: AS ${asNumber ?? 'unknown'}, ${who}`
+  if (intent.leave !== undefined)
+    yield `  this node leaves: ${intent.leave}: all routes are withdrawn and all sessions end`
   if (peers.length === 0) yield '  has no neighbors'
   for (const peer of peers) yield* peerLines(peer)
   for (const [what, why] of withheld) yield `  not advertised: ${what}: ${why}`
@@ -92,6 +94,12 @@ function changeLine(line: ChangeLine): string {
       return '+ is new'
     case 'node-removed':
       return '- is gone'
+    case 'node-leaves':
+      return `- leaves: ${line.reason}: all routes are withdrawn and all sessions end`
+    case 'node-stays':
+      return `+ no longer leaves: ${line.reason}: all sessions start again`
+    case 'setting':
+      return `~ ${line.peer === undefined ? '' : `session with ${line.peer}: `}${line.field}: ${line.effect}`
     case 'session-added':
       return `+ session with ${line.peer}`
     case 'session-removed':
@@ -114,10 +122,11 @@ function changeLine(line: ChangeLine): string {
 /** The shape that `ARCHITECTURE.md` fixes; fields may be added. */
 export const reportJson = ({ problems, nodes, differences, change }: Report) => ({
   problems: problems.map(({ level = 'error', ...problem }) => ({ level, ...problem })),
-  nodes: nodes.map(({ node, asNumber = null, routerId, peers, withheld }) => ({
+  nodes: nodes.map(({ node, asNumber = null, routerId, intent, peers, withheld }) => ({
     node,
     asNumber,
     routerId: routerId === undefined ? null : dotted(routerId),
+    leaves: intent.leave ?? null,
     peers: peers.map(peerJson),
     notAdvertised: [...withheld].map(([what, reason]) => ({ what, reason })),
   })),

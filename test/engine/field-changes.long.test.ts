@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { FIELD_CHANGES, type FieldChange } from '../../src/cluster/field-changes.ts'
 import type { Kind } from '../../src/cluster/source.ts'
+import { changeOf } from '../../src/preview/change.ts'
+import { previewNodes } from '../../src/preview/node.ts'
 import { storeOf } from '../support/cluster.ts'
 import {
   type ApiObject,
@@ -284,21 +286,24 @@ const HERE = node('worker-1', {
 })
 const TAINTED = { ...HERE, spec: { podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'], taints: [{ key: 'going' }] } }
 
+/** All that stands before the change; of two objects with one name the later one. */
+const objectsOf = (kind: Kind, field: string, example: Example): readonly ApiObject[] => [
+  field === 'leaveOnTaint' ? TAINTED : HERE,
+  node('worker-2', { addresses: ['10.0.0.3'], podCIDRs: ['10.244.2.0/24'] }),
+  configuration(example.configuration ?? {}),
+  peer({}),
+  ipPool('pods', { cidr: '10.50.0.0/16' }),
+  ...SERVICES,
+  ...(example.beside ?? []),
+  objectOf(kind, example, example.before ?? {}),
+]
+
 /** Two external routers, a node of the mesh, and one that calls from a range: all Established, with routes to tell and told. */
 function sessionsWith(kind: Kind, field: string, example: Example): Rig {
   const rig = new Rig({ neighbors: 4, asns: [65001, 65002, OUR_AS, 65004] })
   rig.feed({
     kind: 'objects',
-    changes: [
-      field === 'leaveOnTaint' ? TAINTED : HERE,
-      node('worker-2', { addresses: ['10.0.0.3'], podCIDRs: ['10.244.2.0/24'] }),
-      configuration(example.configuration ?? {}),
-      peer({}),
-      ipPool('pods', { cidr: '10.50.0.0/16' }),
-      ...SERVICES,
-      ...(example.beside ?? []),
-      objectOf(kind, example, example.before ?? {}),
-    ].map((object) => upsert(object)),
+    changes: objectsOf(kind, field, example).map((object) => upsert(object)),
   })
   const gone = ['peer-2', 'peer-3'].map((name) => ({ kind: 'BGPPeer', namespace: '', name }) as const)
   rig.feed({ kind: 'objects', changes: gone.map((ref) => ({ kind: 'delete', ref })) })
@@ -356,6 +361,26 @@ describe('a change of a field does what the table says', () => {
   test('where nothing changes, nothing is seen', () => {
     const rig = sessionsWith('BGPPeer', '', { after: {} })
     expect(observe(rig, () => {})).toBe('none')
+  })
+})
+
+/** What ends a session, or may; the last where the interface is not the one of the session. */
+const ENDS = ['session-resets', 'session-removed', 'node-leaves', 'session-may-reset']
+/** What no neighbor can tell. */
+const UNSEEN = /has no effect here|changes (kernel routes|nftables) only|is ignored|selects other routes/
+
+describe('`check --diff` leaves out nothing that neighbors can tell, and ends no session that stays', () => {
+  test.each(ROWS)('%s', (_, kind, { field, when, change, says }) => {
+    const example = EXAMPLES[kind]?.[when === undefined ? field : `${field} ${when}`]
+    if (example === undefined) throw new Error('there is no example of it')
+    const takeAll = objectOf('BGPFilter', example, {})
+    const before = [takeAll, ...objectsOf(kind, field, example)]
+    const after = [...before, objectOf(kind, example, example.after)]
+    const [old, now] = [before, after].map((objects) => previewNodes(storeOf(objects), ['worker-1']))
+    const lines = changeOf(old ?? [], now ?? [])
+    const ends = lines.some((line) => ENDS.includes(line.kind))
+    if (!UNSEEN.test(says ?? '')) expect(lines).not.toEqual([])
+    if (!UNSEEN.test(says ?? '')) expect([ends, lines]).toEqual([change === 'hard', lines])
   })
 })
 

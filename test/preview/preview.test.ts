@@ -180,6 +180,13 @@ describe('what a change would do', () => {
   test('routes come and go', () => {
     const configuration = bgpConfiguration({ asNumber: 64512, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] })
     expect(change([ONE, CLUSTER, TOR], [ONE, configuration, TOR])).toEqual([
+      {
+        kind: 'setting',
+        node: 'n1',
+        peer: 'Global_10_0_0_1',
+        field: 'import policy',
+        effect: 'learned routes are evaluated again',
+      },
       { kind: 'advertises', node: 'n1', peer: 'Global_10_0_0_1', prefix: '10.96.0.0/16' },
       { kind: 'withdraws', node: 'n1', peer: 'Global_10_0_0_1', prefix: '192.0.2.0/24' },
     ])
@@ -218,9 +225,63 @@ describe('what a change would do', () => {
     expect(sessions([ONE, CLUSTER, TOR], [ONE, CLUSTER, held])).toMatchObject([{ kind: 'session-held' }])
   })
 
-  test('a timer resets none', () => {
-    const tor = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, keepaliveTime: '10s' })
-    expect(change([ONE, CLUSTER, TOR], [ONE, CLUSTER, tor])).toEqual([])
+  const tor = (spec: object) => bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, ...spec })
+  const toTor = { node: 'n1', peer: 'Global_10_0_0_1' }
+
+  test.each([
+    ['a timer resets none', { keepaliveTime: '10s' }, 'keepaliveTime', 'applies from the next session on'],
+    ['a limit', { maxPrefixes: { ipv4: 5 } }, 'maxPrefixes', 'a limit that is already exceeded ends the session'],
+    ['next hops', { nextHopMode: 'Keep' }, 'export policy', 'learned routes may be advertised otherwise, or no longer'],
+    [
+      'learned',
+      { advertiseLearned: true },
+      'export policy',
+      'learned routes may be advertised otherwise, or no longer',
+    ],
+  ])('what no route of ours shows is said: %s', (_name, spec, field, effect) => {
+    const lines = change([ONE, CLUSTER, TOR], [ONE, CLUSTER, tor(spec)])
+    expect(lines).toEqual([{ kind: 'setting', ...toTor, field, effect }])
+    const report = { problems: [], nodes: [], differences: undefined, change: lines }
+    expect([...renderReport(report)]).toContain(`  ~ session with Global_10_0_0_1: ${field}: ${effect}`)
+  })
+
+  test('a neighbor that is drained gets its routes with GRACEFUL_SHUTDOWN, and its own are last choices', () => {
+    const drained = [ONE, CLUSTER, tor({ drain: true })]
+    expect(preview(drained).peers[0]?.advertised.map(({ communities }) => communities)).toEqual(
+      Array.from({ length: 3 }, () => ['65535:0']),
+    )
+    const lines = change([ONE, CLUSTER, TOR], drained)
+    expect(lines.filter(({ kind }) => kind === 'changes')).toHaveLength(3)
+    expect(lines).toContainEqual(expect.objectContaining({ kind: 'setting', field: 'import policy' }))
+    expect(change(drained, drained)).toEqual([])
+  })
+
+  test('a node that leaves withdraws all and ends all sessions, whatever else changes, until it is back', () => {
+    const going = { ...ONE, spec: { ...(ONE.spec as object), taints: [{ key: 'going' }] } }
+    const leaving = bgpConfiguration({
+      asNumber: 64512,
+      serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }],
+      leaveOnTaint: 'going',
+    })
+    const reason = 'Node/n1 has the taint going'
+    const [here, left] = [
+      [going, CLUSTER, TOR],
+      [going, leaving, TOR],
+    ]
+    expect(preview(left).peers[0]).toMatchObject({
+      advertised: [],
+      refused: Array.from({ length: 3 }, () => ({ reason: 'this node is leaving' })),
+    })
+    const words = `this node leaves: ${reason}: all routes are withdrawn and all sessions end`
+    const report = { problems: [], nodes: [preview(left)], differences: undefined, change: undefined }
+    expect([...renderReport(report)]).toContain(`  ${words}`)
+    expect(reportJson(report).nodes[0]?.leaves).toBe(reason)
+    const lines = change(here, left)
+    expect(lines.map(({ kind }) => kind)).toEqual(['node-leaves', 'withdraws', 'withdraws', 'withdraws'])
+    expect(change(here, [...left, bgpPeer('more', { peerIP: '10.0.0.9', asNumber: 65009 })])).toEqual(lines)
+    expect(change(left, here).map(({ kind }) => kind)).toEqual(['node-stays', 'advertises', 'advertises', 'advertises'])
+    expect(change(left, left)).toEqual([])
+    expect(change(left, [going, leaving, tor({ drain: true })])).toEqual([])
   })
 
   test('sessions and nodes come and go', () => {
