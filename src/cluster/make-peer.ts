@@ -3,6 +3,7 @@ import { addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { hex } from '../base/bytes.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Seconds } from '../base/units.ts'
+import { COUNTERPART } from '../bgp/wire/role.ts'
 import type { KeyIntent, PeerIntent, Problem, Signing } from './intent.ts'
 import { resolveKey } from './keys.ts'
 import type { ClusterNode } from './node.ts'
@@ -64,9 +65,10 @@ export function makePeer(
     longLivedTime: object?.longLivedTime ?? 0,
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
     drain: object?.drain ?? false,
-    passive: (object?.passive ?? false) || object?.range !== undefined,
+    passive: isPassive(object) ? !isMirror(candidate) : object?.range !== undefined,
     fastFailover: object?.fastFailover ?? true,
-    waits: node !== undefined && isHigher(node, me, family),
+    // The other end of a passive one dials at once.
+    waits: node !== undefined && isHigher(node, me, family) && !(isMirror(candidate) && isPassive(object)),
     bfd: object === undefined ? settings.meshBfd : object.bfd,
     importPolicy,
     exportPolicy,
@@ -166,15 +168,32 @@ function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Fea
   return {
     maxPrefixes: { ipv4: DEFAULT_LIMIT, ipv6: DEFAULT_LIMIT, ...object?.maxPrefixes },
     allowedOwnAs: object?.allowedOwnAs ?? 0,
-    addPath: object?.addPath ?? { receive: [], send: [] },
+    addPath: addPathOf(candidate),
     extendedNextHop: object?.extendedNextHop ?? onlyWay,
-    role: object?.role,
+    role: roleOf(candidate),
     strictRole: object?.strictRole ?? false,
     reflection: reflectionOf(candidate, me),
     interface: object?.interface,
     gateway: candidate.gateway,
     range: object?.range,
   }
+}
+
+/** The BGPPeer speaks of the other end: what it says of one end is turned round. */
+const isMirror = ({ rank }: Candidate): boolean => rank === RANK.mirror
+
+const isPassive = (object: PeerObject | undefined): boolean => object?.passive ?? false
+
+/** RFC 9234 §4.2: two ends of a session have roles that fit. */
+function roleOf(candidate: Candidate): PeerIntent['role'] {
+  const role = candidate.object?.role
+  return role !== undefined && isMirror(candidate) ? COUNTERPART[role] : role
+}
+
+/** RFC 7911 §4: one end sends what the other receives. */
+function addPathOf(candidate: Candidate): PeerIntent['addPath'] {
+  const { receive, send } = candidate.object?.addPath ?? { receive: [], send: [] }
+  return isMirror(candidate) ? { receive: send, send: receive } : { receive, send }
 }
 
 /** As in Calico, an internal neighbor with a cluster ID other than ours, or with none, is our client. */

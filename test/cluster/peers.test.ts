@@ -328,6 +328,34 @@ describe('peerSelector', () => {
   })
 })
 
+describe('what a BGPPeer says of one end is turned round for the other', () => {
+  const from = node('from', { addresses: ['10.0.0.1'] })
+  const to = node('to', { addresses: ['10.0.0.2'], labels: { reflector: 'yes' } })
+  const ends = { node: 'from', passive: true, role: 'provider', addPath: { send: true, receive: ['ipv4'] } }
+  test.each([
+    ['peerIP', { peerIP: '10.0.0.2', asNumber: 64512 }],
+    ['peerSelector', { peerSelector: 'has(reflector)' }],
+  ])('where it names the other node by %s', (_by, named) => {
+    const objects = [from, to, NO_MESH, bgpPeer('to', { ...named, ...ends })]
+    const [send, receive] = [['ipv4', 'ipv6'], ['ipv4']]
+    const one = intentOf('from', objects).peers.get('Node_10_0_0_2')
+    expect(one).toMatchObject({ passive: true, role: 'provider', addPath: { send, receive } })
+    const other = intentOf('to', objects).peers.get('Node_10_0_0_1')
+    expect(other).toMatchObject({ passive: false, role: 'customer', addPath: { send: receive, receive: send } })
+  })
+
+  test('who does not wait dials, whichever router ID is higher', () => {
+    const objects = [
+      from,
+      to,
+      NO_MESH,
+      bgpPeer('from', { peerIP: '10.0.0.1', asNumber: 64512, node: 'to', passive: true }),
+    ]
+    expect(intentOf('to', objects).peers.get('Node_10_0_0_1')).toMatchObject({ passive: true, waits: false })
+    expect(intentOf('from', objects).peers.get('Node_10_0_0_2')).toMatchObject({ passive: false, waits: false })
+  })
+})
+
 describe('policies', () => {
   const quiet = bgpFilter('quiet', { exportV4: [{ action: 'Reject' }], importV6: [{ action: 'Accept' }] })
   const peerOf = (...objects: ApiObject[]) => onA(...objects).peers.get('Global_10_0_0_254')
