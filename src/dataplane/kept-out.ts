@@ -26,6 +26,9 @@ export function describeKeptOut(kept: KeptOut): string {
 type Kind = KeptOut['kind']
 type OfKind<Of extends Kind> = Extract<KeptOut, { readonly kind: Of }>
 
+/** No other program has a route for exactly this prefix. */
+const WITHOUT_CONFLICT = ['unresolved', 'failed', 'contested', 'left'] as const
+
 /** Routes that are kept out for one reason. */
 export interface Group<Of extends Kind> {
   readonly first: OfKind<Of>
@@ -44,18 +47,53 @@ export class KeptOutRoutes {
 
   /** By text: the prefixes that `set` or `delete` concerned since `takeTouched`. */
   readonly #touched = new SplitMap<Prefix>()
+  #review: Iterator<Prefix> = [].values()
+  #isReviewing = false
+  /** Once more after the current review. */
+  #isReviewDue = false
 
   get(prefix: string): KeptOut | undefined {
     return this.#byPrefix.get(prefix)
   }
 
-  /** At most `most` of the prefixes that were set or deleted since the last call. */
+  /** At most `most` of the prefixes that were set or deleted since the last call, or that `review` asked for. */
   takeTouched(most: number): readonly Prefix[] {
-    return this.#touched.take(most)
+    const touched = this.#touched.take(most)
+    while (touched.length < most && this.#isReviewing) {
+      const next = this.#review.next()
+      if (next.done !== true) touched.push(next.value)
+      else {
+        this.#isReviewing = this.#isReviewDue
+        this.#startReview()
+      }
+    }
+    return touched
   }
 
   get hasTouched(): boolean {
-    return this.#touched.size > 0
+    return this.#touched.size > 0 || this.#isReviewing
+  }
+
+  /**
+   * Links or routes of other programs have changed: all prefixes that have no such route of their own are taken again, as their
+   * packets follow wider routes. One more call during a review means one more review, however many calls there are.
+   */
+  review(): void {
+    if (WITHOUT_CONFLICT.every((kind) => this.#groups[kind].size === 0)) return
+    this.#isReviewDue = true
+    if (this.#isReviewing) return
+    this.#isReviewing = true
+    this.#startReview()
+  }
+
+  #startReview(): void {
+    this.#isReviewDue = false
+    this.#review = this.#withoutConflict()
+  }
+
+  *#withoutConflict(): Iterator<Prefix> {
+    for (const kind of WITHOUT_CONFLICT)
+      for (const group of this.#groups[kind].values()) for (const { prefix } of group.values()) yield prefix
   }
 
   set(kept: KeptOut): void {

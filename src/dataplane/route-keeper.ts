@@ -108,9 +108,10 @@ export class RouteKeeper {
     const kept = this.keptOut.get(prefix.text)
     if (kept === undefined || place?.nextHops === undefined) return undefined
     // The change has failed, and the route of before is still there.
-    if (kept.kind === 'failed' && place.present?.type === 'unicast') return undefined
+    const isBefore = kept.kind === 'failed' && place.present?.type === 'unicast'
+    const taken = isBefore ? place.present : this.table.around(prefix)
     const learned = place.nextHops.flatMap(({ resolution }) => (resolution.kind === 'resolved' ? resolution.hops : []))
-    return strayingOf(prefix, this.table.around(prefix), learned, this.table.links)
+    return strayingOf(prefix, taken, learned, this.table.links)
   }
 
   // ── Actual routes ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,6 +121,7 @@ export class RouteKeeper {
     const lost = change.gone.flatMap((route) => this.#takeGone(route, foreign) ?? [])
     for (const route of change.present) this.#takePresent(route, foreign)
     for (const prefix of foreign.values()) this.wanted.resolveInside(prefix)
+    if (foreign.size > 0) this.keptOut.review()
     for (const route of lost) this.#noteLoss(route, now)
     if (!change.more) this.#known = true
   }
@@ -127,6 +129,7 @@ export class RouteKeeper {
   /** Links or their addresses have changed. */
   takeLinks(touched: TouchedLinks): void {
     this.wanted.followLinks(touched)
+    this.keptOut.review()
   }
 
   /** Takes a removed route. Returns it if it was ours. */

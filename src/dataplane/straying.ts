@@ -7,21 +7,23 @@ import { type LinkTable, networksOf } from './links.ts'
 export type Straying = 'nowhere' | readonly Prefix[]
 
 /**
- * `theirs`: the route of another program that the packets take; `learned`: the hops of the learned route. Undefined: the
- * packets are forwarded. A route for exactly this prefix was made on purpose, and leads on if not back to where packets come
- * from. A wider one, such as a default route, mostly leads back.
+ * `taken`: the route that the packets take instead; `learned`: the hops of the learned route. Undefined: the packets are
+ * forwarded. A route for exactly this prefix was made on purpose, and leads on if not back to where packets come from. A wider
+ * one, such as a default route, mostly leads back. A hop over a link that is down leads nowhere, and so does a route whose
+ * hops the kernel does not show.
  */
 export function strayingOf(
   prefix: Prefix,
-  theirs: KernelRoute | undefined,
+  taken: KernelRoute | undefined,
   learned: readonly Hop[],
   links: LinkTable,
 ): Straying | undefined {
-  if (theirs === undefined || theirs.type !== 'unicast') return 'nowhere'
+  const hops = taken?.type === 'unicast' ? taken.hops.filter((hop) => links.isUp(hop.interface)) : []
+  if (taken === undefined || hops.length === 0) return 'nowhere'
   const ways = new Set(learned.map(wayOf))
-  const others = theirs.hops.filter((hop) => hop.gateway !== undefined && !ways.has(wayOf(hop)))
+  const others = hops.filter((hop) => hop.gateway !== undefined && !ways.has(wayOf(hop)))
   if (others.length === 0) return undefined
-  if (theirs.prefix.length < prefix.length) return 'nowhere'
+  if (taken.prefix.length < prefix.length) return 'nowhere'
   return others.flatMap((hop) => {
     const link = links.get(hop.interface)
     return link === undefined ? [] : networksOf(link)

@@ -187,7 +187,11 @@ export class WantedRoutes {
   *#eachOver({ names, addresses }: TouchedLinks): Iterable<void> {
     for (const name of names) {
       yield* this.#changeAll(this.nextHops.resolveOver(name))
-      for (const prefix of this.#table.over(name)) yield* this.#eachInsideMoved(prefix)
+      for (const prefix of this.#table.over(name)) {
+        // Where a foreign route is in place of ours, the state and networks of its links say where packets go.
+        this.#places.touchAll(prefix.text)
+        yield* this.#eachInsideMoved(prefix)
+      }
     }
     for (const address of addresses) {
       const host = hostPrefix(address)

@@ -11,7 +11,11 @@ const links = new LinkTable()
 links.take({
   full: true,
   gone: [],
-  present: [linkOf(2, 'rack', true, ['10.1.0.11/24']), linkOf(3, 'mesh', true, ['10.2.0.1/24'])],
+  present: [
+    linkOf(2, 'rack', true, ['10.1.0.11/24']),
+    linkOf(3, 'mesh', true, ['10.2.0.1/24']),
+    linkOf(4, 'cut', false, ['10.3.0.1/24']),
+  ],
 })
 
 const hop = (gateway: string | undefined, name: string): Hop => ({ gateway, interface: name, onlink: false, weight: 1 })
@@ -35,6 +39,12 @@ test.each<[string, KernelRoute | undefined, unknown]>([
   ['the network of a link', route([hop(undefined, 'mesh')]), undefined],
   ['the learned way, with another weight', route([{ ...(LEARNED[0] as Hop), weight: 9 }]), undefined],
   ['another gateway', route([BACK]), ['10.1.0.0/24']],
+  ['another gateway on a link that is down', route([hop('10.3.0.9', 'cut')]), 'nowhere'],
+  ['the learned way and one that is down', route([...LEARNED, hop('10.3.0.9', 'cut')]), undefined],
+  ['two others, of which one is down', route([BACK, hop('10.3.0.9', 'cut')]), ['10.1.0.0/24']],
+  ['the network of a link that is down', route([hop(undefined, 'cut')]), 'nowhere'],
+  ['a link that is not known', route([hop('10.4.0.9', 'far')]), 'nowhere'],
+  ['a next hop object that is not shown', route([]), 'nowhere'],
   ['the learned way and another', route([...LEARNED, BACK]), ['10.1.0.0/24']],
 ])('%s', (_, theirs, expected) => {
   const straying = strayingOf(PODS, theirs, LEARNED, links)

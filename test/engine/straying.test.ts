@@ -1,0 +1,81 @@
+/** A learned prefix for which another program has the route: who is told it, with this node as next hop. */
+import { expect, test } from 'vitest'
+import { type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
+import type { Link } from '../../src/dataplane/links.ts'
+import { linkOf } from '../support/fake-kernel.ts'
+import { bgpFilter } from '../support/objects.ts'
+import { announcement, attributes, path, prefix } from '../support/rib.ts'
+import { type RawNeighbor, Rig } from '../support/rig.ts'
+
+const ACCEPT = [{ action: 'Accept' }]
+const TELL_ALL = bgpFilter('tell-all', { exportV4: ACCEPT, exportV6: ACCEPT })
+const PODS = '10.50.0.0/16'
+
+const overLink = (text: string, name: string, gateway?: string): KernelRoute => ({
+  prefix: prefix(text),
+  type: 'unicast',
+  protocol: gateway === undefined ? 2 : 4,
+  metric: gateway === undefined ? 0 : 100,
+  table: MAIN_TABLE,
+  hops: [{ gateway, interface: name, onlink: false, weight: 1 }],
+})
+
+/** PODS come from a neighbor on eth0, the static route for them leads over eth1, and another neighbor is on eth2. */
+class Lab {
+  readonly #rig = new Rig({
+    neighbors: 92,
+    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
+    objects: [TELL_ALL],
+    more: { dataplane: 'linux' },
+  })
+  readonly #hearer = this.#rig.neighbors[90] as RawNeighbor
+
+  constructor() {
+    this.set(linkOf(4, 'eth2', true, ['10.9.0.100/24']))
+    this.setStatic(true)
+    const present = [
+      overLink('10.0.0.0/24', 'eth0'),
+      overLink('10.1.0.0/24', 'eth1'),
+      overLink('10.9.0.0/24', 'eth2'),
+      overLink(PODS, 'eth1', '10.1.0.9'),
+    ]
+    this.#rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present } })
+    const teller = (this.#rig.neighbors[0] as RawNeighbor).establish()
+    this.#hearer.connect('10.9.0.100').send(this.#hearer.open()).keepAlive()
+    teller.send(announcement([PODS], attributes(path(teller.asn)), teller.address))
+    this.#rig.pass(30_000)
+  }
+
+  set(link: Link): void {
+    this.#rig.feed({ kind: 'links', change: { full: false, gone: [], present: [link] } })
+  }
+
+  /** The link of the static route. */
+  setStatic(up: boolean, ...more: readonly string[]): void {
+    this.set(linkOf(3, 'eth1', up, ['10.1.0.100/24', ...more]))
+  }
+
+  isTold(): boolean {
+    this.#rig.pass(5_000)
+    const asked = { for: prefix(PODS), export: this.#hearer.name }
+    return this.#rig.engine.view(this.#rig.now).routes(asked, undefined, 1).rows.length > 0
+  }
+}
+
+test('while the link of that route is down, nobody is told it', () => {
+  const lab = new Lab()
+  expect(lab.isTold()).toBe(true)
+  lab.setStatic(false)
+  expect(lab.isTold()).toBe(false)
+  lab.setStatic(true)
+  expect(lab.isTold()).toBe(true)
+})
+
+test('a neighbor whose subnet that link gets is told no route that leads back to it', () => {
+  const lab = new Lab()
+  expect(lab.isTold()).toBe(true)
+  lab.setStatic(true, '10.9.0.101/24')
+  expect(lab.isTold()).toBe(false)
+  lab.setStatic(true)
+  expect(lab.isTold()).toBe(true)
+})
