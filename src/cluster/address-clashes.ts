@@ -56,7 +56,7 @@ export class AddressClashes {
   }
 
   takeChanges({ announce, withdraw }: Pick<RouteChanges, 'announce' | 'withdraw'>): void {
-    const gone = withdraw.filter(({ text }) => this.#services.delete(text))
+    const gone = withdraw.filter(({ prefix }) => this.#services.delete(prefix.text))
     const changed = announce.filter((route) => this.#services.delete(route.prefix.text) || this.#note(route))
     for (const route of changed) this.#note(route)
     if (gone.length + changed.length > 0) this.#list()

@@ -11,7 +11,8 @@ export interface IntentDiff {
   readonly routes: {
     /** Routes that are new, or whose objects or communities have changed. */
     readonly announce: readonly RouteIntent[]
-    readonly withdraw: readonly Prefix[]
+    /** As they were. */
+    readonly withdraw: readonly RouteIntent[]
   }
   /** Service addresses that were added and removed. */
   readonly serviceAddresses: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
@@ -79,7 +80,7 @@ const COMPARE_COST = 3
 function diffRoutes(before: Intent['routes'], after: Intent['routes']): IntentDiff['routes'] {
   return {
     announce: [...after].filter(([text, route]) => !same(before.get(text), route)).map(([, route]) => route),
-    withdraw: [...before].filter(([text]) => !after.has(text)).map(([, route]) => route.prefix),
+    withdraw: [...before].filter(([text]) => !after.has(text)).map(([, route]) => route),
   }
 }
 

@@ -19,7 +19,8 @@ export interface Claim extends Naming {
 
 export interface RouteChanges {
   readonly announce: readonly RouteIntent[]
-  readonly withdraw: readonly Prefix[]
+  /** As they were. */
+  readonly withdraw: readonly RouteIntent[]
   /** Service addresses that were added and removed, advertised or not. */
   readonly serviceAddresses: { readonly added: readonly Prefix[]; readonly removed: readonly Prefix[] }
 }
@@ -107,13 +108,13 @@ export class RouteBook {
   *takeChanges(): Work<RouteChanges> {
     const meter = new CostMeter()
     const announce: RouteIntent[] = []
-    const withdraw: Prefix[] = []
+    const withdraw: RouteIntent[] = []
     const added: Prefix[] = []
     const removed: Prefix[] = []
     for (const [text, { prefix, route: before, isServiceAddress }] of this.#before) {
       const now = this.routes.get(text)
       if (now !== undefined && !same(before, now)) announce.push(now)
-      if (now === undefined && before !== undefined) withdraw.push(prefix)
+      if (now === undefined && before !== undefined) withdraw.push(before)
       if (isServiceAddress !== this.serviceAddresses.has(text)) (isServiceAddress ? removed : added).push(prefix)
       meter.add(COMPARE_COST)
       if (meter.isDue) yield meter.take()

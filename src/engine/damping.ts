@@ -1,13 +1,14 @@
 /**
  * Damping of service addresses that flap, where it is configured: as in RFC 2439 for routes of neighbors, but at the
- * source. Each withdrawal adds to an address's penalty, which decays with a half-life. An address whose penalty is too
- * high is not advertised again before the penalty has decayed. A withdrawal is never delayed.
+ * source. Each withdrawal of a service's route adds to an address's penalty, which decays with a half-life. An address whose penalty is too
+ * high is not advertised again before the penalty has decayed. A withdrawal is never delayed. Routes of other origins, such
+ * as single pods, pass.
  *
  * In: the routes to advertise and to withdraw. Out: those of them that may be advertised now, and later those that are
  * released.
  */
 import { Deadlines } from '../base/deadlines.ts'
-import { isHostPrefix, type Prefix } from '../base/prefix.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { DampingSettings, RouteIntent } from '../cluster/intent.ts'
 
@@ -17,6 +18,11 @@ interface Flapping {
   at: Millis
   /** When it may be announced again; undefined: it is not suppressed. */
   until: Millis | undefined
+}
+
+interface Announced {
+  readonly now: readonly RouteIntent[]
+  readonly suppressed: readonly Prefix[]
 }
 
 /** The penalty at which an address is released, as a share of the one that suppresses it. */
@@ -54,26 +60,30 @@ export class Damping {
     this.#freedAt = now
   }
 
-  /** The routes among these that may be announced now. */
-  announce(routes: readonly RouteIntent[], now: Millis): readonly RouteIntent[] {
-    if (this.#flapping.size + this.#freed.size === 0) return routes
-    return routes.filter((route) => {
-      const { text } = route.prefix
+  /** Which of these routes may be announced now, and which are suppressed: the address may be advertised for a pod. */
+  announce(routes: readonly RouteIntent[], now: Millis): Announced {
+    if (this.#flapping.size + this.#freed.size === 0) return { now: routes, suppressed: [] }
+    const suppressed: Prefix[] = []
+    const passing = routes.filter((route) => {
+      const { prefix, origin } = route
+      const { text } = prefix
       const { until = now } = this.#flapping.get(text) ?? {}
       // What is held is older than this route.
       this.#drop(text)
-      if (until <= now) return true
+      if (origin !== 'service' || until <= now) return true
       this.#held.set(text, route)
       this.refusals.set(text, why(until - now))
+      suppressed.push(prefix)
       return false
     })
+    return { now: passing, suppressed }
   }
 
   /** These are withdrawn. A suppressed route needs no withdrawal, but another one does no harm. */
-  withdraw(prefixes: readonly Prefix[], now: Millis): void {
-    for (const prefix of prefixes) {
+  withdraw(routes: readonly RouteIntent[], now: Millis): void {
+    for (const { prefix, origin } of routes) {
       const wasHeld = this.#drop(prefix.text)
-      if (this.#settings !== undefined && isHostPrefix(prefix) && !wasHeld) {
+      if (this.#settings !== undefined && origin === 'service' && !wasHeld) {
         this.#punish(prefix.text, this.#settings, now)
       }
     }

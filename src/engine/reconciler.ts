@@ -99,12 +99,17 @@ export class Reconciler {
     const { facts, damping } = this.#parts
     if (announce.length + withdraw.length > 0) this.#changedAt ??= since ?? facts.now
     for (const some of chunksOf(announce, ROUTES_AT_ONCE)) {
-      this.#originator.changeRoutes(damping.announce(some, facts.now), [], facts.now)
+      const { now, suppressed } = damping.announce(some, facts.now)
+      this.#originator.changeRoutes(now, suppressed, facts.now)
       yield ROUTES_COST
     }
     for (const some of chunksOf(withdraw, ROUTES_AT_ONCE)) {
       damping.withdraw(some, facts.now)
-      this.#originator.changeRoutes([], some, facts.now)
+      this.#originator.changeRoutes(
+        [],
+        some.map(({ prefix }) => prefix),
+        facts.now,
+      )
       yield ROUTES_COST
     }
   }

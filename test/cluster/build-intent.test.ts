@@ -134,7 +134,7 @@ describe('what a change costs', () => {
     store.apply([upsert(changed)])
     const { diff } = builder.next(store)
     expect(diff.routes.announce.map(({ prefix }) => prefix.text)).toEqual(announce)
-    expect(diff.routes.withdraw.map(({ text }) => text)).toEqual(withdraw)
+    expect(diff.routes.withdraw.map(({ prefix }) => prefix.text)).toEqual(withdraw)
     expect(builder.work).toEqual({
       services: before.services + 1,
       prefixes: before.prefixes + 1,

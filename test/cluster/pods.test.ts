@@ -140,7 +140,7 @@ describe('Calico IPAM', () => {
   test('a block that goes takes its route with it; a change that concerns others costs no frame', () => {
     const { store, builder } = builtFrom([HERE, THERE, POOL], [affinity({}, 'mine')])
     store.apply([affinity({ state: 'pendingDeletion' }, 'mine')])
-    expect(builder.next(store).diff.routes.withdraw.map(({ text }) => text)).toEqual(['10.244.1.0/26'])
+    expect(builder.next(store).diff.routes.withdraw.map(({ prefix }) => prefix.text)).toEqual(['10.244.1.0/26'])
     const { frames } = builder.work
     store.apply([block('10.244.2.0/26', 'host:there', {})])
     builder.next(store)
@@ -249,6 +249,6 @@ describe('one source and no other', () => {
     store.apply(STATIC.map((one) => upsert(one)))
     const { announce, withdraw } = builder.next(store).diff.routes
     expect(announce.map(({ prefix }) => prefix.text)).toEqual(['10.50.1.0/24', 'fd00:50:1::/64'])
-    expect(withdraw.map(({ text }) => text)).toEqual(['10.244.1.0/26'])
+    expect(withdraw.map(({ prefix }) => prefix.text)).toEqual(['10.244.1.0/26'])
   })
 })

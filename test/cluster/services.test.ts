@@ -172,7 +172,7 @@ describe('changes', () => {
     builder.next(store)
     store.apply([remove(v6())])
     const { diff, intent } = builder.next(store)
-    expect(diff.routes.withdraw.map(({ text }) => text).sort()).toEqual(V6)
+    expect(diff.routes.withdraw.map(({ prefix }) => prefix.text).sort()).toEqual(V6)
     expect(diff.routes.announce).toEqual([])
     expect(intent.refusals.get('fd00:96::10/128')).toBe(
       'Service/shop/web: externalTrafficPolicy is Local and no IPv6 endpoint on this node is ready',
@@ -196,7 +196,7 @@ describe('changes', () => {
     builder.next(store)
     store.apply([upsert(endpointSlice('shop/other', 'IPv4', [here()], 'shop/web-ipv4'))])
     const { diff } = builder.next(store)
-    expect(diff.routes.withdraw.map(({ text }) => text).sort()).toEqual(V4)
+    expect(diff.routes.withdraw.map(({ prefix }) => prefix.text).sort()).toEqual(V4)
     expect(diff.routes.announce.map(({ prefix }) => prefix.text)).toEqual(['10.96.0.11/32'])
   })
 

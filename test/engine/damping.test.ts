@@ -4,7 +4,17 @@ import { expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
 import { Damping } from '../../src/engine/damping.ts'
-import { bgpConfiguration, bgpFilter, bgpPeer, endpointSlice, node, service, upsert } from '../support/objects.ts'
+import {
+  bgpAdvertisement,
+  bgpConfiguration,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  node,
+  remove,
+  service,
+  upsert,
+} from '../support/objects.ts'
 import { World } from '../support/world.ts'
 
 const prefix = (text: string): Prefix => parsePrefix(text) as Prefix
@@ -22,8 +32,8 @@ const SETTINGS = { suppressAfter: 3, halfLife: 60 }
 function flap(damping: Damping, times: number, now: number, text = VIP): readonly RouteIntent[] {
   let out: readonly RouteIntent[] = []
   for (let time = 0; time < times; time++) {
-    damping.withdraw([prefix(text)], now)
-    out = damping.announce([route(text)], now)
+    damping.withdraw([route(text)], now)
+    out = damping.announce([route(text)], now).now
   }
   return out
 }
@@ -69,7 +79,7 @@ test('a route that is announced under other settings replaces the one that was h
   expect(flap(damping, 3, 0)).toEqual([])
   damping.set({ ...SETTINGS, suppressAfter: 4 }, 1)
   const changed = { ...route(VIP), communities: [[64_512, 1]] }
-  expect(damping.announce([changed], 1)).toEqual([changed])
+  expect(damping.announce([changed], 1).now).toEqual([changed])
   expect([damping.takeDue(1), damping.refusals.size]).toEqual([[], 0])
 })
 
@@ -86,7 +96,7 @@ test('however often it flaps, four half-lives of quiet are enough', () => {
   damping.set(SETTINGS, 0)
   damping.announce([route(VIP)], 0)
   for (let time = 0; time < 1_000; time++) {
-    damping.withdraw([prefix(VIP)], 0)
+    damping.withdraw([route(VIP)], 0)
     damping.takeDue(0)
   }
   damping.announce([route(VIP)], 0)
@@ -97,17 +107,29 @@ test('what is withdrawn while it is kept back does not come out, and costs nothi
   const damping = new Damping()
   damping.set(SETTINGS, 0)
   flap(damping, 3, 0)
-  damping.withdraw([prefix(VIP)], 0)
+  damping.withdraw([route(VIP)], 0)
   expect(damping.refusals.size).toBe(0)
   expect(damping.takeDue(60_000)).toEqual([])
-  expect(damping.announce([route(VIP)], 60_000)).toHaveLength(1)
+  expect(damping.announce([route(VIP)], 60_000).now).toHaveLength(1)
 })
 
-test('ranges and pod CIDRs are never kept back', () => {
-  const damping = new Damping()
-  damping.set(SETTINGS, 0)
-  expect(flap(damping, 20, 0, '10.96.0.0/16')).toHaveLength(1)
-})
+test.each<RouteIntent['origin']>(['pod-cidr', 'service-cidr', 'pod', 'interface', 'advertisement'])(
+  'single addresses of origin %s are never kept back, nor what replaces a service there',
+  (origin) => {
+    const damping = new Damping()
+    damping.set(SETTINGS, 0)
+    const other = { ...route(VIP), origin }
+    for (let time = 0; time < 20; time++) {
+      damping.withdraw([other], time)
+      expect(damping.announce([other], time)).toEqual({ now: [other], suppressed: [] })
+    }
+    flap(damping, 3, 100)
+    expect(damping.announce([other], 200).now).toEqual([other])
+    expect(damping.refusals.size).toBe(0)
+    // The service is held as before, and what is advertised for the other reason goes.
+    expect(damping.announce([route(VIP)], 300)).toEqual({ now: [], suppressed: [prefix(VIP)] })
+  },
+)
 
 test('without the setting nothing is kept back, and what was comes out at once', () => {
   const damping = new Damping()
@@ -141,10 +163,10 @@ test('whatever happens, in the end what is wanted is out, what is not is not, an
     for (const { text, wanted: is, wait } of history) {
       if (is && !wanted.has(text)) {
         wanted.add(text)
-        for (const { prefix: one } of damping.announce([route(text)], now)) out.add(one.text)
+        for (const { prefix: one } of damping.announce([route(text)], now).now) out.add(one.text)
       }
       if (!is && wanted.delete(text)) {
-        damping.withdraw([prefix(text)], now)
+        damping.withdraw([route(text)], now)
         out.delete(text)
       }
       for (const one of out) expect(wanted.has(one)).toBe(true)
@@ -223,6 +245,19 @@ test('an agent keeps an address back that flaps, says why, and brings it back by
   expect(world.ask(worker, 'show services')).toMatch(/192\.0\.2\.10\/32.*flaps/)
   world.pass(70_000)
   expect(heard()).toEqual([POD, RANGE, VIP].sort())
+})
+
+test('an agent advertises a single address that is no service as often as it is asked to', () => {
+  const { world, worker, heard } = scene({ serviceDamping: {} })
+  const single = bgpAdvertisement('single', { routes: [{ prefixes: ['203.0.113.7/32'] }] })
+  for (let time = 0; time < 5; time++) {
+    world.change(worker, [upsert(single)])
+    world.pass(1_000)
+    expect(heard()).toContain('203.0.113.7/32')
+    world.change(worker, [remove(single)])
+    world.pass(1_000)
+    expect(heard()).not.toContain('203.0.113.7/32')
+  }
 })
 
 test('services wait for the first good answer of the health endpoint, and go after three bad ones; pods do not care', () => {

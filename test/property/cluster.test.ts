@@ -202,8 +202,8 @@ test('step by step comes to the same as all at once, and the steps lead there', 
         expect(byPrefix(diff.routes.announce.map(({ prefix, ...rest }) => [prefix.text, rest]))).toEqual(
           byPrefix(direct.routes.announce.map(({ prefix, ...rest }) => [prefix.text, rest])),
         )
-        expect(diff.routes.withdraw.map(({ text }) => text).sort()).toEqual(
-          direct.routes.withdraw.map(({ text }) => text).sort(),
+        expect(diff.routes.withdraw.map(({ prefix }) => prefix.text).sort()).toEqual(
+          direct.routes.withdraw.map(({ prefix }) => prefix.text).sort(),
         )
         before = fresh
       }
