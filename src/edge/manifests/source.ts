@@ -46,8 +46,11 @@ export interface ManifestsOptions {
 
 interface KnownFile {
   readonly signature: string
+  /** What the file holds. */
   readonly content: ManifestFile
-  /** Why `content` is older than the file, as a whole. */
+  /** Objects that it held before, while what it holds now is not known as a whole. */
+  readonly kept: readonly ManifestObject[]
+  /** Why nothing of the file is known. */
   readonly error: string | undefined
 }
 
@@ -291,15 +294,20 @@ export class Manifests implements Source {
       const since = this.#changing.get(file) ?? now
       this.#changing.set(file, since)
       if (this.#mayWait(since, now) || !isWritten(sighting)) continue
-      const { content } = this.#files.get(file) ?? { content: NOTHING }
       const error = 'keeps changing, and is not read before it rests'
       // It is read when it rests, also where it is again what it was.
-      this.#files.set(file, { signature: UNKNOWN, content: withoutProblems(content), error })
+      this.#files.set(file, { signature: UNKNOWN, content: NOTHING, kept: this.#objectsOf(file), error })
     }
   }
 
   #losesObjects(file: string, signature: string): boolean {
-    return (this.#files.get(file)?.content.objects.length ?? 0) > 0 && (signature === GONE || isEmpty(signature))
+    return this.#objectsOf(file).length > 0 && (signature === GONE || isEmpty(signature))
+  }
+
+  /** All that the file holds, or held before. */
+  #objectsOf(file: string): readonly ManifestObject[] {
+    const { content, kept } = this.#files.get(file) ?? { content: NOTHING, kept: [] }
+    return [...content.objects, ...kept]
   }
 
   async #take(file: string, signature: string): Promise<void> {
@@ -308,19 +316,19 @@ export class Manifests implements Source {
       this.#pieces.delete(file)
       return
     }
-    const before = this.#files.get(file)?.content ?? NOTHING
-    const fresh = await this.#read(file, signature, before.objects.length > 0)
+    const before = this.#objectsOf(file)
+    const fresh = await this.#read(file, signature, before.length > 0)
     if (fresh === undefined) this.#postpone(file, signature)
     else if (typeof fresh === 'string')
-      this.#files.set(file, { signature, content: withoutProblems(before), error: fresh })
-    else this.#files.set(file, { signature, content: keepMissing(before, fresh), error: undefined })
+      this.#files.set(file, { signature, content: NOTHING, kept: before, error: fresh })
+    else this.#files.set(file, { signature, content: fresh, kept: missingIn(fresh, before), error: undefined })
   }
 
   /** The file is read when it rests. Until the first reading is over nobody knows what it says: it may hide anything. */
   #postpone(file: string, signature: string): void {
     this.#unsettled.set(file, { signature, since: performance.now() })
     if (this.#synced) return
-    this.#files.set(file, { signature: UNKNOWN, content: NOTHING, error: 'changed while it was read' })
+    this.#files.set(file, { signature: UNKNOWN, content: NOTHING, kept: [], error: 'changed while it was read' })
   }
 
   /** Undefined when it changed while it was read; a text says why it cannot be read. */
@@ -386,7 +394,7 @@ export class Manifests implements Source {
 
   #mayHide(file: string, { content, error }: KnownFile): boolean {
     if (this.#synced && !this.#unread.has(file)) return false
-    return error !== undefined || content.problems.some(({ level }) => level !== 'warning')
+    return error !== undefined || content.problems.some(isFault)
   }
 
   #replacements(objects: ReadonlyMap<string, ManifestObject>): ObjectChange[] {
@@ -400,44 +408,57 @@ export class Manifests implements Source {
 
   /**
    * All files together. Of two objects with one name, the one in the first file (by name) counts; one in a file that was
-   * removed counts where no other file has it.
+   * removed, or one that a file held before it was wrong, counts where no file has it.
    */
   #whole(): { objects: Map<string, ManifestObject>; problems: Map<string, FileProblem> } {
     const objects = new Map<string, ManifestObject>()
-    const problems = new Map<string, FileProblem>()
-    if (this.#folderError !== undefined) problems.set(this.#directory, { text: this.#folderError })
     const isGone = (file: string) => this.#unsettled.get(file)?.signature === GONE
     const byName = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))
-    const ordered = [...byName.filter(([file]) => !isGone(file)), ...byName.filter(([file]) => isGone(file))]
-    for (const [file, { content, error }] of ordered) {
-      const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
-      if (error !== undefined) problems.set(file, { text: `${error}${keptText(content.objects.length)}`, hides })
-      for (const one of content.problems)
-        problems.set(one.at, { ...one, hides: hides.length === 0 ? [] : (one.hides ?? []) })
-      for (const object of content.objects) {
-        const key = keyOf(object)
-        const first = objects.get(key)
-        if (first === undefined) objects.set(key, object)
-        else if (!isGone(file))
-          problems.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
-      }
+    const [there, gone] = [byName.filter(([file]) => !isGone(file)), byName.filter(([file]) => isGone(file))]
+    const held = (files: typeof byName) => files.flatMap(([, { content }]) => content.objects)
+    const addIfNone = (object: ManifestObject): boolean => {
+      const isFirst = !objects.has(keyOf(object))
+      if (isFirst) objects.set(keyOf(object), object)
+      return isFirst
+    }
+    const second = held(there).filter((object) => !addIfNone(object))
+    for (const object of [...held(gone), ...byName.flatMap(([, { kept }]) => kept)]) addIfNone(object)
+    const problems = this.#troublesOf(byName, objects)
+    for (const object of second) {
+      const [key, first] = [keyOf(object), objects.get(keyOf(object))]
+      problems.set(object.from, { text: `${key} is also in ${first?.from}, and that one is used` })
     }
     return { objects, problems }
   }
-}
 
-const withoutProblems = ({ objects }: ManifestFile): ManifestFile => ({ objects, problems: [] })
+  /** `objects`: those in force. */
+  #troublesOf(
+    files: readonly (readonly [string, KnownFile])[],
+    objects: ReadonlyMap<string, ManifestObject>,
+  ): Map<string, FileProblem> {
+    const problems = new Map<string, FileProblem>()
+    if (this.#folderError !== undefined) problems.set(this.#directory, { text: this.#folderError })
+    for (const [file, { content, kept, error }] of files) {
+      const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
+      const outcome = keptText(kept.filter((object) => objects.get(keyOf(object)) === object).length)
+      if (error !== undefined) problems.set(file, { text: error + outcome, hides })
+      for (const one of content.problems) {
+        const text = isFault(one) ? one.text + outcome : one.text
+        problems.set(one.at, { ...one, text, hides: hides.length === 0 ? [] : (one.hides ?? []) })
+      }
+    }
+    return problems
+  }
+}
 
 /** While something in the file is wrong, an object that is missing may be the error: nothing is deleted. */
-function keepMissing(before: ManifestFile, fresh: ManifestFile): ManifestFile {
-  const wrong = fresh.problems.filter(({ level }) => level !== 'warning')
-  if (wrong.length === 0) return fresh
+function missingIn(fresh: ManifestFile, before: readonly ManifestObject[]): readonly ManifestObject[] {
+  if (!fresh.problems.some(isFault)) return []
   const now = new Set(fresh.objects.map(keyOf))
-  const missing = before.objects.filter((object) => !now.has(keyOf(object)))
-  const kept = keptText(missing.length)
-  const problems = fresh.problems.map((one) => (one.level === 'warning' ? one : { ...one, text: one.text + kept }))
-  return { objects: [...fresh.objects, ...missing], problems }
+  return before.filter((object) => !now.has(keyOf(object)))
 }
+
+const isFault = ({ level }: ManifestProblem): boolean => level !== 'warning'
 
 const keptText = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)
 

@@ -234,6 +234,27 @@ describe('the folder of manifests', () => {
     await noTrouble()
   })
 
+  test.each<[string, (moved: object) => string]>([
+    ['has a fault', (rest) => `${JSON.stringify(rest)}\n---\nkind: [\n`],
+    ['is empty', () => ''],
+  ])('an object that has moved counts where it is, while the file that had it %s', async (_, broken) => {
+    await write('a.yaml', peer('moved'), peer('stays'))
+    await start()
+    await writeFile(path('b.yaml'), JSON.stringify(peer('moved', { peerIP: '10.0.0.9', asNumber: 65009 })))
+    await writeFile(path('a.yaml'), broken(peer('stays')))
+    const asNumber = () => (known.objects.get('BGPPeer/moved') as { spec: { asNumber: number } }).spec.asNumber
+    await known.until('moved', () => asNumber() === 65009)
+    await known.until('trouble', () => known.problems.size > 0)
+    expect([...known.problems.values()].join()).not.toMatch(/also in|\(2\)/)
+    expect(keys()).toEqual(['BGPPeer/moved', 'BGPPeer/stays'])
+    // Without the new place it may still be in the old one: a fault deletes nothing.
+    await rm(path('b.yaml'))
+    await known.until('back', () => asNumber() !== 65009)
+    await write('a.yaml', peer('stays'))
+    await hasNot('BGPPeer/moved')
+    await noTrouble()
+  })
+
   test('a file broken from the start is error, and the others count', async () => {
     await writeFile(path('bad.yaml'), 'a: [1\nb: 2\n')
     await write('good.yaml', peer('rack'))
