@@ -4,6 +4,7 @@
  */
 import { familyOfAddress } from '../base/address.ts'
 import { whyReset } from '../bgp/session/change.ts'
+import type { PeerIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
 import { same } from '../cluster/same.ts'
 import { peerConfig } from '../engine/peer-config.ts'
@@ -22,8 +23,16 @@ export type ChangeLine =
       readonly node: string
       readonly peer: string
     }
-  /** `reason` is the part of its configuration that a running session cannot outlive. */
-  | { readonly kind: 'session-resets'; readonly node: string; readonly peer: string; readonly reason: string }
+  | {
+      readonly kind: 'session-resets'
+      readonly node: string
+      readonly peer: string
+      /** The part of its configuration that a running session cannot outlive. */
+      readonly reason: string
+      /** Why it does not start again. */
+      readonly held?: string
+    }
+  /** A running session keeps its routes and its policies. */
   | { readonly kind: 'session-held'; readonly node: string; readonly peer: string; readonly reason: string }
   | {
       readonly kind: 'advertises' | 'withdraws' | 'changes'
@@ -73,9 +82,11 @@ function changeOfNode(
     ),
     ...pairs.flatMap(({ old, now, label, resets }): readonly ChangeLine[] => {
       if (now === undefined) return []
+      const is = { ...now, label, resets }
       const added: ChangeLine = { kind: 'session-added', node, peer: label }
-      const ofSession = old === undefined ? [added] : changeOfSession(before, old, after, { ...now, label, resets })
-      return [...ofSession, ...changeOfRoutes(node, old, { ...now, label })]
+      const ofSession = old === undefined ? [added] : changeOfSession(before, old, after, is)
+      const keepsRoutes = old !== undefined && now.intent.held !== undefined && !whyItResets(before, old, after, is)
+      return [...ofSession, ...(keepsRoutes ? [] : changeOfRoutes(node, old, is))]
     }),
   ]
 }
@@ -88,6 +99,8 @@ interface Pair {
   /** Why the other end resets the session. */
   readonly resets?: string | undefined
 }
+
+type NowPreview = PeerPreview & Pick<Pair, 'label' | 'resets'>
 
 const isMesh = ({ intent }: PeerPreview): boolean => intent.kind === 'Mesh'
 
@@ -132,21 +145,46 @@ function changeOfSession(
   before: NodePreview,
   old: PeerPreview,
   after: NodePreview,
-  { intent, label, resets }: Pick<PeerPreview, 'intent'> & Omit<Pair, 'old' | 'now'>,
+  now: NowPreview,
 ): readonly ChangeLine[] {
+  const { intent, label } = now
   const line = { node: after.node, peer: label }
-  if (intent.held !== undefined && old.intent.held === undefined) {
-    return [{ kind: 'session-held', ...line, reason: intent.held }]
-  }
   if (old.intent.held !== undefined) return intent.held === undefined ? [{ kind: 'session-starts', ...line }] : []
-  if (before.intent.node === undefined || after.intent.node === undefined) return []
-  // Who of the mesh stands for it may be another node now: its address and AS say nothing.
-  const { name, address, remoteAs } = intent
-  const like = old.intent.kind === 'Mesh' ? { ...old.intent, name, address, remoteAs } : old.intent
-  const reason = whyReset(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node)) ?? resets
-  if (reason !== undefined) return [{ kind: 'session-resets', ...line, reason }]
-  if (before.intent.leave !== undefined) return []
-  return [...settingsOf(like, intent, peerTypeOf(intent))].map((setting) => ({ kind: 'setting', ...line, ...setting }))
+  const like = likeNow(old.intent, intent)
+  const reason = whyItResets(before, old, after, now)
+  const held = intent.held === undefined ? {} : { held: intent.held }
+  if (reason !== undefined) return [{ kind: 'session-resets', ...line, reason, ...held }]
+  const stays = before.intent.leave === undefined
+  const settings = stays ? settingsOf(like, keepsPolicies(like, intent), peerTypeOf(intent)) : []
+  return [
+    ...(intent.held === undefined ? [] : [{ kind: 'session-held', ...line, reason: intent.held } as const]),
+    ...[...settings].map((setting): ChangeLine => ({ kind: 'setting', ...line, ...setting })),
+  ]
+}
+
+/** Why a running session cannot outlive the change. */
+function whyItResets(
+  before: NodePreview,
+  old: PeerPreview,
+  after: NodePreview,
+  { intent, resets }: NowPreview,
+): string | undefined {
+  if (before.intent.leave !== undefined || old.intent.held !== undefined) return undefined
+  if (before.intent.node === undefined || after.intent.node === undefined) return undefined
+  const like = likeNow(old.intent, intent)
+  return whyReset(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node)) ?? resets
+}
+
+/** Who of the mesh stands for it may be another node now: its address and AS say nothing. */
+function likeNow(old: PeerIntent, { name, address, remoteAs }: PeerIntent): PeerIntent {
+  return old.kind === 'Mesh' ? { ...old, name, address, remoteAs } : old
+}
+
+/** A running session that may not start again keeps the policies that it has. */
+function keepsPolicies(old: PeerIntent, now: PeerIntent): PeerIntent {
+  if (now.held === undefined) return now
+  const { importPolicy, exportPolicy } = old
+  return { ...now, importPolicy, exportPolicy }
 }
 
 function changeOfRoutes(

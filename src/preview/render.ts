@@ -107,9 +107,9 @@ function changeLine(line: ChangeLine): string {
     case 'session-starts':
       return `+ session with ${line.peer} starts, which was held down`
     case 'session-resets':
-      return `! session with ${line.peer} resets: ${line.reason}`
+      return `! session with ${line.peer} resets${line.held === undefined ? '' : ', and is held down'}: ${[line.reason, line.held ?? []].flat().join('; ')}`
     case 'session-held':
-      return `! session with ${line.peer} will be held down at its next start: ${line.reason}`
+      return `! session with ${line.peer} keeps its policies and routes while it is up, and is held down at its next start: ${line.reason}`
     case 'advertises':
       return `+ ${line.prefix} to ${line.peer}`
     case 'withdraws':

@@ -14,7 +14,9 @@ import {
   endpointSlice,
   node,
   service,
+  upsert,
 } from '../support/objects.ts'
+import { Rig } from '../support/rig.ts'
 
 const ONE = node('n1', { addresses: ['10.0.0.11', 'fd00::11'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
 const TWO = node('n2', { addresses: ['10.0.0.12'], podCIDRs: ['10.244.2.0/24'] })
@@ -110,6 +112,9 @@ describe('what a node would tell whom', () => {
 describe('what a change would do', () => {
   const change = (before: readonly ApiObject[], after: readonly ApiObject[]) =>
     changeOf([preview(before)], [preview(after)])
+
+  const tor = (spec: object) => bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, ...spec })
+  const toTor = { node: 'n1', peer: 'Global_10_0_0_1' }
 
   test('nothing, where nothing is different on the wire', () => {
     expect(change(OBJECTS, OBJECTS)).toEqual([])
@@ -212,6 +217,40 @@ describe('what a change would do', () => {
     ])
   })
 
+  test.each([
+    ['a filter is missing', 65001, []],
+    ['a filter is missing and the AS is another', 65009, ['session-resets', 'withdraws', 'withdraws', 'withdraws']],
+  ])('a neighbor that becomes held is told what the agent does: %s', (_name, asNumber, kinds) => {
+    const rig = new Rig({ neighbors: 1 })
+    const [one] = rig.neighbors
+    if (one === undefined) throw new Error('no neighbor')
+    one.establish()
+    one.heard.length = 0
+    const spec = (more: object) => ({ peerIP: one.address, asNumber: one.asn, passive: true, ...more })
+    const held = bgpPeer('peer-0', spec({ asNumber, filters: ['missing'] }))
+    rig.feed({ kind: 'objects', changes: [upsert(held)] })
+    rig.pass(2_000)
+    const withdrawn = one.heard.filter((message) => message[18] === 2)
+    expect([one.established, withdrawn]).toEqual([asNumber === one.asn, []])
+    const lines = change([ONE, CLUSTER, bgpPeer('peer-0', spec({}))], [ONE, CLUSTER, held])
+    const reason = expect.stringContaining('BGPFilter/missing does not exist')
+    if (asNumber === one.asn) expect(lines).toMatchObject([{ kind: 'session-held', reason }])
+    else expect(lines.map(({ kind }) => kind)).toEqual(kinds)
+    if (asNumber !== one.asn) expect(lines[0]).toMatchObject({ reason: 'remote AS', held: reason })
+    const text = [...renderReport({ problems: [], nodes: [], differences: undefined, change: lines })].join('\n')
+    expect(text).toContain(
+      asNumber === one.asn ? 'keeps its policies and routes while it is up' : 'resets, and is held down: remote AS; ',
+    )
+  })
+
+  test('what else changes of a neighbor that becomes held is said', () => {
+    const held = tor({ filters: ['none'], bfd: {} })
+    expect(change([ONE, CLUSTER, TOR], [ONE, CLUSTER, held])).toMatchObject([
+      { kind: 'session-held' },
+      { kind: 'setting', field: 'bfd' },
+    ])
+  })
+
   test('a session that was held starts, whatever else changes; one that stays held does neither', () => {
     const held = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, filters: ['none'] })
     const other = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65001, filters: ['none'] })
@@ -224,9 +263,6 @@ describe('what a change would do', () => {
     expect(sessions([ONE, CLUSTER, held], [ONE, CLUSTER, other])).toEqual([])
     expect(sessions([ONE, CLUSTER, TOR], [ONE, CLUSTER, held])).toMatchObject([{ kind: 'session-held' }])
   })
-
-  const tor = (spec: object) => bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000, ...spec })
-  const toTor = { node: 'n1', peer: 'Global_10_0_0_1' }
 
   test.each([
     ['a timer resets none', { keepaliveTime: '10s' }, 'keepaliveTime', 'applies from the next session on'],
