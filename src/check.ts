@@ -44,7 +44,8 @@ async function makeReport(options: CheckOptions): Promise<Report> {
   const nodes = previews(store, options)
   const before = options.diff === undefined ? undefined : previews(await readObjects(options.diff, options), options)
   return {
-    problems: problemsOf(store, nodes),
+    // A cluster is read without its Secrets.
+    problems: problemsOf(store, nodes, options.source === 'kubernetes' ? undefined : options.namespace),
     nodes,
     differences: isCalicoGroup(options.apiGroup) ? calicoDifferences(store) : undefined,
     change: before === undefined ? undefined : changeOf(before, nodes),
@@ -59,7 +60,7 @@ function previews(store: ObjectStore, { node, apiGroup }: CheckOptions): readonl
 async function readObjects(from: string, options: CheckOptions): Promise<ObjectStore> {
   if (from === 'kubernetes') return readSource((feed) => openCluster(options, feed))
   const file = from === '-' ? undefined : await statOf(from)
-  if (file?.isDirectory() === true) return readFolder(from, options.apiGroup)
+  if (file?.isDirectory() === true) return readFolder(from, options)
   const folder = await mkdtemp(join(tmpdir(), 'godwit-check-'))
   try {
     if (file?.isFile() === true) await symlink(resolve(from), join(folder, manifestName(from)))
@@ -69,7 +70,7 @@ async function readObjects(from: string, options: CheckOptions): Promise<ObjectS
         join(folder, 'input.yaml'),
         upToLargest(file === undefined ? process.stdin : createReadStream(from)),
       )
-    return await readFolder(folder, options.apiGroup)
+    return await readFolder(folder, options)
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -96,8 +97,8 @@ async function statOf(path: string) {
   }
 }
 
-const readFolder = (directory: string, apiGroup: string): Promise<ObjectStore> =>
-  readSource(async (feed) => new Manifests({ directory, apiGroup, feed }))
+const readFolder = (directory: string, { apiGroup, namespace }: CheckOptions): Promise<ObjectStore> =>
+  readSource(async (feed) => new Manifests({ directory, apiGroup, feed, namespace }))
 
 async function openCluster({ apiGroup, kubeconfig }: CheckOptions, feed: (input: Input) => void): Promise<Source> {
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')

@@ -32,8 +32,9 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
   godwit leave [cancel|REASON], down, graceful restart
                                     commands to a running agent; \`godwit show ?\` lists all of show; disable, drain
                                     and leave hold until taken back or until the machine reboots
-  godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--api-group GROUP] [--kubeconfig FILE]
-                                    list errors in objects, and what each node would advertise to which neighbor
+  godwit check DIR|FILE|-|kubernetes [--node NAME] [--diff OLD] [--namespace NAME] [--api-group GROUP] [--kubeconfig FILE]
+                                    list errors in objects, and what each node would advertise to which neighbor;
+                                    --namespace NAME is that of the agents, who read Secrets there
   godwit doctor                     check whether this machine can route, and print what to change
   godwit completion bash|zsh|fish   print a completion script for the shell
   godwit --version | --help
@@ -105,6 +106,8 @@ export interface CheckOptions {
   readonly diff: string | undefined
   /** Only this node. */
   readonly node: string | undefined
+  /** Where the agents run, and read Secrets. */
+  readonly namespace: string
   readonly apiGroup: string
   readonly kubeconfig: string | undefined
   readonly format: Format
@@ -131,6 +134,8 @@ export type Arguments =
   | { readonly kind: 'bfd'; readonly options: BfdProcessOptions }
   | { readonly kind: 'command'; readonly words: readonly string[]; readonly options: CommandOptions }
   | { readonly kind: 'shell'; readonly socket: string }
+
+const DEFAULT_NAMESPACE = 'godwit'
 
 const wrong = (text: string): Arguments => ({ kind: 'wrong', text: `godwit: E_USAGE ${text}; see godwit --help` })
 
@@ -284,6 +289,7 @@ export const AGENT_OPTIONS = {
 } as const
 
 export const CHECK_OPTIONS = {
+  namespace: { type: 'string' },
   node: { type: 'string' },
   diff: { type: 'string' },
   'api-group': { type: 'string' },
@@ -309,6 +315,7 @@ function parseCheck(argv: readonly string[]): Arguments {
       source,
       diff: values.diff,
       node: values.node,
+      namespace: values.namespace ?? DEFAULT_NAMESPACE,
       apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       kubeconfig: values.kubeconfig,
       format,
@@ -365,7 +372,7 @@ function parseAgent(argv: readonly string[]): Arguments {
       node: values.node ?? (process.env.NODE_NAME || hostname()),
       source: values.source ?? 'kubernetes',
       kubeconfig: values.kubeconfig,
-      namespace: values.namespace ?? (process.env.POD_NAMESPACE || 'godwit'),
+      namespace: values.namespace ?? (process.env.POD_NAMESPACE || DEFAULT_NAMESPACE),
       pod: process.env.POD_NAME || undefined,
       apiGroup: values['api-group'] ?? DEFAULT_GROUP,
       control: values.control ?? DEFAULT_SOCKET,

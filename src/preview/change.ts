@@ -32,6 +32,7 @@ export type ChangeLine =
       /** Why it does not start again. */
       readonly held?: string
     }
+  | { readonly kind: 'session-may-reset'; readonly node: string; readonly peer: string; readonly reason: string }
   /** A running session keeps its routes and its policies. */
   | { readonly kind: 'session-held'; readonly node: string; readonly peer: string; readonly reason: string }
   | {
@@ -156,7 +157,9 @@ function changeOfSession(
   if (reason !== undefined) return [{ kind: 'session-resets', ...line, reason, ...held }]
   const stays = before.intent.leave === undefined
   const settings = stays ? settingsOf(like, keepsPolicies(like, intent), peerTypeOf(intent)) : []
+  const other = stays && mayReset(old.intent, intent)
   return [
+    ...(other ? [{ kind: 'session-may-reset', ...line, reason: MAY_RESET } as const] : []),
     ...(intent.held === undefined ? [] : [{ kind: 'session-held', ...line, reason: intent.held } as const]),
     ...[...settings].map((setting): ChangeLine => ({ kind: 'setting', ...line, ...setting })),
   ]
@@ -171,9 +174,15 @@ function whyItResets(
 ): string | undefined {
   if (before.intent.leave !== undefined || old.intent.held !== undefined) return undefined
   if (before.intent.node === undefined || after.intent.node === undefined) return undefined
-  const like = likeNow(old.intent, intent)
+  const known = likeNow(old.intent, intent)
+  const like = mayReset(old.intent, intent) ? { ...known, sourceAddress: intent.sourceAddress } : known
   return whyReset(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node)) ?? resets
 }
+
+/** Its address is that of another interface: which one that is, and whether it is another, shows on the node alone. */
+const mayReset = (old: PeerIntent, now: PeerIntent): boolean => old.sourceInterface !== now.sourceInterface
+
+const MAY_RESET = 'the address of sourceInterface is known on the node alone'
 
 /** Who of the mesh stands for it may be another node now: its address and AS say nothing. */
 function likeNow(old: PeerIntent, { name, address, remoteAs }: PeerIntent): PeerIntent {

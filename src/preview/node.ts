@@ -15,6 +15,7 @@ import type { Alike } from '../cluster/peer-candidates.ts'
 import { referenceProblems } from '../cluster/references.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 import { WITHDRAWN, whileDrained } from '../engine/drain.ts'
+import { secretProblems } from './secrets.ts'
 import type { NodeSettings } from './settings.ts'
 
 export interface NodePreview {
@@ -95,10 +96,18 @@ function previewBy(builder: IntentBuilder, store: ObjectStore, node: string): No
   }
 }
 
-/** Everything that is wrong, each once, whichever node it concerns. */
-export function problemsOf(store: ObjectStore, previews: readonly NodePreview[]): readonly Problem[] {
+/**
+ * Everything that is wrong, each once, whichever node it concerns. `namespace`: where agents read Secrets; undefined: the
+ * Secrets are not among the objects.
+ */
+export function problemsOf(
+  store: ObjectStore,
+  previews: readonly NodePreview[],
+  namespace?: string,
+): readonly Problem[] {
   const ofNodes = previews.flatMap(({ intent }) => intent.problems)
-  const all = [...store.problems(), ...ofNodes, ...finish(referenceProblems(store))]
+  const ofSecrets = namespace === undefined ? [] : secretProblems(store, namespace)
+  const all = [...store.problems(), ...ofNodes, ...finish(referenceProblems(store)), ...ofSecrets]
   return [...new Map(all.map((problem) => [problem.text, problem])).values()]
 }
 
@@ -167,8 +176,9 @@ function previewPeer(
       named: route.named,
       attributes: ownAttributes(route.communities),
     })
-    if (verdict.kind === 'accept') advertised.push(advertisedOf(route, verdict, peerType))
-    else refused.push({ prefix, reason: verdict.reason })
+    if (verdict.kind !== 'accept') refused.push({ prefix, reason: verdict.reason })
+    else if (nextHopOf(verdict) === intent.address) refused.push({ prefix, reason: OWN_NEXT_HOP })
+    else advertised.push(advertisedOf(route, verdict, peerType))
   }
   return { intent, count, groups, advertised, refused }
 }
@@ -184,11 +194,17 @@ function whyNotFamily({ families }: PeerIntent, { family }: Prefix, node: NodeIn
   return `Node/${node?.name ?? ''} has no ${family} address for the next hop; an address of the session's interface may be used`
 }
 
-function advertisedOf(
-  route: RouteIntent,
-  { attributes, nextHop }: Extract<Evaluation, { kind: 'accept' }>,
-  peerType: PeerType,
-): Advertised {
+/** RFC 4271 §5.1.3. The address of the session is all that we know of the neighbor. */
+const OWN_NEXT_HOP = 'its next hop would be the own address of the neighbor'
+
+type Accepted = Extract<Evaluation, { kind: 'accept' }>
+
+/** Where it is set by hand. */
+const nextHopOf = ({ nextHop }: Accepted): Address | undefined =>
+  typeof nextHop === 'string' ? undefined : formatAddress(nextHop)
+
+function advertisedOf(route: RouteIntent, accepted: Accepted, peerType: PeerType): Advertised {
+  const { attributes } = accepted
   return {
     prefix: route.prefix.text,
     objects: route.objects,
@@ -196,6 +212,6 @@ function advertisedOf(
     asPath: attributes.asPath.flatMap(({ asns }) => asns),
     med: attributes.med,
     localPref: peerType === 'internal' ? attributes.localPref : undefined,
-    nextHop: typeof nextHop === 'string' ? undefined : formatAddress(nextHop),
+    nextHop: nextHopOf(accepted),
   }
 }

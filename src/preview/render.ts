@@ -1,5 +1,7 @@
 /** Renders the result of `godwit check`, as lines for a person and as JSON for a program. */
-import type { Problem } from '../cluster/intent.ts'
+import { FAMILY_WORDS } from '../base/family.ts'
+import type { PeerIntent, Problem } from '../cluster/intent.ts'
+import { DEFAULT_GATEWAY } from '../cluster/parse/peer-ip.ts'
 import { type ChangeLine, peerLabel } from './change.ts'
 import type { Difference } from './difference.ts'
 import type { Advertised, NodePreview, PeerPreview, Refused } from './node.ts'
@@ -63,8 +65,10 @@ function* peerLines(peer: PeerPreview): Iterable<string> {
   for (const { prefix, reason } of refused) yield `    - ${prefix.padEnd(width)}  ${reason}`
 }
 
-const placeOf = ({ intent: { range, interface: name, address } }: PeerPreview): string =>
-  range?.prefix.text ?? (name === undefined ? address : `interface ${name}`)
+const placeOf = ({ intent: { range, interface: name, gateway, address } }: PeerPreview): string => {
+  if (gateway !== undefined) return `the default gateway (${FAMILY_WORDS[gateway]})`
+  return range?.prefix.text ?? (name === undefined ? address : `interface ${name}`)
+}
 
 const wordsOf = ({ objects, communities, asPath, med, localPref, nextHop }: Advertised): string =>
   [
@@ -108,6 +112,8 @@ function changeLine(line: ChangeLine): string {
       return `+ session with ${line.peer} starts, which was held down`
     case 'session-resets':
       return `! session with ${line.peer} resets${line.held === undefined ? '' : ', and is held down'}: ${[line.reason, line.held ?? []].flat().join('; ')}`
+    case 'session-may-reset':
+      return `! session with ${line.peer} may reset: ${line.reason}`
     case 'session-held':
       return `! session with ${line.peer} keeps its policies and routes while it is up, and is held down at its next start: ${line.reason}`
     case 'advertises':
@@ -134,11 +140,13 @@ export const reportJson = ({ problems, nodes, differences, change }: Report) => 
   change: change ?? null,
 })
 
+const gatewayName = ({ gateway }: PeerIntent): string | undefined => gateway && `${DEFAULT_GATEWAY} ${gateway}`
+
 const peerJson = ({ intent, count, advertised, refused }: PeerPreview) => ({
   name: intent.kind === 'Mesh' ? 'Mesh' : intent.name,
   kind: intent.kind,
   object: intent.object ?? null,
-  peer: intent.range?.prefix.text ?? intent.interface ?? intent.address,
+  peer: intent.range?.prefix.text ?? intent.interface ?? gatewayName(intent) ?? intent.address,
   count,
   remoteAs: intent.remoteAs,
   held: intent.held ?? null,

@@ -13,11 +13,14 @@ import {
   bgpPeer,
   endpointSlice,
   node,
+  secret,
   service,
   upsert,
 } from '../support/objects.ts'
 import { Rig } from '../support/rig.ts'
 
+/** As the edge tells it: with the names of its keys alone. */
+const covered = (one: ApiObject): ApiObject => ({ ...one, keys: { k: { version: 1 } } })
 const ONE = node('n1', { addresses: ['10.0.0.11', 'fd00::11'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
 const TWO = node('n2', { addresses: ['10.0.0.12'], podCIDRs: ['10.244.2.0/24'] })
 const CLUSTER = bgpConfiguration({ asNumber: 64512, serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }] })
@@ -100,6 +103,56 @@ describe('what a node would tell whom', () => {
     expect([...renderReport({ problems: [], nodes: [one], differences: undefined, change: undefined })]).toContainEqual(
       expect.stringMatching(/^ {4}held down: /),
     )
+  })
+
+  test('a route whose next hop would be the address of the neighbor is not advertised to it', () => {
+    const routes = [{ prefixes: ['203.0.113.0/24'] }]
+    const some = bgpAdvertisement('some', { routes, nextHop: { ipv4: '10.0.0.1' } })
+    const other = bgpPeer('other', { peerIP: '10.0.0.2', asNumber: 65002 })
+    const one = preview([ONE, CLUSTER, TOR, other, some])
+    expect(told(one).other).toContain('203.0.113.0/24')
+    expect(told(one).tor).not.toContain('203.0.113.0/24')
+    expect(one.peers.find(({ intent }) => intent.object === 'tor')?.refused).toContainEqual({
+      prefix: '203.0.113.0/24',
+      reason: 'its next hop would be the own address of the neighbor',
+    })
+  })
+
+  test('a neighbor that is the default gateway is called so', () => {
+    const one = preview([ONE, CLUSTER, bgpPeer('up', { peerIP: 'DefaultGateway', asNumber: 65000 })])
+    const report = { problems: [], nodes: [one], differences: undefined, change: undefined }
+    const text = [...renderReport(report)].join('\n')
+    expect(text).toContain('(BGPPeer/up), the default gateway (IPv4) AS 65000')
+    expect(text).toContain('(BGPPeer/up), the default gateway (IPv6) AS 65000')
+    expect(reportJson(report).nodes[0]?.peers.map(({ peer }) => peer)).toEqual([
+      'DefaultGateway ipv4',
+      'DefaultGateway ipv6',
+    ])
+  })
+
+  test.each([
+    ['none at all', [], 'no Secret/lab/s is among these objects; without it the peer does not start'],
+    [
+      'of another namespace',
+      [secret('other/s', { k: 'x' })],
+      'Secret/other/s is not in the namespace of the agents, which is lab; without it the peer does not start',
+    ],
+    ['where the agents are', [secret('lab/s', { k: 'x' })], undefined],
+  ])('a Secret that an agent would not find is a warning: %s', (_name, secrets, says) => {
+    for (const field of ['password', 'keyChain']) {
+      const ref = { secretKeyRef: { name: 's', key: 'k' } }
+      const tor = bgpPeer('tor', {
+        peerIP: '10.0.0.1',
+        asNumber: 65000,
+        [field]: field === 'password' ? ref : [{ sendID: 1, ...ref }],
+      })
+      const store = storeOf([ONE, CLUSTER, tor, ...secrets.map(covered)])
+      const problems = problemsOf(store, [previewNode(store, 'n1')], 'lab')
+      const text = `BGPPeer/tor spec.${field}: ${says}`
+      expect(problems).toEqual(says === undefined ? [] : [expect.objectContaining({ level: 'warning', text })])
+      // A cluster is read without its Secrets.
+      if (secrets.length === 0) expect(problemsOf(store, [previewNode(store, 'n1')])).toEqual([])
+    }
   })
 
   test('a mesh of many is one neighbor', () => {
@@ -241,6 +294,26 @@ describe('what a change would do', () => {
     expect(text).toContain(
       asNumber === one.asn ? 'keeps its policies and routes while it is up' : 'resets, and is held down: remote AS; ',
     )
+  })
+
+  test('another interface may be another address: the node alone knows', () => {
+    const [eth0, eth1] = ['eth0', 'eth1'].map((sourceInterface) => tor({ sourceInterface }))
+    if (eth0 === undefined || eth1 === undefined) throw new Error('two interfaces')
+    const reason = 'the address of sourceInterface is known on the node alone'
+    for (const [before, after] of [
+      [eth0, eth1],
+      [TOR, eth0],
+      [eth1, TOR],
+    ] as const) {
+      const lines = change([ONE, CLUSTER, before], [ONE, CLUSTER, after])
+      expect(lines).toEqual([{ kind: 'session-may-reset', ...toTor, reason }])
+      const report = { problems: [], nodes: [], differences: undefined, change: lines }
+      expect([...renderReport(report)]).toContain(`  ! session with Global_10_0_0_1 may reset: ${reason}`)
+    }
+    const other = tor({ sourceInterface: 'eth1', asNumber: 65009 })
+    expect(change([ONE, CLUSTER, eth0], [ONE, CLUSTER, other])).toMatchObject([
+      { kind: 'session-resets', reason: 'remote AS' },
+    ])
   })
 
   test('what else changes of a neighbor that becomes held is said', () => {
