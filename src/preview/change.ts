@@ -86,8 +86,9 @@ function changeOfNode(
       const is = { ...now, label, resets }
       const added: ChangeLine = { kind: 'session-added', node, peer: label }
       const ofSession = old === undefined ? [added] : changeOfSession(before, old, after, is)
-      const keepsRoutes = old !== undefined && now.intent.held !== undefined && !whyItResets(before, old, after, is)
-      return [...ofSession, ...(keepsRoutes ? [] : changeOfRoutes(node, old, is))]
+      const staysUp = old !== undefined && whyItResets(before, old, after, is) === undefined && isUp(before, old)
+      const { advertised } = (staysUp ? now.whileUp?.(old.given) : undefined) ?? now
+      return [...ofSession, ...changeOfRoutes(node, old, { advertised, label })]
     }),
   ]
 }
@@ -156,7 +157,7 @@ function changeOfSession(
   const held = intent.held === undefined ? {} : { held: intent.held }
   if (reason !== undefined) return [{ kind: 'session-resets', ...line, reason, ...held }]
   const stays = before.intent.leave === undefined
-  const settings = stays ? settingsOf(like, keepsPolicies(like, intent), peerTypeOf(intent)) : []
+  const settings = stays ? settingsOf(like, now.whileUp?.(old.given).intent ?? intent, peerTypeOf(intent)) : []
   const other = stays && mayReset(old.intent, intent)
   return [
     ...(other ? [{ kind: 'session-may-reset', ...line, reason: MAY_RESET } as const] : []),
@@ -165,6 +166,10 @@ function changeOfSession(
   ]
 }
 
+/** It may be: nothing among the objects forbids it. */
+const isUp = ({ intent }: NodePreview, peer: PeerPreview): boolean =>
+  intent.leave === undefined && peer.intent.held === undefined
+
 /** Why a running session cannot outlive the change. */
 function whyItResets(
   before: NodePreview,
@@ -172,7 +177,7 @@ function whyItResets(
   after: NodePreview,
   { intent, resets }: NowPreview,
 ): string | undefined {
-  if (before.intent.leave !== undefined || old.intent.held !== undefined) return undefined
+  if (!isUp(before, old)) return undefined
   if (before.intent.node === undefined || after.intent.node === undefined) return undefined
   const known = likeNow(old.intent, intent)
   const like = mayReset(old.intent, intent) ? { ...known, sourceAddress: intent.sourceAddress } : known
@@ -187,13 +192,6 @@ const MAY_RESET = 'the address of sourceInterface is known on the node alone'
 /** Who of the mesh stands for it may be another node now: its address and AS say nothing. */
 function likeNow(old: PeerIntent, { name, address, remoteAs }: PeerIntent): PeerIntent {
   return old.kind === 'Mesh' ? { ...old, name, address, remoteAs } : old
-}
-
-/** A running session that may not start again keeps the policies that it has. */
-function keepsPolicies(old: PeerIntent, now: PeerIntent): PeerIntent {
-  if (now.held === undefined) return now
-  const { importPolicy, exportPolicy } = old
-  return { ...now, importPolicy, exportPolicy }
 }
 
 function changeOfRoutes(

@@ -40,6 +40,10 @@ export interface PeerPreview {
   readonly groups: readonly Alike[]
   readonly advertised: readonly Advertised[]
   readonly refused: readonly Refused[]
+  /** Given where it is held: what a session that is up does on, with the policies of this intent. */
+  readonly whileUp?: (running: PeerIntent) => Pick<PeerPreview, 'intent' | 'advertised'>
+  /** The policies as objects give them, not those of a drained neighbor. */
+  readonly given: PeerIntent
 }
 
 export interface Advertised {
@@ -156,8 +160,21 @@ function previewPeer(
   me: string,
   routes: readonly RouteIntent[],
 ): PeerPreview {
-  const intent = asDrained(first, leave !== undefined)
+  const preview = (given: PeerIntent) => {
+    const intent = asDrained(given, leave !== undefined)
+    return { intent, ...routesTo(intent, routes, node) }
+  }
+  const whileUp = ({ importPolicy, exportPolicy }: PeerIntent) =>
+    preview({ ...first, importPolicy, exportPolicy, held: undefined })
   const count = groups.reduce((sum, { nodes }) => sum + nodes.size - (nodes.has(me) ? 1 : 0), single)
+  return { ...preview(first), given: first, count, groups, ...(first.held !== undefined && { whileUp }) }
+}
+
+function routesTo(
+  intent: PeerIntent,
+  routes: readonly RouteIntent[],
+  node: NodeIntent | undefined,
+): Pick<PeerPreview, 'advertised' | 'refused'> {
   const peerType = peerTypeOf(intent)
   const evaluate = evaluator(intent.exportPolicy, peerType)
   const advertised: Advertised[] = []
@@ -180,7 +197,7 @@ function previewPeer(
     else if (nextHopOf(verdict) === intent.address) refused.push({ prefix, reason: OWN_NEXT_HOP })
     else advertised.push(advertisedOf(route, verdict, peerType))
   }
-  return { intent, count, groups, advertised, refused }
+  return { advertised, refused }
 }
 
 /** An AS in words is taken at its word; `external` is whatever is not ours. */

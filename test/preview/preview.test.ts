@@ -292,7 +292,7 @@ describe('what a change would do', () => {
     if (asNumber !== one.asn) expect(lines[0]).toMatchObject({ reason: 'remote AS', held: reason })
     const text = [...renderReport({ problems: [], nodes: [], differences: undefined, change: lines })].join('\n')
     expect(text).toContain(
-      asNumber === one.asn ? 'keeps its policies and routes while it is up' : 'resets, and is held down: remote AS; ',
+      asNumber === one.asn ? 'keeps its policies while it is up' : 'resets, and is held down: remote AS; ',
     )
   })
 
@@ -313,6 +313,25 @@ describe('what a change would do', () => {
     const other = tor({ sourceInterface: 'eth1', asNumber: 65009 })
     expect(change([ONE, CLUSTER, eth0], [ONE, CLUSTER, other])).toMatchObject([
       { kind: 'session-resets', reason: 'remote AS' },
+    ])
+  })
+
+  test('a neighbor that becomes held is told what changes under the policies that it keeps', () => {
+    const lab = bgpFilter('lab', { exportV4: [{ action: 'Reject', matchOperator: 'In', cidr: '192.0.2.0/24' }] })
+    const routes = [{ prefixes: ['203.0.113.0/24', '192.0.2.64/26'] }]
+    const some = bgpAdvertisement('some', { routes })
+    const [was, held] = [tor({ filters: ['lab'] }), tor({ filters: ['none'], drain: true })]
+    const before = [ONE, CLUSTER, lab, was]
+    expect(change(before, [ONE, CLUSTER, lab, tor({ filters: ['none'] }), some])).toEqual([
+      { kind: 'session-held', ...toTor, reason: expect.any(String) },
+      { kind: 'advertises', ...toTor, prefix: '203.0.113.0/24' },
+    ])
+    expect(change(before, [ONE, CLUSTER, lab, held]).map(({ kind }) => kind)).toEqual([
+      'session-held',
+      'setting',
+      'setting',
+      'changes',
+      'changes',
     ])
   })
 
