@@ -262,7 +262,8 @@ class BfdProcess {
   #hear(news: readonly BfdNews[]): void {
     for (const one of news) this.#note(one)
     const forAgent = news.filter(({ kind }) => kind !== 'keep')
-    if (forAgent.length > 0) this.#agent?.lines.send(forAgent)
+    // None at all says that the thread is alive.
+    if (forAgent.length > 0 || news.length === 0) this.#agent?.lines.send(forAgent)
   }
 
   #keep({ remote, session }: Kept): void {

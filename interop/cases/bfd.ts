@@ -446,6 +446,30 @@ const killed: Case = {
   },
 }
 
+const stopped: Case = {
+  name: 'bfd: a process of its own that stands still is told of, and when it goes on no BGP session ends for that',
+  speakers: 'each',
+  lacking,
+  async run({ lab, speaker }) {
+    const scene = await start(lab, speaker, { bfd: FAST, apart: true })
+    const daemon = startBfd(scene.node)
+    await bfdUp(scene, 'single')
+    const times = await bgpUp(scene)
+    process.kill(daemon.pid, 'SIGSTOP')
+    // The router misses us, and ends the sessions. They come again without BFD; with FRR 10 once BFD is back.
+    await eventually(async () => {
+      const gone = (await logged(scene, 'bfd-gone')).map(({ text }) => text)
+      expect(/stands still/.test(gone.at(-1) ?? ''), `the agent says ${gone.join('; ')}`)
+    })
+    process.kill(daemon.pid, 'SIGCONT')
+    await bfdUp(scene, 'single')
+    await throughout(3_000, async () => {
+      const now = (await bgpUp(scene)) - times
+      expect(now === 2, `the two BGP sessions were made anew ${now} times`)
+    })
+  },
+}
+
 export const cases: readonly Case[] = [
   singleHop,
   multihop,
@@ -455,4 +479,5 @@ export const cases: readonly Case[] = [
   underLoad,
   apart,
   killed,
+  stopped,
 ]

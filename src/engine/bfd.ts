@@ -199,7 +199,8 @@ export class Bfd {
       const text = `${neighbor.name}: BFD ${from} to ${session.state}: ${reason}`
       const fields = { peer: neighbor.name, address: session.remote, from, to: session.state, reason }
       this.#out.log(logLine(isLost ? 'warn' : 'info', 'bfd-transition', text, fields))
-      if (isLost) lost.push({ neighbor, reason, independent: session.independent })
+      // BFD that stood still or was away tells late what BGP has gone on without.
+      if (isLost && before?.state === 'Up') lost.push({ neighbor, reason, independent: session.independent })
     }
     return lost
   }
@@ -215,7 +216,7 @@ export class Bfd {
     this.#out.log(logLine('info', 'bfd-priority', `BFD runs with priority: ${kind}${why}`, fields))
   }
 
-  /** The thread or process of BFD has ended, or runs again. Its earlier reports no longer count. */
+  /** The thread or process of BFD has ended or stands still, or runs again. Its earlier reports no longer count. */
   setError(error: string | undefined): void {
     if (error === this.#error) return
     this.#error = error

@@ -159,6 +159,19 @@ describe('how far a neighbor is', () => {
     expect(asked.at(-1)).toMatchObject([{ hops: 'single' }])
   })
 
+  test('a loss that BFD tells of after it stood still ends nothing: BGP has gone on without it', () => {
+    const { world, one } = scene()
+    report(world, one, 'Init', view('Up'))
+    world.feed(one, { kind: 'bfd-error', text: 'it stands still' })
+    world.feed(one, { kind: 'bfd-error', text: undefined })
+    report(world, one, 'Up', view('Down', { diagnostic: 0, remoteState: 'Down' }))
+    world.pass(1_000)
+    expect(protocolOf(world, one)).toMatchObject({ state: 'Established', timesEstablished: 1, lastError: null })
+    report(world, one, 'Init', view('Up'))
+    report(world, one, 'Up', view('Down', { diagnostic: 1, remoteState: 'Down' }))
+    expect(protocolOf(world, one).lastError).toBe('Error: BFD session down')
+  })
+
   test('one that was Up when its thread ended is asked for anew, on its way of now', () => {
     const { world, one, asked } = scene()
     report(world, one, 'Init', view('Up'))

@@ -14,11 +14,11 @@ import { BfdSockets } from './bfd-socket.ts'
 export interface BfdDriverOptions {
   readonly engine: BfdEngine
   readonly clock: Pick<Clock, 'now'>
-  /** The reports of one turn, in order; at least one. */
+  /** The reports of one turn, in order; none, once a second: it is alive. */
   readonly report: (news: readonly BfdNews[]) => void
 }
 
-/** How often the kernel's drop counters are read, and floods that are over end. */
+/** How often the kernel's drop counters are read, floods that are over end, and the owner hears that this runs. */
 const FLOOD_CHECK: Millis = 1_000
 /** Rounds of reading before time advances: more than the receive buffers of all sockets hold. What is left then is a flood. */
 const MOST_ROUNDS = 64
@@ -75,6 +75,7 @@ export class BfdDriver {
     if (this.#checkedAt + FLOOD_CHECK > now) return
     this.#checkedAt = now
     this.#sockets.checkFloods()
+    this.#report([])
   }
 
   stop(): void {

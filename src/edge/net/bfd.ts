@@ -19,7 +19,7 @@ export interface BfdRunner {
   stop(): Promise<void>
 }
 
-/** Throws where it cannot be started. `hear` gets its reports. `ended` is called once, with the reason. */
+/** Throws where it cannot be started. `hear` gets its reports, and once a second an empty list while it is alive. `ended` is called once, with the reason. */
 export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
 
 export interface BfdOptions {
@@ -34,6 +34,11 @@ const PAUSE: Millis = 1_000
 /** A `show` command, and `stop`, wait this long for an answer of BFD. */
 const TIMEOUT: Millis = 500
 
+/** How often it is checked whether BFD is alive, and after how many checks without a word of it that is said. */
+const CHECK: Millis = 1_000
+const MOST_MISSED = 5
+const SILENT = `it stands still: nothing has been heard of it for ${MOST_MISSED} s`
+
 export class Bfd {
   readonly #feed: (input: Input) => void
   readonly #start: StartBfd
@@ -43,6 +48,10 @@ export class Bfd {
   #runner: BfdRunner | undefined
   #restart: NodeJS.Timeout | undefined
   #asked = 0
+  /** Runs from the first sign of life: a process of an older version gives none. */
+  #watch: NodeJS.Timeout | undefined
+  /** Checks since it was heard. */
+  #missed = 0
   #isStopped = false
 
   constructor({ feed, start, outlivesUs }: BfdOptions) {
@@ -77,6 +86,7 @@ export class Bfd {
   async stop(): Promise<void> {
     this.#isStopped = true
     clearTimeout(this.#restart)
+    clearInterval(this.#watch)
     // A reply means that the last list has been carried out: AdminDown has been sent.
     await this.ask()
     await this.#runner?.stop()
@@ -97,13 +107,32 @@ export class Bfd {
   }
 
   #hear(news: readonly BfdNews[]): void {
+    if (this.#missed >= MOST_MISSED) this.#wake()
+    this.#missed = 0
+    if (news.length === 0 && !this.#isStopped) this.#watch ??= setInterval(() => this.#check(), CHECK).unref()
+    if (news.length === 0) return
     this.#feed({ kind: 'bfd-error', text: undefined })
     this.#feed({ kind: 'bfd', news: news.map(inOurTime) })
     for (const one of news) if (one.kind === 'answer') this.#asking.get(one.id)?.()
   }
 
+  /** After a long turn of our own its messages are read before the next check. */
+  #check(): void {
+    this.#missed++
+    if (this.#missed === MOST_MISSED && this.#sessions.length > 0) this.#feed({ kind: 'bfd-error', text: SILENT })
+  }
+
+  /** It goes on: what it knew before counts no more, and it tells all anew. */
+  #wake(): void {
+    this.#feed({ kind: 'bfd-error', text: undefined })
+    this.#runner?.post({ kind: 'ask', id: 0 })
+  }
+
   #ended(reason: string): void {
     this.#runner = undefined
+    clearInterval(this.#watch)
+    this.#watch = undefined
+    this.#missed = 0
     for (const answered of [...this.#asking.values()]) answered()
     if (this.#isStopped) return
     // Where no session is wanted, it need not be there.

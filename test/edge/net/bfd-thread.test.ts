@@ -14,6 +14,19 @@ function isRung({ fd }: Bell): boolean {
   }
 }
 
+test('a thread with nothing to do says again and again that it is alive', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let times = 0
+  const thread = startBfdThread(false)(
+    (news) => {
+      if (news.length === 0 && ++times === 2) resolve()
+    },
+    () => {},
+  )
+  await promise
+  await thread.stop()
+})
+
 test('a thread that has died gets no order: its descriptor is another’s by now', async () => {
   const { promise: ended, resolve } = Promise.withResolvers<string>()
   const thread = startBfdThread(false)(() => {}, resolve)

@@ -43,6 +43,53 @@ test('who stops does not wait for an answer of a runner that has ended meanwhile
   }
 })
 
+describe('BFD that stands still', () => {
+  const errors = (scene: Scene) => scene.inputs.flatMap((one) => (one.kind === 'bfd-error' ? [one.text] : []))
+  const run = async (act: (scene: Scene) => void) => {
+    vi.useFakeTimers()
+    const scene = new Scene(true)
+    try {
+      scene.perform(intent())
+      act(scene)
+    } finally {
+      vi.useRealTimers()
+      scene.ended('the test is over')
+      await scene.door.stop()
+    }
+  }
+
+  test('is told of, and when it goes on it is asked for all that it knows', () =>
+    run((scene) => {
+      for (let second = 0; second < 20; second++) {
+        scene.hear([])
+        vi.advanceTimersByTime(1_000)
+      }
+      expect(scene.inputs).toEqual([])
+      vi.advanceTimersByTime(60_000)
+      expect(errors(scene)).toEqual([expect.stringContaining('it stands still')])
+      scene.posted.length = 0
+      scene.hear([{ kind: 'least-interval', least: 0 }])
+      expect(errors(scene).at(-1)).toBeUndefined()
+      expect(scene.posted).toEqual([{ kind: 'ask', id: 0 }])
+    }))
+
+  test('is not assumed where no sign of life has come, as from an older process', () =>
+    run((scene) => {
+      scene.hear([{ kind: 'least-interval', least: 0 }])
+      scene.inputs.length = 0
+      vi.advanceTimersByTime(60_000)
+      expect(scene.inputs).toEqual([])
+    }))
+
+  test('is no error where nobody is to be watched', () =>
+    run((scene) => {
+      scene.hear([])
+      scene.perform()
+      vi.advanceTimersByTime(60_000)
+      expect(scene.inputs).toEqual([])
+    }))
+})
+
 test('nothing runs until somebody is to be watched', () => {
   const scene = new Scene()
   scene.perform()
