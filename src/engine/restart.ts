@@ -278,7 +278,7 @@ export class Restart {
     this.#endUntil = now + LONGEST_DEFERRAL
     // RFC 4724 §4.1: a neighbor that comes later does not wait for us, and we do not wait for it.
     this.own.restarted = false
-    const seconds = (now - this.#startedAt) / 1000
+    const seconds = Math.round(now - this.#startedAt) / 1000
     return logLine('info', 'selected', `routes are selected and advertised, ${seconds} s after the restart`, {
       seconds,
     })

@@ -1,6 +1,6 @@
 /**
  * Loaded before an agent (`node --import`): an UPDATE with 172.30.0.0/16 is an error of our own, one with 172.31.0.0/16
- * takes all memory, and SIGUSR2 sets the wall clock an hour on.
+ * takes all memory, and SIGUSR2 sets the wall clock hours on, the next one hours back, and so on.
  */
 import { Engine } from '../../src/engine/engine.ts'
 
@@ -20,6 +20,9 @@ function takeAllMemory(): never {
 }
 
 const now = Date.now
+let jump = 6 * 3_600_000
 process.on('SIGUSR2', () => {
-  Date.now = () => now() + 3_600_000
+  const by = jump
+  Date.now = () => now() + by
+  jump = -jump
 })

@@ -75,6 +75,13 @@ const send = (call: Heard, prefix: string): void => {
   call.socket.write(announcement([prefix], attributes({ asPath }), neighbor.address))
 }
 
+/** When the session came up, as the agent shows it. */
+async function since(): Promise<string> {
+  const words = [pathOf('src/main.ts'), '-s', socket(), '--json', 'show', 'protocols']
+  const { stdout } = await promisify(execFile)(process.execPath, words)
+  return (JSON.parse(stdout) as { since: string }[])[0]?.since ?? ''
+}
+
 const NOTIFICATION = 3
 /** RFC 8326: 65535:0, in an attribute of one community. */
 const GRACEFUL_SHUTDOWN = Buffer.from([8, 4, 255, 255, 0, 0])
@@ -169,12 +176,17 @@ test.skipIf(!canMount)(`a full disk is said, and ends no session${canMount ? '' 
   expect(existsSync(replayFile())).toBe(false)
 })
 
-test('a wall clock that is set an hour on ends no session, and KEEPALIVEs keep their time', async () => {
+test('a wall clock that is set hours on, and hours back, ends no session, and KEEPALIVEs keep their time', async () => {
   const { child } = startAgent()
   const call = await neighbor.session(0)
-  child.kill('SIGUSR2')
-  const before = call.types.filter((type) => type === 4).length
-  await neighbor.heard(call, 'keepalive', before + 3)
+  for (const hours of [6, -6]) {
+    child.kill('SIGUSR2')
+    const before = call.types.filter((type) => type === 4).length
+    await neighbor.heard(call, 'keepalive', before + 3)
+    // It is shown by the clock as it is now: the jump is none of the time that passed.
+    const shown = Date.parse(await since()) - hours * 3_600_000
+    expect(Math.abs(Date.now() - shown)).toBeLessThan(600_000)
+  }
   expect(call.types).not.toContain(NOTIFICATION)
   expect(call.ended).toBe(false)
 })
