@@ -68,7 +68,7 @@ export const birdRouter = (router: number, host: Host, shape: StreetShape): Rout
     'graceful restart wait 15;',
     'protocol device { scan time 2; }',
     'protocol direct { ipv4; ipv6; }',
-    // RFC 8326 §4.2; FRR does so by itself.
+    // RFC 8326 §4.1; FRR does so by itself.
     'filter heard { if (65535, 0) ~ bgp_community then bgp_local_pref = 0; accept; }',
     'filter known { if source = RTS_BGP || source = RTS_DEVICE then accept; reject; }',
     ...(shape.bfd === true ? ['protocol bfd {}'] : []),

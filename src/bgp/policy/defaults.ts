@@ -71,7 +71,7 @@ export function withFilters(filters: readonly Rule[], fallback: Policy): Policy 
 const GRACEFUL_SHUTDOWN_RULE = 'graceful shutdown'
 
 /**
- * RFC 8326 §4.2: on eBGP sessions a route marked GRACEFUL_SHUTDOWN gets a LOCAL_PREF below any other.
+ * RFC 8326 §4.1: on eBGP sessions a route marked GRACEFUL_SHUTDOWN gets a LOCAL_PREF below any other.
  * Late: a LOCAL_PREF that a filter sets does not take that back.
  * Limited to `prefixes` where the rest are refused anyhow, so that their attributes need not be read.
  */
