@@ -121,3 +121,11 @@ test('no file stands in a circle of imports, of types neither', () => {
   }
   expect([...paths.keys()]).toEqual([])
 })
+
+test('each file that keeps tests to the project long is run there', () => {
+  const TEST = new URL('.', import.meta.url).pathname
+  const files = readdirSync(TEST, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.test.ts'))
+  const withLong = files.filter((file) => /from '[./]+support\/long\.ts'/.test(readFileSync(join(TEST, file), 'utf8')))
+  expect(withLong.length).toBeGreaterThan(10)
+  expect(withLong.filter((file) => !files.includes(file.replace('.test.ts', '.long.test.ts')))).toEqual([])
+})

@@ -46,6 +46,8 @@ export default defineConfig({
           name: 'long',
           // Pure as well, but every value of every field takes its time.
           include: ['test/{property,sim,golden,fuzz,work}/**/*.test.ts', CRDS, ...LONG],
+          // Files of `rooms` keep their long tests to this project (test/support/long.ts).
+          env: { GODWIT_LONG: 'yes' },
           testTimeout: 300_000,
         },
       },

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SplitMap } from '../../src/base/split-map.ts'
 import { keyIn } from '../../src/dataplane/fib.ts'
+import { longTest } from '../support/long.ts'
 
 const prefixes = (count: number, from = 0) =>
   Array.from({ length: count }, (_, at) => `10.${(from + at) >> 8}.${(from + at) & 255}.0/24`)
@@ -33,7 +34,7 @@ test('it holds what a Map holds, on both sides of the bound of its first part', 
   )
 })
 
-test('what one step may have to move does not grow with the table', () => {
+longTest('what one step may have to move does not grow with the table', () => {
   const keys = prefixes(60_000)
   const map = filled(keys)
   expect(map.largest).toBeLessThan(6_000)
@@ -44,7 +45,7 @@ test('what one step may have to move does not grow with the table', () => {
 
 const address = (at: number): string => `10.${96 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}/32`
 const hex = (number: number): string => number.toString(16)
-test.each<[string, (at: number) => string]>([
+longTest.each<[string, (at: number) => string]>([
   ['IPv4, /24', (at) => `${64 + (at >> 16)}.${(at >> 8) & 255}.${at & 255}.0/24`],
   ['IPv4, /16', (at) => `${1 + (at >> 8)}.${at & 255}.0.0/16`],
   ['addresses of services', address],

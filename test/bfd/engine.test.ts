@@ -3,6 +3,7 @@ import { BfdEngine } from '../../src/bfd/engine.ts'
 import { MOST_PACKETS } from '../../src/bfd/pace.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
 import type { BfdEffect, DropReason, SavedSession } from '../../src/bfd/types.ts'
+import { longTest } from '../support/long.ts'
 import { alone, answerOf, decoded, makeEngine, opened, type PacketInput, packet, sessions, Wire } from './support.ts'
 
 const sent = (effects: readonly BfdEffect[]) =>
@@ -204,7 +205,7 @@ describe('packets a second are bounded', () => {
     expect(isSaid(engine.handle(sessions(...mesh(2, 10_000)), 0))).toBe(false)
   })
 
-  test('never more than the bound in any second, once all are Up', () => {
+  longTest('never more than the bound in any second, once all are Up', () => {
     const engine = makeEngine()
     const discriminators = opened(engine.handle(sessions(...mesh(300, 10_000)), 0)).map(({ session }) => session)
     const theirs = { desiredMinTx: 10_000, requiredMinRx: 10_000, multiplier: 255 }

@@ -3,6 +3,7 @@ import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { diffIntent } from '../../src/cluster/diff.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { intentOf, problemsOf, routesOf, storeOf } from '../support/cluster.ts'
+import { longTest } from '../support/long.ts'
 import {
   type ApiObject,
   bgpConfiguration,
@@ -164,7 +165,7 @@ describe('what a change costs', () => {
     expect(peerOf()?.exportPolicy).toBe(before?.exportPolicy)
   })
 
-  test('a list read anew with nothing new in it costs nothing', () => {
+  longTest('a list read anew with nothing new in it costs nothing', () => {
     const before = { ...builder.work }
     expect(store.apply([replace('Service', services)])).toBe(false)
     builder.next(store)

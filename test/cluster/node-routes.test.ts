@@ -7,6 +7,7 @@ import type { Intent } from '../../src/cluster/intent.ts'
 import type { Kind, ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { problemsOf } from '../support/cluster.ts'
+import { runs } from '../support/long.ts'
 import { type ApiObject, bgpConfiguration, ipPool, node, upsert } from '../support/objects.ts'
 
 const DIRECT = bgpConfiguration({ nodeRoutes: 'Direct', nodeToNodeMeshEnabled: false })
@@ -183,7 +184,7 @@ describe('the plan', () => {
         const missing = [...all].filter((text) => !direct.some(({ prefix }) => prefix.text === parsePrefix(text)?.text))
         if (missing.length > 0) expect(problems).toMatch(/no route to it is written/)
       }),
-      { numRuns: 200 },
+      { numRuns: runs(20, 200) },
     )
   })
 })

@@ -7,6 +7,7 @@ import { formatHop, KERNEL_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { linkOf } from '../support/fake-kernel.ts'
+import { runs } from '../support/long.ts'
 import { settle } from '../support/settle.ts'
 
 const prefix = (text: string) => {
@@ -161,7 +162,7 @@ describe('a route that would cover a gateway on the link', () => {
       for (const [text, hops] of last) if (hops.length > 0) fresh.learn(text, ...hops)
       expect(site.routes()).toEqual(fresh.routes())
     })
-    fc.assert(run, { numRuns: 300 })
+    fc.assert(run, { numRuns: runs(40, 300) })
   })
 })
 

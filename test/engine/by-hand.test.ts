@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ByHand, readByHand } from '../../src/engine/by-hand.ts'
 import { FAREWELL } from '../../src/engine/leave.ts'
 import type { Neighbor } from '../../src/engine/neighbors.ts'
+import { longTest } from '../support/long.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
@@ -302,7 +303,7 @@ describe('the document', () => {
     }
   })
 
-  test('holds 8,192 neighbors, and of each reason what a shutdown message holds', () => {
+  longTest('holds 8,192 neighbors, and of each reason what a shutdown message holds', () => {
     const byHand = new ByHand('b')
     for (let number = 0; number < 9_000; number++) byHand.note(neighbor(`n${number}`, 'x'.repeat(4_000)), undefined)
     const document = byHand.remember()

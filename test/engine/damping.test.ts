@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
 import { Damping } from '../../src/engine/damping.ts'
+import { longTest, runs } from '../support/long.ts'
 import {
   bgpAdvertisement,
   bgpConfiguration,
@@ -50,7 +51,7 @@ test('two flaps are nothing, the third keeps the address back for a half-life', 
   expect(damping.refusals.size).toBe(0)
 })
 
-test('a turn releases a bounded number of addresses, and the next one is due at once', () => {
+longTest('a turn releases a bounded number of addresses, and the next one is due at once', () => {
   const [damping, many] = [new Damping(), 3_000]
   damping.set(SETTINGS, 0)
   const texts = Array.from({ length: many }, (_, at) => `10.0.${at >> 8}.${at & 255}/32`)
@@ -181,7 +182,7 @@ test('whatever happens, in the end what is wanted is out, what is not is not, an
     expect([...out].sort()).toEqual([...wanted].sort())
     expect(damping.refusals.size).toBe(0)
   })
-  fc.assert(property, { numRuns: 500 })
+  fc.assert(property, { numRuns: runs(50, 500) })
 })
 
 const WORKER = node('worker', { addresses: ['10.0.0.11'], podCIDRs: ['10.244.1.0/24'] })

@@ -1,6 +1,7 @@
 /** `nodeRoutes: Direct` and `programClusterRoutes`: whole agents on one link, each with a kernel. */
 import { describe, expect, test } from 'vitest'
 import { Lan, type LanOptions, pods4, pods6 } from '../support/lan.ts'
+import { longTest } from '../support/long.ts'
 import { bgpPeer, upsert } from '../support/objects.ts'
 
 const MESH = { nodeToNodeMeshEnabled: true }
@@ -24,31 +25,34 @@ describe('nodeRoutes: Direct, mesh off', () => {
     expect(made.problems(1).join()).not.toMatch(/node-route|n2/)
   })
 
-  test('a node that is deleted, or has another address or pod CIDR, loses its routes; NotReady and labels are no reason', () => {
-    const made = lan(DIRECT)
-    const written = () => made.kernel(1).written.map(({ action, route }) => `${action} ${route.prefix.text}`)
-    const since = (change: () => void): string[] => {
-      const before = written().length
-      change()
-      made.world.pass(1_000)
-      return written().slice(before).sort()
-    }
-    const changed = (number: number, more: object, object = made.node(number)) =>
-      made.tell([upsert({ ...object, ...more })])
-    const conditions = [{ type: 'Ready', status: 'False' }]
-    expect(since(() => changed(2, { status: { ...(made.node(2).status as object), conditions } }))).toEqual([])
-    expect(since(() => changed(2, { metadata: { name: 'n2', labels: { a: 'b' } } }))).toEqual([])
-    const moved = made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'] })
-    expect(since(() => changed(2, {}, moved))).toEqual([`replace ${pods4(2)}`])
-    const recut = made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'], podCIDRs: ['10.200.0.0/24'] })
-    expect(since(() => changed(2, {}, recut))).toEqual(
-      ['add 10.200.0.0/24', `remove ${pods4(2)}`, `remove ${pods6(2)}`].sort(),
-    )
-    const gone = { kind: 'delete', ref: { kind: 'Node', namespace: '', name: 'n2' } } as const
-    expect(since(() => made.tell([gone]))).toEqual(['remove 10.200.0.0/24'])
-    expect(since(() => made.tell([upsert(made.node(2))]))).toEqual([`add ${pods4(2)}`, `add ${pods6(2)}`])
-    expect(made.wrong(1)).toEqual([])
-  })
+  longTest(
+    'a node that is deleted, or has another address or pod CIDR, loses its routes; NotReady and labels are no reason',
+    () => {
+      const made = lan(DIRECT)
+      const written = () => made.kernel(1).written.map(({ action, route }) => `${action} ${route.prefix.text}`)
+      const since = (change: () => void): string[] => {
+        const before = written().length
+        change()
+        made.world.pass(1_000)
+        return written().slice(before).sort()
+      }
+      const changed = (number: number, more: object, object = made.node(number)) =>
+        made.tell([upsert({ ...object, ...more })])
+      const conditions = [{ type: 'Ready', status: 'False' }]
+      expect(since(() => changed(2, { status: { ...(made.node(2).status as object), conditions } }))).toEqual([])
+      expect(since(() => changed(2, { metadata: { name: 'n2', labels: { a: 'b' } } }))).toEqual([])
+      const moved = made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'] })
+      expect(since(() => changed(2, {}, moved))).toEqual([`replace ${pods4(2)}`])
+      const recut = made.node(2, { addresses: ['10.0.9.9', 'fd00:10::2'], podCIDRs: ['10.200.0.0/24'] })
+      expect(since(() => changed(2, {}, recut))).toEqual(
+        ['add 10.200.0.0/24', `remove ${pods4(2)}`, `remove ${pods6(2)}`].sort(),
+      )
+      const gone = { kind: 'delete', ref: { kind: 'Node', namespace: '', name: 'n2' } } as const
+      expect(since(() => made.tell([gone]))).toEqual(['remove 10.200.0.0/24'])
+      expect(since(() => made.tell([upsert(made.node(2))]))).toEqual([`add ${pods4(2)}`, `add ${pods6(2)}`])
+      expect(made.wrong(1)).toEqual([])
+    },
+  )
 
   test('the last other node that goes takes its routes along', () => {
     const made = new Lan({ nodes: 2, configuration: DIRECT })
@@ -318,7 +322,7 @@ describe('for those who look', () => {
     expect(sources).not.toContain('node-route')
   })
 
-  test('pages are whole, whatever the number of routes', () => {
+  longTest('pages are whole, whatever the number of routes', () => {
     const many = Array.from({ length: 700 }, (_, index) => `10.${200 + (index >> 8)}.${index & 255}.0/24`)
     const made = lan(DIRECT)
     // A Node may have so many at most.

@@ -5,6 +5,7 @@ import type { RouterId } from '../../src/base/units.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
 import { RangeMembers } from '../../src/engine/range-members.ts'
 import { Restart, readRestart } from '../../src/engine/restart.ts'
+import { longTest } from '../support/long.ts'
 import { bgpAdvertisement, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import type { Host } from '../support/world.ts'
 import { POD, RestartLab } from './restart-lab.ts'
@@ -266,7 +267,7 @@ describe('the agent is killed', () => {
     expect(lab.lacks(30_000)).toBe(0)
   })
 
-  test('§4.2: SIGTERM while it still waits for a router: the others get its routes before the session ends', () => {
+  longTest('§4.2: SIGTERM while it still waits for a router: the others get its routes before the session ends', () => {
     const lab = new RestartLab()
     lab.world.crash(lab.routers[1] as Host)
     lab.world.crash(lab.worker)
@@ -284,7 +285,7 @@ describe('the agent is killed', () => {
     expect(lab.said(3)).toBe(0)
   })
 
-  test('SIGTERM amid a change: all of it is advertised before the session ends, and measured then', () => {
+  longTest('SIGTERM amid a change: all of it is advertised before the session ends, and measured then', () => {
     const lab = new RestartLab()
     const addresses = Array.from({ length: 2_000 }, (_, index) => `203.0.${113 + (index >> 8)}.${index & 255}/32`)
     const lists = [0, 500, 1_000, 1_500].map((from) => ({ prefixes: addresses.slice(from, from + 500) }))
@@ -300,7 +301,7 @@ describe('the agent is killed', () => {
     expect(lab.measured).toEqual([lab.said(2)])
   })
 
-  test('what it no longer originates is gone with its End-of-RIB', () => {
+  longTest('what it no longer originates is gone with its End-of-RIB', () => {
     const lab = new RestartLab()
     lab.world.crash(lab.worker)
     lab.world.pass(1_000)
@@ -323,7 +324,7 @@ describe('a change of configuration that needs a new session', () => {
   const OPEN = 1
   const NOTIFICATION = 3
 
-  test.each([
+  longTest.each([
     ['several paths', { addPath: { send: true } }],
     ['IPv6 next hops for IPv4', { extendedNextHop: true }],
     ['IPv4 alone', { addressFamilies: ['ipv4'] }],

@@ -1,6 +1,7 @@
 /** When an agent says how it is, and what: counted in virtual time. */
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../src/engine/effect.ts'
+import { longTest } from '../support/long.ts'
 import { type ApiObject, bgpFilter, bgpPeer, node, remove, service, upsert } from '../support/objects.ts'
 import { Rig, type RigOptions } from '../support/rig.ts'
 
@@ -112,7 +113,7 @@ describe('the status of a node', () => {
     expect(times[0]).toBeGreaterThan(0)
   })
 
-  test('is told again where a session is lost while many others are looked at', () => {
+  longTest('is told again where a session is lost while many others are looked at', () => {
     const peers = 150
     const { rig, of } = bound(new Watched({ neighbors: peers }))
     for (const neighbor of rig.neighbors) neighbor.establish()

@@ -1,6 +1,7 @@
 /** Two sessions with one router, each with its own family: whole agents. */
 
 import { describe, expect, test } from 'vitest'
+import { longTest } from '../support/long.ts'
 import { remove, upsert } from '../support/objects.ts'
 import { FOUR, heard, type Row, SIX, scene } from '../support/twins.ts'
 import type { Host, World } from '../support/world.ts'
@@ -63,30 +64,33 @@ describe.each(['external', 'internal'] as const)('%s', (how) => {
     )
   })
 
-  test('the family is told over the second session before it goes from the first, and back before it is gone', () => {
-    const { world, tor, worker, four, six } = scene(how)
-    world.change(worker, [upsert(four)])
-    world.pass(5_000)
-    const gaps: number[] = []
-    const watch = (until: number): void => {
-      for (let at = 0; at < until; at += 10) {
-        world.pass(10)
-        if (!heard(world, tor).some((line) => line.startsWith('fd00:244'))) gaps.push(world.now)
-        if (used(world, worker, 'fd00:99').length === 0) gaps.push(world.now)
+  longTest(
+    'the family is told over the second session before it goes from the first, and back before it is gone',
+    () => {
+      const { world, tor, worker, four, six } = scene(how)
+      world.change(worker, [upsert(four)])
+      world.pass(5_000)
+      const gaps: number[] = []
+      const watch = (until: number): void => {
+        for (let at = 0; at < until; at += 10) {
+          world.pass(10)
+          if (!heard(world, tor).some((line) => line.startsWith('fd00:244'))) gaps.push(world.now)
+          if (used(world, worker, 'fd00:99').length === 0) gaps.push(world.now)
+        }
       }
-    }
-    world.change(worker, [upsert(six)])
-    watch(3_000)
-    world.pass(30_000)
-    expect(heard(world, tor)).toEqual(EACH_ITS_OWN)
-    expect(gaps).toEqual([])
-    const before = used(world, worker, 'fd00:99')
-    world.change(worker, [remove(six)])
-    expect([before, used(world, worker, 'fd00:99')]).toEqual([
-      ['fd00:99:1::/64 from fd00:10::1'],
-      ['fd00:99:1::/64 from 10.0.0.1'],
-    ])
-  })
+      world.change(worker, [upsert(six)])
+      watch(3_000)
+      world.pass(30_000)
+      expect(heard(world, tor)).toEqual(EACH_ITS_OWN)
+      expect(gaps).toEqual([])
+      const before = used(world, worker, 'fd00:99')
+      world.change(worker, [remove(six)])
+      expect([before, used(world, worker, 'fd00:99')]).toEqual([
+        ['fd00:99:1::/64 from fd00:10::1'],
+        ['fd00:99:1::/64 from 10.0.0.1'],
+      ])
+    },
+  )
 
   test('who looks is told which session carries the family, and why a route of it is ignored or withheld', () => {
     const { world, worker, four, six } = scene(how)

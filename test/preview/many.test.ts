@@ -8,9 +8,10 @@ import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { type NodePreview, previewNode, previewNodes } from '../../src/preview/node.ts'
 import { reportJson } from '../../src/preview/render.ts'
 import { storeOf } from '../support/cluster.ts'
+import { runs } from '../support/long.ts'
 import { type ApiObject, bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
 
-const RUNS = Number(process.env.GODWIT_RUNS ?? 60)
+const RUNS = runs(6, 60)
 const NAMES = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
 const addressed = fc.constantFrom<readonly string[]>([], ['10.0.0.7'], ['fd00::7'])
 

@@ -5,6 +5,7 @@ import { changeOf } from '../../src/preview/change.ts'
 import { type NodePreview, previewNode, previewNodes, problemsOf } from '../../src/preview/node.ts'
 import { hasErrors, renderReport, reportJson } from '../../src/preview/render.ts'
 import { storeOf } from '../support/cluster.ts'
+import { runs } from '../support/long.ts'
 import {
   type ApiObject,
   bgpAdvertisement,
@@ -189,7 +190,7 @@ describe('what a change would do', () => {
         const objects = [...nodes, ONE, CLUSTER, tor]
         expect(change(objects, objects)).toEqual([])
       }),
-      { numRuns: 50 },
+      { numRuns: runs(8, 50) },
     )
   })
 

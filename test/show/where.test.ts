@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { RouteRow } from '../../src/bgp/rib/types.ts'
 import { parseWhere } from '../../src/show/where/parse.ts'
 import { BARE } from '../support/attributes.ts'
+import { runs } from '../support/long.ts'
 
 const row = (prefix: string, rest: Partial<RouteRow> = {}): RouteRow => ({
   prefix,
@@ -210,7 +211,7 @@ describe('whatever a client writes', () => {
         const parsed = parseWhere(text, 0)
         if (parsed.kind === 'where') parsed.where(row)
       }),
-      { numRuns: Number(process.env.GODWIT_RUNS ?? 4_000) },
+      { numRuns: runs(300, 4_000) },
     )
   })
 

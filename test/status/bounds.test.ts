@@ -9,6 +9,7 @@ import { Survey } from '../../src/status/survey.ts'
 import { schemaOf } from '../deploy/support/crds.ts'
 import { faults } from '../deploy/support/schema.ts'
 import { fakeView } from '../support/fake-view.ts'
+import { longTest } from '../support/long.ts'
 
 const LIMIT = 32 * 1024
 const [TEMPLATE] = [...fakeView().eachProtocol()] as [ProtocolView]
@@ -62,32 +63,36 @@ describe('what a survey comes to', () => {
     expect(objectOf(status).octets).toBeLessThan(LIMIT)
   })
 
-  test('hostile texts everywhere, and more of all than fits: under 32 KiB, harmless, and what is left out is counted', () => {
-    const lastError = { class: 'Received', text: EVIL, at: 5 } as const
-    const sessions = [
-      ...many(2_000, (index) => ({
-        ...neighbor(index, 'Global', { lastError }),
-        name: EVIL,
-        object: EVIL,
-        held: EVIL,
-      })),
-      ...many(3_000, (index) => ({ ...neighbor(index, 'Mesh', { state: 'Idle', lastError }), name: EVIL })),
-    ]
-    const problem: Problem = { code: 'x', object: EVIL, field: EVIL, value: EVIL, text: EVIL }
-    const { status } = surveyed({
-      eachProtocol: () => sessions,
-      problems: () => Array.from({ length: 500 }, () => problem),
-      leaving: () => ({ stage: 'drained', reason: EVIL }),
-    })
-    const { object, octets } = objectOf(status)
-    expect(octets).toBeLessThan(LIMIT)
-    expect(JSON.stringify(object)).not.toMatch(HARMFUL)
-    const { routersLeftOut, problemsLeftOut, routers, problems } = (object as { status: Record<string, never> }).status
-    expect((routers as unknown as []).length + Number(routersLeftOut)).toBe(2_000)
-    expect((problems as unknown as []).length + Number(problemsLeftOut)).toBe(500)
-    expect((routers as unknown as []).length).toBeGreaterThan(5)
-    expect(faults(schemaOf('BGPNodeStatus'), object)).toEqual([])
-  })
+  longTest(
+    'hostile texts everywhere, and more of all than fits: under 32 KiB, harmless, and what is left out is counted',
+    () => {
+      const lastError = { class: 'Received', text: EVIL, at: 5 } as const
+      const sessions = [
+        ...many(2_000, (index) => ({
+          ...neighbor(index, 'Global', { lastError }),
+          name: EVIL,
+          object: EVIL,
+          held: EVIL,
+        })),
+        ...many(3_000, (index) => ({ ...neighbor(index, 'Mesh', { state: 'Idle', lastError }), name: EVIL })),
+      ]
+      const problem: Problem = { code: 'x', object: EVIL, field: EVIL, value: EVIL, text: EVIL }
+      const { status } = surveyed({
+        eachProtocol: () => sessions,
+        problems: () => Array.from({ length: 500 }, () => problem),
+        leaving: () => ({ stage: 'drained', reason: EVIL }),
+      })
+      const { object, octets } = objectOf(status)
+      expect(octets).toBeLessThan(LIMIT)
+      expect(JSON.stringify(object)).not.toMatch(HARMFUL)
+      const { routersLeftOut, problemsLeftOut, routers, problems } = (object as { status: Record<string, never> })
+        .status
+      expect((routers as unknown as []).length + Number(routersLeftOut)).toBe(2_000)
+      expect((problems as unknown as []).length + Number(problemsLeftOut)).toBe(500)
+      expect((routers as unknown as []).length).toBeGreaterThan(5)
+      expect(faults(schemaOf('BGPNodeStatus'), object)).toEqual([])
+    },
+  )
 
   test('a session that ended says since when; one that never was says only why', () => {
     const lastError = { class: 'Socket', text: 'No route to host', at: 5 } as const

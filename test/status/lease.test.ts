@@ -1,6 +1,7 @@
 /** Who holds the Lease: judged on one's own clock, whatever other clocks say. */
 import { describe, expect, test } from 'vitest'
 import { LEASE_DURATION, LeaseWatch } from '../../src/status/lease.ts'
+import { longTest } from '../support/long.ts'
 
 const SECOND = 1_000
 const WALL = 1.7e12
@@ -88,7 +89,7 @@ describe('the Lease', () => {
     expect(watch.isHeld(LEASE_DURATION)).toBe(false)
   })
 
-  test('clocks that are hours apart take nothing from a holder that lives, and cost few looks', () => {
+  longTest('clocks that are hours apart take nothing from a holder that lives, and cost few looks', () => {
     const api = new Api()
     const looks = run(
       api,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { PrefixSet, wordAt } from '../../../src/bgp/policy/prefix-set.ts'
 import type { PrefixMatch } from '../../../src/bgp/policy/rule.ts'
+import { longTest } from '../../support/long.ts'
 import { prefix, range } from './support.ts'
 
 function has(matches: readonly PrefixMatch[], text: string): boolean {
@@ -44,7 +45,7 @@ test.each([
   expect(has(matches, text)).toBe(expected)
 })
 
-test('twenty thousand prefixes are told apart', () => {
+longTest('twenty thousand prefixes are told apart', () => {
   const matches = Array.from({ length: 20_000 }, (_, index) => range(`10.${index >> 8}.${index & 255}.0/24`, 24, 24))
   const { bytes } = prefix('10.0.0.0/24')
   const set = new PrefixSet(matches, 'ipv4')

@@ -8,6 +8,7 @@ import { Rib } from '../../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { countAll } from '../../support/count.ts'
+import { longTest } from '../../support/long.ts'
 import {
   announcement,
   attributes,
@@ -267,7 +268,7 @@ describe('telling', () => {
     expect([listener.messages - before, listener.routes.size, listener.needless]).toEqual([1, 100, 0])
   })
 
-  test('[56] messages are as long as agreed on and no longer', () => {
+  longTest('[56] messages are as long as agreed on and no longer', () => {
     const rib = ribWith(a, b)
     const listener = new Listener(b).drain(rib, b.name)
     for (let index = 0; index < 2000; index++) {
@@ -427,7 +428,7 @@ describe('telling', () => {
     expect(types).toEqual([5, 1, 2, 0, 5, 2])
   })
 
-  test.each([
+  longTest.each([
     ['IPv4', (index: number) => `10.${index >> 8}.${index & 255}.0/24`, '2001:db8:1::/48'],
     ['IPv6', (index: number) => `2001:db8:1:${index.toString(16)}::/64`, X],
   ])(

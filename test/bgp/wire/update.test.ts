@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { UpdateDecoder } from '../../../src/bgp/wire/update.ts'
 import { encodeEndOfRib } from '../../../src/bgp/wire/update-encode.ts'
+import { longTest } from '../../support/long.ts'
 import { attribute, context, fromHex, message, read, update } from '../../support/messages.ts'
 
 const EBGP = context('external')
@@ -302,7 +303,7 @@ describe('canonical attributes', () => {
     })
   })
 
-  test('an attribute block of 60,000 octets (RFC 8654)', () => {
+  longTest('an attribute block of 60,000 octets (RFC 8654)', () => {
     const big = attribute(0xd0, 8, ...new Array<number>(60_000).fill(1))
     expect(canonical([ORIGIN, AS_PATH, NEXT_HOP, big]).attributes).toEqual([...ORIGIN, ...AS_PATH, ...big])
     expect(canonical([big, ORIGIN, AS_PATH, NEXT_HOP]).attributes).toEqual([...ORIGIN, ...AS_PATH, ...big])

@@ -1,0 +1,1 @@
+import './prefix-set.test.ts'

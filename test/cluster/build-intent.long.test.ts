@@ -1,0 +1,1 @@
+import './build-intent.test.ts'

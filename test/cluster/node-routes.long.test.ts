@@ -1,0 +1,1 @@
+import './node-routes.test.ts'

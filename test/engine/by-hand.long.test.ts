@@ -1,0 +1,1 @@
+import './by-hand.test.ts'

@@ -1,0 +1,1 @@
+import './damping.test.ts'

@@ -1,0 +1,1 @@
+import './restart-own.test.ts'

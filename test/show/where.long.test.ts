@@ -1,0 +1,1 @@
+import './where.test.ts'
