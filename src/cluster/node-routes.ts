@@ -3,9 +3,9 @@
  * address of that node. Whether that address is on a link of this node, the kernel decides later.
  *
  * Each prefix has one owner: of nodes with the same pod CIDR this node, else the first by name of those that have an
- * address of its family. A prefix that must not
- * be written is left out and reported. A pod CIDR inside another node's pod CIDR is written and reported, since the longest
- * match decides; single addresses there are not reported, because pods borrow them in Calico IPAM.
+ * address of its family. A prefix that must not be written is left out and reported. A pod CIDR inside another node's pod
+ * CIDR is written and reported, since the longest match decides; single addresses there are not reported, because pods
+ * borrow them in Calico IPAM.
  */
 import { FAMILY_WORDS } from '../base/family.ts'
 import { isMartianPrefix } from '../base/martian.ts'
@@ -22,6 +22,14 @@ import { serviceRangeAround } from './service-ranges.ts'
 
 /** The most problems of one kind that are named one by one. */
 const MOST = 10
+/** The codes of a problem with one pod CIDR, and of that which counts the pod CIDRs beyond `MOST`. */
+const CODES = {
+  refused: { one: 'node-route-refused', many: 'node-routes-refused' },
+  gap: { one: 'node-route-gap', many: 'node-routes-gap' },
+  overlap: { one: 'node-route-overlap', many: 'node-routes-overlap' },
+} as const
+type Fault = keyof typeof CODES
+
 /** Approximate cost of looking at one pod CIDR, in microseconds. */
 const PLACE_COST = 2
 
@@ -42,7 +50,8 @@ export interface NodeRouteFrame {
   readonly borrows: boolean
 }
 
-interface Place {
+/** A pod CIDR or an address, and the node that has it. */
+interface NodePrefix {
   readonly prefix: Prefix
   readonly node: ClusterNode
 }
@@ -90,20 +99,20 @@ export class NodeRoutes {
 
 /** Looks at all pod CIDRs once, sorted by position. */
 function* survey(me: ClusterNode, nodes: readonly ClusterNode[], frame: NodeRouteFrame): Work<Plan> {
-  const rank = ({ prefix, node }: Place) => (node === me ? 0 : hasWay({ prefix, node }) ? 1 : 2)
-  const places = yield* sorted(
+  const rank = ({ prefix, node }: NodePrefix) => (node === me ? 0 : hasNextHop({ prefix, node }) ? 1 : 2)
+  const podCidrs = yield* sorted(
     nodes.flatMap((node) => node.podCidrs.map((prefix) => ({ prefix, node }))),
     (a, b) => byPosition(a.prefix, b.prefix) || rank(a) - rank(b) || (a.node.name < b.node.name ? -1 : 1),
   )
-  const addresses: Place[] = []
+  const addresses: NodePrefix[] = []
   const meter = new CostMeter()
   for (const node of nodes) {
-    for (const address of Object.values(node.addresses)) addresses.push(...hostOf(node, address))
+    for (const address of Object.values(node.addresses)) addresses.push(...hostsOf(node, address))
     meter.add(PLACE_COST)
     if (meter.isDue) yield meter.take()
   }
   const hosts = yield* sorted(addresses, (a, b) => byPosition(a.prefix, b.prefix))
-  const found = yield* new RoutePlanner(me, places, hosts, frame).make()
+  const found = yield* new RoutePlanner(me, podCidrs, hosts, frame).make()
   return { ...found, podless: podlessOf(me, nodes) }
 }
 
@@ -114,14 +123,14 @@ function podlessOf(me: ClusterNode, nodes: readonly ClusterNode[]): PodlessNodes
 
 class RoutePlanner {
   readonly #me: ClusterNode
-  readonly #places: readonly Place[]
-  readonly #hosts: readonly Place[]
+  readonly #podCidrs: readonly NodePrefix[]
+  readonly #hosts: readonly NodePrefix[]
   readonly #frame: NodeRouteFrame
-  readonly #problems = new Map<string, Problem[]>()
+  readonly #problems = new Map<Fault, Problem[]>()
 
-  constructor(me: ClusterNode, places: readonly Place[], hosts: readonly Place[], frame: NodeRouteFrame) {
+  constructor(me: ClusterNode, podCidrs: readonly NodePrefix[], hosts: readonly NodePrefix[], frame: NodeRouteFrame) {
     this.#me = me
-    this.#places = places
+    this.#podCidrs = podCidrs
     this.#hosts = hosts
     this.#frame = frame
   }
@@ -130,37 +139,37 @@ class RoutePlanner {
     const meter = new CostMeter()
     const routes: NodeRoute[] = []
     /** The pod CIDRs that contain the current one, the widest first. */
-    const around: Place[] = []
-    for (const place of this.#places) {
-      while (around.length > 0 && !contains((around.at(-1) as Place).prefix, place.prefix)) around.pop()
+    const around: NodePrefix[] = []
+    for (const place of this.#podCidrs) {
+      while (around.length > 0 && !contains((around.at(-1) as NodePrefix).prefix, place.prefix)) around.pop()
       const route = place.node === this.#me ? undefined : this.#routeTo(place, around)
       if (route !== undefined) routes.push(route)
       around.push(place)
       meter.add(PLACE_COST)
       if (meter.isDue) yield meter.take()
     }
-    return { routes, problems: [...this.#problems.values()].flatMap(bounded) }
+    return { routes, problems: [...this.#problems].flatMap(([fault, problems]) => bounded(fault, problems)) }
   }
 
-  #routeTo(place: Place, around: readonly Place[]): NodeRoute | undefined {
+  #routeTo(place: NodePrefix, around: readonly NodePrefix[]): NodeRoute | undefined {
     const { prefix, node } = place
     const last = around.at(-1)
     // One node lists the same prefix twice.
     if (last?.node === node && last.prefix.text === prefix.text) return undefined
     const refusal = this.#whyNone(place) ?? this.#whyNotInside(place, around)
     if (refusal !== undefined) {
-      this.#name('node-route-refused', place, `${refusal}; no route to it is written`)
+      this.#report('refused', place, `${refusal}; no route to it is written`)
       return undefined
     }
     const gateway = node.addresses[prefix.family]
     if (gateway !== undefined) return { prefix, node: node.name, gateway }
     const says = `has no next hop: Node/${node.name} has no ${FAMILY_WORDS[prefix.family]} address; its pods are reached only by routes learned over BGP`
-    this.#name('node-route-gap', place, says)
+    this.#report('gap', place, says)
     return undefined
   }
 
   /** Why no route may be written for this prefix; undefined: it may. */
-  #whyNone({ prefix }: Place): string | undefined {
+  #whyNone({ prefix }: NodePrefix): string | undefined {
     const { family, bytes, length } = prefix
     if (length === 0) return 'contains every address'
     if (isMartianPrefix(family, bytes, 0, length))
@@ -171,13 +180,14 @@ class RoutePlanner {
     return host && `contains ${addressOf(host.prefix)}, the address of Node/${host.node.name}`
   }
 
-  #whyNotInside(place: Place, around: readonly Place[]): string | undefined {
+  #whyNotInside(place: NodePrefix, around: readonly NodePrefix[]): string | undefined {
     const { prefix, node } = place
     // Of several nodes with the same pod CIDR the first one gets the route, if it can have one.
     const twin = around.find((one) => one.prefix.text === prefix.text && one.node !== node)
     const mine = around.find((one) => one.node === this.#me)
     // Inside a pod CIDR of this node neither of them gets it.
-    const mayHave = twin !== undefined && (twin === mine || mine === undefined || this.#frame.borrows) && hasWay(twin)
+    const mayHave =
+      twin !== undefined && (twin === mine || mine === undefined || this.#frame.borrows) && hasNextHop(twin)
     const isTaken = twin?.node === this.#me || mayHave
     if (twin !== undefined && isTaken) return `is also a pod CIDR of Node/${twin.node.name}, which gets the route`
     if (this.#frame.borrows && isHostPrefix(prefix)) return undefined
@@ -186,48 +196,49 @@ class RoutePlanner {
     const outer = around.findLast((one) => one.node !== node && one.prefix.length < prefix.length)
     if (outer === undefined) return undefined
     const says = `lies inside ${outer.prefix.text}, a pod CIDR of Node/${outer.node.name}; the longer prefix decides`
-    this.#name('node-route-overlap', place, says, 'warning')
+    this.#report('overlap', place, says, 'warning')
     return undefined
   }
 
   /** The first node address inside the prefix, by binary search. */
-  #hostInside(prefix: Prefix): Place | undefined {
+  #hostInside(prefix: Prefix): NodePrefix | undefined {
     let [low, high] = [0, this.#hosts.length]
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (byPosition((this.#hosts[middle] as Place).prefix, prefix) < 0) low = middle + 1
+      if (byPosition((this.#hosts[middle] as NodePrefix).prefix, prefix) < 0) low = middle + 1
       else high = middle
     }
     const host = this.#hosts[low]
     return host !== undefined && contains(prefix, host.prefix) ? host : undefined
   }
 
-  #name(code: string, { prefix, node }: Place, says: string, level?: 'warning'): void {
+  #report(fault: Fault, { prefix, node }: NodePrefix, says: string, level?: 'warning'): void {
     const object = `Node/${node.name}`
     const problem = makeProblem({
-      code,
+      code: CODES[fault].one,
       object,
       field: 'spec.podCIDRs',
       value: prefix.text,
       says,
       ...(level && { level }),
     })
-    const known = this.#problems.get(code)
-    if (known === undefined) this.#problems.set(code, [problem])
+    const known = this.#problems.get(fault)
+    if (known === undefined) this.#problems.set(fault, [problem])
     else known.push(problem)
   }
 }
 
-const hasWay = ({ prefix, node }: Place): boolean => node.addresses[prefix.family] !== undefined
+const hasNextHop = ({ prefix, node }: NodePrefix): boolean => node.addresses[prefix.family] !== undefined
 
 /** The first problems of each kind, and one that counts the others. */
-function bounded(problems: readonly Problem[]): readonly Problem[] {
+function bounded(fault: Fault, problems: readonly Problem[]): readonly Problem[] {
   const [first] = problems
   if (problems.length <= MOST || first === undefined) return problems
-  const { code, level } = first
-  const says = `${problems.length - MOST} more pod CIDRs have the same fault: ${code}`
+  const { level } = first
+  const { one, many } = CODES[fault]
+  const says = `${problems.length - MOST} more pod CIDRs have the same fault: ${one}`
   const rest = makeProblem({
-    code: code.replace('route', 'routes'),
+    code: many,
     object: 'Node',
     field: 'spec.podCIDRs',
     says,
@@ -236,7 +247,7 @@ function bounded(problems: readonly Problem[]): readonly Problem[] {
   return [...problems.slice(0, MOST), rest]
 }
 
-const hostOf = (node: ClusterNode, address: string): Place[] => {
+const hostsOf = (node: ClusterNode, address: string): NodePrefix[] => {
   const prefix = hostPrefix(address)
   return prefix === undefined ? [] : [{ prefix, node }]
 }
