@@ -1,6 +1,6 @@
 /** The difference between two intents, as steps. */
 import type { Prefix } from '../base/prefix.ts'
-import { CostMeter, finish, type Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { Intent, NodeIntent, PeerIntent, RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 
@@ -40,16 +40,6 @@ export const NOTHING: Intent = {
   problems: [],
 }
 
-export function diffIntent(before: Intent | undefined, after: Intent): IntentDiff {
-  const from = before ?? NOTHING
-  return {
-    node: diffNode(from.node, after.node),
-    peers: finish(diffPeers(from.peers, after.peers)),
-    routes: diffRoutes(from.routes, after.routes),
-    serviceAddresses: diffServiceAddresses(from.serviceAddresses, after.serviceAddresses),
-  }
-}
-
 export function diffNode(before: NodeIntent | undefined, after: NodeIntent | undefined): IntentDiff['node'] {
   return same(before, after) ? undefined : { before, after }
 }
@@ -76,18 +66,3 @@ export function* diffPeers(before: Intent['peers'], after: Intent['peers']): Wor
 /** Approximate costs in microseconds: to look at a neighbor, and to compare its settings field by field. */
 const LOOK_COST = 0.2
 const COMPARE_COST = 3
-
-function diffRoutes(before: Intent['routes'], after: Intent['routes']): IntentDiff['routes'] {
-  return {
-    announce: [...after].filter(([text, route]) => !same(before.get(text), route)).map(([, route]) => route),
-    withdraw: [...before].filter(([text]) => !after.has(text)).map(([, route]) => route),
-  }
-}
-
-const diffServiceAddresses = (
-  before: Intent['serviceAddresses'],
-  after: Intent['serviceAddresses'],
-): IntentDiff['serviceAddresses'] => ({
-  added: [...after].filter(([text]) => !before.has(text)).map(([, prefix]) => prefix),
-  removed: [...before].filter(([text]) => !after.has(text)).map(([, prefix]) => prefix),
-})

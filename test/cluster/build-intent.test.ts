@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
-import { diffIntent } from '../../src/cluster/diff.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { intentOf, problemsOf, routesOf, storeOf } from '../support/cluster.ts'
+import { diffIntent } from '../support/diff-intent.ts'
 import { longTest } from '../support/long.ts'
 import {
   type ApiObject,

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
-import { diffIntent } from '../../src/cluster/diff.ts'
 import type { Intent } from '../../src/cluster/intent.ts'
 import { KINDS, type ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
+import { diffIntent } from '../support/diff-intent.ts'
 import {
   type ApiObject,
   bgpAdvertisement,
