@@ -63,7 +63,7 @@ export function referencesOf(object: AdvertisementObject, aliases: Aliases, stor
     ...(unknown === undefined ? [] : [unknownAlias(object, unknown)]),
     ...unknownPeers(object, store),
     ...unknownPools(object, store),
-    ...shortLengths(object, store),
+    ...aggregationOutside(object, store),
   ]
 }
 
@@ -104,30 +104,38 @@ function unknownPools({ name, routes }: AdvertisementObject, store: ObjectStore)
 }
 
 /** A covering prefix that no range contains is not advertised: the length has no effect there. */
-function shortLengths({ name, routes, aggregation }: AdvertisementObject, store: ObjectStore): Problem[] {
-  const cidrs = store.get('BGPConfiguration', 'default')?.serviceCidrs
-  const ranges = new Map<string, readonly Prefix[]>()
-  for (const choice of routes) {
-    if (choice.kind === 'podCIDRs' || choice.kind === 'pools')
-      ranges.set(
-        'IPPool',
-        podPools(store.table('IPPool').values()).map(({ prefix }) => prefix),
-      )
-    if (choice.kind === 'services')
-      for (const kind of choice.kinds) ranges.set(SERVICE_FIELDS[kind], cidrs?.[kind] ?? [])
-  }
+function aggregationOutside({ name, routes, aggregation }: AdvertisementObject, store: ObjectStore): Problem[] {
+  const ranges = coverableRanges(routes, store)
   return FAMILIES.flatMap((family) => {
     const length = aggregation[family]
-    return [...ranges].flatMap(([where, all]) => {
-      const there = all.filter((range) => range.family === family)
-      if (length === undefined || there.some((range) => range.length <= length)) return []
-      if (there.length === 0 && where !== 'IPPool') return []
-      const what = where === 'IPPool' ? 'IPPool: pod CIDRs' : `range of ${where}: its addresses`
+    if (length === undefined) return []
+    return ranges.flatMap(({ field, prefixes }) => {
+      const there = prefixes.filter((range) => range.family === family)
+      if (there.some((range) => range.length <= length) || (there.length === 0 && field !== 'IPPool')) return []
+      const what = field === 'IPPool' ? 'IPPool: pod CIDRs' : `range of ${field}: its addresses`
       const says = `is shorter than the prefix length of every ${what} are advertised without a covering prefix`
       const at = { object: `BGPAdvertisement/${name}`, field: `spec.aggregationLength.${family}`, value: length }
       return makeProblem({ code: 'aggregation-outside', ...at, says, level: 'warning' })
     })
   })
+}
+
+/** A covering prefix must lie in one of these. */
+interface CoverableRanges {
+  /** `IPPool`, or the field of BGPConfiguration. */
+  readonly field: string
+  readonly prefixes: readonly Prefix[]
+}
+
+function coverableRanges(routes: readonly RouteChoice[], store: ObjectStore): CoverableRanges[] {
+  const cidrs = store.get('BGPConfiguration', 'default')?.serviceCidrs
+  const namesPods = routes.some(({ kind }) => kind === 'podCIDRs' || kind === 'pools')
+  const kinds = new Set(routes.flatMap((choice) => (choice.kind === 'services' ? choice.kinds : [])))
+  const pools = namesPods ? podPools(store.table('IPPool').values()).map(({ prefix }) => prefix) : []
+  return [
+    ...(namesPods ? [{ field: 'IPPool', prefixes: pools }] : []),
+    ...[...kinds].map((kind) => ({ field: SERVICE_FIELDS[kind], prefixes: cidrs?.[kind] ?? [] })),
+  ]
 }
 
 function operationsOf(
@@ -146,7 +154,7 @@ function operationsOf(
 // ── Which routes ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The BGPAdvertisements that name a route, by a test on each of their `routes`. */
-export const choosing = (
+export const advertisementsChoosing = (
   all: readonly NodeAdvertisement[],
   chooses: (choice: RouteChoice) => boolean,
 ): NodeAdvertisement[] => all.filter(({ object }) => object.routes.some(chooses))
@@ -154,7 +162,7 @@ export const choosing = (
 /** Names a pod CIDR, an IPAM block or a single pod address. */
 export function namePods({ all, pools }: Advertising, prefix: Prefix): Naming {
   const pool = poolAround(pools, prefix)
-  const chosenBy = choosing(
+  const chosenBy = advertisementsChoosing(
     all,
     (choice) => choice.kind === 'podCIDRs' || (choice.kind === 'pools' && choosesPool(choice, pool)),
   )
@@ -168,17 +176,17 @@ function choosesPool({ names, selector }: Extract<RouteChoice, { kind: 'pools' }
   return names?.includes(pool.name) === true || (selector !== undefined && matches(selector, pool.labels))
 }
 
-export const namingRange = (all: readonly NodeAdvertisement[], kind: ServiceAddressKind): string[] =>
-  choosing(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind)).map(
+export const advertisementsOfRange = (all: readonly NodeAdvertisement[], kind: ServiceAddressKind): string[] =>
+  advertisementsChoosing(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind)).map(
     ({ object }) => object.name,
   )
 
-export function choosingService(
+export function advertisementsOfService(
   all: readonly NodeAdvertisement[],
   { namespace, labels, loadBalancerClass }: ServiceObject,
   kind: ServiceAddressKind,
 ): NodeAdvertisement[] {
-  return choosing(
+  return advertisementsChoosing(
     all,
     (choice) =>
       choice.kind === 'services' &&
@@ -238,14 +246,14 @@ export function ownClaims(
     return why === undefined ? [] : [`interface ${name}: ${why}`]
   })
   const unique = new Map(there.map((prefix) => [prefix.text, prefix]))
-  const own = plainClaims(object, me).filter(({ prefix }) => !unique.has(prefix.text))
+  const own = prefixClaims(object, me).filter(({ prefix }) => !unique.has(prefix.text))
   const addresses = [...unique.values()].map(
     (prefix): Claim => ({ prefix, origin: 'interface', refused: undefined, named: [object.name] }),
   )
   return { claims: [...own, ...addresses], why: whys.length === 0 ? undefined : whys.join('; ') }
 }
 
-function plainClaims(object: AdvertisementObject, me: ClusterNode): Claim[] {
+function prefixClaims(object: AdvertisementObject, me: ClusterNode): Claim[] {
   const prefixes = object.routes.flatMap((choice) => {
     if (choice.kind === 'prefixes') return choice.prefixes
     if (choice.kind !== 'nodeAddresses') return []

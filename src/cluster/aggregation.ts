@@ -25,7 +25,8 @@ export interface Naming {
   readonly covers?: readonly Cover[]
 }
 
-interface Choosing {
+/** A BGPAdvertisement that names a route. */
+interface NamingAdvertisement {
   readonly object: Pick<AdvertisementObject, 'name' | 'aggregation'>
   readonly held: string | undefined
 }
@@ -41,7 +42,7 @@ export const advertisementCovering = (name: string): string | undefined =>
 /** The mark of a route that another object wants too: it is advertised to all peers. */
 export const FOR_ALL = '*'
 
-interface Around {
+interface CoverOptions {
   /** The cluster's ranges that may contain the covering prefix: pools for pods, or service ranges. */
   readonly ranges: readonly Prefix[]
   readonly origin: Cover['origin']
@@ -51,9 +52,9 @@ interface Around {
 
 /** The names and covering prefixes of a route that these BGPAdvertisements name. */
 export function nameRoute(
-  chosenBy: readonly Choosing[],
+  chosenBy: readonly NamingAdvertisement[],
   prefix: Prefix,
-  { ranges, origin, keepsSpecific }: Around,
+  { ranges, origin, keepsSpecific }: CoverOptions,
 ): Naming {
   const covers: Cover[] = []
   const named = chosenBy.map(({ object: { name, aggregation }, held }) => {

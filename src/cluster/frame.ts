@@ -39,7 +39,7 @@ import { clusterRanges, coverInOrder, overlapProblems } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { felixWrites, leftToFelix, programProblems } from './program-routes.ts'
 import { podRangeProblems, serviceRanges } from './service-ranges.ts'
-import { readSettings, type Settings } from './settings.ts'
+import { type NodeSettings, readSettings, type Settings } from './settings.ts'
 import type { Kind } from './source.ts'
 import type { ObjectStore } from './store.ts'
 import type { NodeSurvey } from './survey.ts'
@@ -90,7 +90,7 @@ interface KernelPlan {
   readonly dataplane: DataplaneIntent | undefined
 }
 
-export interface FrameInputs extends ReturnType<typeof readSettings> {
+export interface FrameInputs extends NodeSettings {
   readonly source: PodCidrSource
   readonly me: ClusterNode
   readonly advertising: Advertising
@@ -114,7 +114,7 @@ export class FramePlanner {
   readonly #clashes: AddressClashes
   readonly #meter: CostMeter
   readonly #answers = {
-    settings: new Answers<ReturnType<typeof readSettings>>(),
+    settings: new Answers<NodeSettings>(),
     advertising: new Answers<Advertising>(),
     policies: new Answers<Policies>(Object.is),
     peers: new Answers<PeerPlan>(),

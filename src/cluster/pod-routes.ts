@@ -1,5 +1,5 @@
 /** Routes of single pods that BGPAdvertisements name by label: a /32 or /128 for each ready pod on this node. */
-import { choosing, type NodeAdvertisement } from './advertisements.ts'
+import { advertisementsChoosing, type NodeAdvertisement } from './advertisements.ts'
 import type { PodSelection } from './intent.ts'
 import { labelSelectorOf } from './label-selector.ts'
 import type { PodObject } from './objects.ts'
@@ -23,7 +23,7 @@ export function decidePod(
   node: string,
   all: readonly NodeAdvertisement[],
 ): { readonly claims: readonly Claim[]; readonly why: string | undefined } {
-  const named = choosing(
+  const named = advertisementsChoosing(
     all,
     (choice) =>
       choice.kind === 'pods' &&

@@ -12,7 +12,7 @@
  */
 import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
-import { choosingService, type NodeAdvertisement, namingRange } from './advertisements.ts'
+import { advertisementsOfRange, advertisementsOfService, type NodeAdvertisement } from './advertisements.ts'
 import { nameRoute } from './aggregation.ts'
 import type { EndpointSliceObject, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { Claim } from './route-book.ts'
@@ -75,7 +75,7 @@ export function rangeClaims({ cidrs, aggregation, excluded, held, advertising }:
       prefix,
       origin: 'service-cidr',
       refused: refused ?? held[kind],
-      named: namingRange(advertising, kind),
+      named: advertisementsOfRange(advertising, kind),
     }))
   const disabled = aggregation ? undefined : 'serviceLoadBalancerAggregation is Disabled'
   return [
@@ -97,7 +97,7 @@ export function decideService(
   const proxied = new Set(service.proxiedIps.map(({ text }) => text))
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
-    const chosenBy = choosingService(settings.advertising, service, kind)
+    const chosenBy = advertisementsOfService(settings.advertising, service, kind)
     const keepsSpecific = localPolicy(service, kind) !== undefined
     const around = { ranges: settings.cidrs[kind], origin: 'service-cidr', keepsSpecific } as const
     for (const prefix of prefixes) {

@@ -78,27 +78,21 @@ export const SERVICE_FIELDS: Readonly<Record<ServiceAddressKind, string>> = {
 const NO_GUARDS: ServiceGuards = { health: undefined, damping: undefined }
 const NO_CIDRS: ConfigurationObject['serviceCidrs'] = { cluster: [], external: [], 'load-balancer': [] }
 
-export function readSettings(store: ObjectStore, node: string): { settings: Settings; problems: Problem[] } {
+/** The settings of this node, and what is wrong with them. */
+export interface NodeSettings {
+  readonly settings: Settings
+  readonly problems: readonly Problem[]
+}
+
+export function readSettings(store: ObjectStore, node: string): NodeSettings {
   const defaults = store.get('BGPConfiguration', 'default')
   const own = store.get('BGPConfiguration', NODE_CONFIGURATION + node)
-  const from = own?.prefixAdvertisements !== undefined ? own : defaults
-  // As in Calico, `communities` of the node's own BGPConfiguration apply only to the prefixAdvertisements there.
-  const aliases = new Map([...(defaults?.communities ?? []), ...((from === own && own?.communities) || [])])
   const held = heldByConfiguration(store, 'default')
   const ownHeld = heldByConfiguration(store, NODE_CONFIGURATION + node)
+  const felix = readFelix(store, node)
   // A node with prefixAdvertisements of its own does not rest on those of all nodes.
   const heldRoutes = ownHeld.routes ?? (own?.prefixAdvertisements === undefined ? held.routes : undefined)
-  const felix = readFelix(store, node)
-  const problems: Problem[] = []
-  const advertisements: ResolvedAdvertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
-    const resolved = resolveAliases(advertisement, aliases)
-    if (resolved.unknown !== undefined)
-      problems.push(unknownAlias(from?.name ?? 'default', index, advertisement, resolved.unknown))
-    return resolved.advertisement
-  })
-  // A field of prefixAdvertisements that cannot be read may concern any route: all are held.
-  if (heldRoutes !== undefined)
-    advertisements.push(...EVERYTHING.map((prefix) => ({ prefix, communities: [], held: heldRoutes })))
+  const { advertisements, problems } = resolveAdvertisements(defaults, own, heldRoutes)
   const settings: Settings = {
     nodeToNodeMesh: defaults?.nodeToNodeMesh ?? true,
     meshFilters: defaults?.meshFilters ?? [],
@@ -127,6 +121,31 @@ export function readSettings(store: ObjectStore, node: string): { settings: Sett
     heldPods: ownHeld.pods ?? held.pods,
   }
   return { settings, problems }
+}
+
+/**
+ * The prefixAdvertisements of this node, or else those of all nodes, with their community aliases resolved. `heldRoutes`: why
+ * they cannot be read.
+ */
+function resolveAdvertisements(
+  defaults: ConfigurationObject | undefined,
+  own: ConfigurationObject | undefined,
+  heldRoutes: string | undefined,
+): { readonly advertisements: readonly ResolvedAdvertisement[]; readonly problems: readonly Problem[] } {
+  const from = own?.prefixAdvertisements !== undefined ? own : defaults
+  // As in Calico, `communities` of the node's own BGPConfiguration apply only to the prefixAdvertisements there.
+  const aliases = new Map([...(defaults?.communities ?? []), ...((from === own && own?.communities) || [])])
+  const problems: Problem[] = []
+  const advertisements: ResolvedAdvertisement[] = (from?.prefixAdvertisements ?? []).map((advertisement, index) => {
+    const resolved = resolveAliases(advertisement, aliases)
+    if (resolved.unknown !== undefined)
+      problems.push(unknownAlias(from?.name ?? 'default', index, advertisement, resolved.unknown))
+    return resolved.advertisement
+  })
+  // A field of prefixAdvertisements that cannot be read may concern any route: all are held.
+  if (heldRoutes !== undefined)
+    advertisements.push(...EVERYTHING.map((prefix) => ({ prefix, communities: [], held: heldRoutes })))
+  return { advertisements, problems }
 }
 
 /** FelixConfiguration: for each field, the value for this node takes precedence over the cluster's. */
