@@ -26,6 +26,7 @@ export class Policies {
   readonly #import: Policy
   readonly #export: Readonly<Record<'own' | 'learned', Policy>>
   readonly #advertising: readonly NodeAdvertisement[]
+  /** By `keyOf`. */
   readonly #made = new Map<string, PeerPolicies>()
   readonly #earlier: ReadonlyMap<string, PeerPolicies>
 
@@ -53,18 +54,18 @@ export class Policies {
   }
 
   for(request: PolicyRequest): PeerPolicies {
-    const mine = forPeer(this.#advertising, request.labels === undefined ? undefined : request)
-    const key = JSON.stringify([request.filters, request.advertiseLearned, request.nextHop, mine])
+    const advertisements = forPeer(this.#advertising, request.labels === undefined ? undefined : request)
+    const key = keyOf(request, advertisements)
     const known = this.#made.get(key)
     if (known !== undefined) return known
-    const made = this.#make(request, mine)
+    const made = this.#make(request, advertisements)
     const earlier = this.#earlier.get(key)
     const kept = earlier !== undefined && same(earlier, made) ? earlier : made
     this.#made.set(key, kept)
     return kept
   }
 
-  #make({ filters, advertiseLearned, nextHop }: PolicyRequest, mine: readonly string[]): PeerPolicies {
+  #make({ filters, advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): PeerPolicies {
     const missing = filters.flatMap((name, index) => {
       const why = whyNoFilter(this.#store, name)
       return why === undefined ? [] : [{ index, name, why }]
@@ -76,7 +77,7 @@ export class Policies {
     const found = filters.flatMap((name) => this.#store.get('BGPFilter', name) ?? [])
     const importRules = found.flatMap(({ importV4, importV6 }) => [...importV4, ...importV6])
     const exportRules = found.flatMap(({ exportV4, exportV6 }) => [...exportV4, ...exportV6])
-    const before = [...nextHopRules(nextHop), ...advertisementRules(this.#advertising, mine)]
+    const before = [...nextHopRules(nextHop), ...advertisementRules(this.#advertising, advertisements)]
     const ends = this.#export[advertiseLearned ? 'learned' : 'own']
     return {
       importPolicy: named(withFilters(importRules, this.#import), found),
@@ -86,6 +87,10 @@ export class Policies {
     }
   }
 }
+
+/** All that the policies of a neighbor depend on. `advertisements`: the BGPAdvertisements for it. */
+const keyOf = ({ filters, advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): string =>
+  JSON.stringify([filters, advertiseLearned, nextHop, advertisements])
 
 export function whyNoFilter(store: ObjectStore, name: string): string | undefined {
   if (store.get('BGPFilter', name) !== undefined) return undefined

@@ -5,8 +5,9 @@ import { formatHop, type Hop } from './kernel.ts'
 const LARGEST = 256
 
 /**
- * The hops of one next hop keep their weights relative to each other: a next hop with 9:1 and another with one hop give
- * 9:1:10. Weights beyond the kernel's range are rounded, to 1 at least.
+ * `ways`: the hops of each next hop. Those of one next hop keep their ratio: where one is reached over two hops with
+ * weights 9 and 1, and another over a single hop, the three have the weights 9, 1 and 10. Weights beyond the kernel's range
+ * are rounded, to 1 at least.
  */
 export function joinHops(ways: readonly (readonly Hop[])[]): readonly Hop[] {
   const [only, ...more] = ways
