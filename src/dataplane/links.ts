@@ -82,11 +82,17 @@ export class LinkTable {
     return this.#byName.get(name)
   }
 
-  /** The link that has this address of ours; with a zone, only that one. */
-  holder(address: Address): Link | undefined {
+  /**
+   * The link that has this address of ours; with a zone, only that one. Several may have it, such as point-to-point links that
+   * lend one address: then the one that `remote` is on, and of those one that is up.
+   */
+  holder(address: Address, remote?: Address): Link | undefined {
     const [bare = address, zone] = address.split('%')
     const holders = this.#holders.get(bare).flatMap((index) => this.#byIndex.get(index) ?? [])
-    return zone === undefined ? (holders.find(({ up }) => up) ?? holders[0]) : holders.find(({ name }) => name === zone)
+    if (zone !== undefined) return holders.find(({ name }) => name === zone)
+    const around = remote === undefined ? [] : holders.filter((link) => isOnLink(link, remote))
+    const among = around.length > 0 ? around : holders
+    return among.find(({ up }) => up) ?? among[0]
   }
 
   isOwn(address: Address): boolean {

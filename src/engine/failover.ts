@@ -2,9 +2,8 @@
  * Fast external failover: a session with an external neighbor on a link of ours ends when that link is lost, or our address
  * on it, and does not wait for its hold timer. When the link is back, the neighbor is dialled at once.
  */
-import { type Address, isLinkLocal } from '../base/address.ts'
 import type { Session } from '../bgp/session/types.ts'
-import { isOnLink, type LinkTable } from '../dataplane/links.ts'
+import { isOnLink, type Link, type LinkTable } from '../dataplane/links.ts'
 import type { Neighbor } from './neighbors.ts'
 
 export interface LinkLoss {
@@ -12,14 +11,16 @@ export interface LinkLoss {
   readonly reason: string
 }
 
+type Ends = Pick<Session, 'local' | 'remote'>
+
 export class Failover {
   readonly #links: LinkTable
   /** The interface that a session depends on. */
   readonly #restsOn = new Map<Neighbor, string>()
   /** By interface: neighbors whose sessions depend on it. */
   readonly #standing = new Map<string, Set<Neighbor>>()
-  /** By interface: neighbors that lost their session with it, and the local address that they need again. */
-  readonly #waiting = new Map<string, Map<Neighbor, Address | undefined>>()
+  /** By interface: neighbors that lost their session with it, and the addresses that it had. */
+  readonly #waiting = new Map<string, Map<Neighbor, Ends | undefined>>()
 
   constructor(links: LinkTable) {
     this.#links = links
@@ -29,8 +30,8 @@ export class Failover {
   follow(neighbor: Neighbor, { peerType, local, remote }: Session): void {
     this.remove(neighbor)
     if (peerType !== 'external') return
-    const link = this.#links.holder(local.address)
-    if (link === undefined || !(isLinkLocal(remote.address) || isOnLink(link, remote.address))) return
+    const link = this.#linkOf({ local, remote })
+    if (link === undefined) return
     this.#restsOn.set(neighbor, link.name)
     const others = this.#standing.get(link.name) ?? new Set()
     this.#standing.set(link.name, others.add(neighbor))
@@ -60,8 +61,8 @@ export class Failover {
         const reason = neighbor.intent.fastFailover ? this.#whyLost(name, neighbor) : undefined
         if (reason === undefined) continue
         lost.push({ neighbor, reason })
-        const others = this.#waiting.get(name) ?? new Map<Neighbor, Address | undefined>()
-        this.#waiting.set(name, others.set(neighbor, neighbor.peer.session?.local.address))
+        const others = this.#waiting.get(name) ?? new Map<Neighbor, Ends | undefined>()
+        this.#waiting.set(name, others.set(neighbor, neighbor.peer.session))
       }
     }
     return lost
@@ -72,8 +73,8 @@ export class Failover {
     const back: Neighbor[] = []
     for (const name of names) {
       if (!this.#links.isUp(name)) continue
-      for (const [neighbor, address] of this.#waiting.get(name) ?? []) {
-        if (address !== undefined && this.#links.holder(address)?.up !== true) continue
+      for (const [neighbor, ends] of this.#waiting.get(name) ?? []) {
+        if (ends !== undefined && this.#linkOf(ends)?.up !== true) continue
         back.push(neighbor)
         this.#stopWaiting(name, neighbor)
       }
@@ -86,19 +87,19 @@ export class Failover {
     if (others?.delete(neighbor) === true && others.size === 0) this.#waiting.delete(name)
   }
 
-  #whyLost(name: string, { peer }: Neighbor): string | undefined {
+  #whyLost(name: string, { peer: { session } }: Neighbor): string | undefined {
+    // The link has another name, or its addresses are on another link: packets of the session go on.
+    if (session !== undefined && this.#linkOf(session)?.up === true) return undefined
     const link = this.#links.get(name)
-    if (link?.up !== true) {
-      if (this.#hasMoved(peer)) return undefined
-      return `Link lost: ${name} is ${link === undefined ? 'gone' : 'down'}`
-    }
-    const address = peer.session?.local.address
-    return address === undefined || this.#links.holder(address) ? undefined : `Address lost: ${address} on ${name}`
+    if (link?.up !== true) return `Link lost: ${name} is ${link === undefined ? 'gone' : 'down'}`
+    const address = session?.local.address
+    const isThere = link.addresses.some((own) => own.address === address)
+    return address === undefined || isThere ? undefined : `Address lost: ${address} on ${name}`
   }
 
-  /** The link has another name, or its addresses are on another link: packets of the session go on. */
-  #hasMoved({ session }: Neighbor['peer']): boolean {
-    const link = session && this.#links.holder(session.local.address)
-    return link?.up === true && isOnLink(link, session?.remote.address ?? '')
+  /** The link with our address that the neighbor is on. */
+  #linkOf({ local, remote }: Ends): Link | undefined {
+    const link = this.#links.holder(local.address, remote.address)
+    return link !== undefined && isOnLink(link, remote.address) ? link : undefined
   }
 }

@@ -64,7 +64,8 @@ class Choice {
     this.#session = session
     this.#place = place
     // An address that was removed does not remove the link: its other addresses stay.
-    this.#link = links.holder(session.local.address) ?? (link === undefined ? undefined : links.get(link))
+    const holder = links.holder(session.local.address, session.remote.address)
+    this.#link = holder ?? (link === undefined ? undefined : links.get(link))
     this.#isOnLink = this.#link !== undefined && isOnLink(this.#link, session.remote.address)
     for (const family of FAMILIES) {
       const address = this.#choose(family)

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isOnLink, type Link, LinkTable, networksOf } from '../../src/dataplane/links.ts'
-import { linkOf } from '../support/fake-kernel.ts'
+import { linkOf, pointToPoint } from '../support/fake-kernel.ts'
 
 const ETH0 = linkOf(2, 'eth0', true, ['10.0.0.2/24', 'fd00::2/64', 'fe80::2/64', '10.0.0.200/32'])
 const ETH1 = linkOf(3, 'eth1', true, ['10.1.0.2/24', 'fe80::2/64'])
@@ -29,6 +29,18 @@ describe('who has an address', () => {
     const table = tableOf(down, up)
     table.take({ full: false, gone: [5], present: [] })
     expect(table.holder('10.5.0.1')?.name).toBe('a')
+  })
+
+  test('of point-to-point links that share an address, the one whose other end is asked for, even while it is down', () => {
+    const [a, b] = [pointToPoint(4, 'a', '10.5.0.1', '10.5.0.2'), pointToPoint(5, 'b', '10.5.0.1', '10.5.0.3')]
+    const names = (table: LinkTable) =>
+      ['10.5.0.2', '10.5.0.3', '10.9.9.9', undefined].map((remote) => table.holder('10.5.0.1', remote)?.name)
+    expect(names(tableOf(a, b))).toEqual(['a', 'b', 'a', 'a'])
+    expect(names(tableOf({ ...a, up: false }, b))).toEqual(['a', 'b', 'b', 'b'])
+    expect(names(tableOf(a, { ...b, up: false }))).toEqual(['a', 'b', 'a', 'a'])
+    expect(tableOf(a, { ...b, up: false }, { ...b, index: 6, name: 'c' }).holder('10.5.0.1', '10.5.0.3')?.name).toBe(
+      'c',
+    )
   })
 })
 

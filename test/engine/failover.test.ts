@@ -5,6 +5,7 @@ import type { Capability } from '../../src/bgp/wire/message.ts'
 import { type Link, LinkTable } from '../../src/dataplane/links.ts'
 import { Failover } from '../../src/engine/failover.ts'
 import type { Neighbor } from '../../src/engine/neighbors.ts'
+import { pointToPoint } from '../support/fake-kernel.ts'
 import { announcement, attributes } from '../support/rib.ts'
 import { OUR_ADDRESS, OUR_AS, type RawNeighbor, Rig, type RigOptions } from '../support/rig.ts'
 
@@ -151,6 +152,34 @@ test('a neighbor that lost our address with the link is dialled again when the a
     expect(failover.backOn(['eth0'])).toEqual([neighbor])
     expect(failover.backOn(['eth0'])).toEqual([])
   }
+})
+
+describe('point-to-point links that share our address', () => {
+  const to2 = pointToPoint(2, 'eth0', '10.9.0.1', '10.9.0.2')
+  const to3 = pointToPoint(3, 'eth1', '10.9.0.1', '10.9.0.3')
+  const begin = () => {
+    const { links, table } = linkTable([to2, to3])
+    const [two, three] = ['10.9.0.2', '10.9.0.3'].map((remote) => standIn({ local: '10.9.0.1', remote })) as [
+      Neighbor,
+      Neighbor,
+    ]
+    const failover = new Failover(table)
+    for (const neighbor of [two, three]) failover.follow(neighbor, neighbor.peer.session as Session)
+    return { links, failover, two, three }
+  }
+
+  test.each<[string, Link, string]>([
+    ['is down', { ...to3, up: false }, 'Link lost: eth1 is down'],
+    ['lost it', { ...to3, addresses: [] }, 'Address lost: 10.9.0.1 on eth1'],
+  ])('the neighbor at the end of one that %s is lost, no other, and comes back with that link', (_, lost, reason) => {
+    const { links, failover, three } = begin()
+    links([lost])
+    expect(failover.lostOn(['eth0', 'eth1'])).toEqual([{ neighbor: three, reason }])
+    links([to2])
+    expect(failover.backOn(['eth0', 'eth1'])).toEqual([])
+    links([to3])
+    expect(failover.backOn(['eth1'])).toEqual([three])
+  })
 })
 
 test('a neighbor that is removed while its link is down is not kept', () => {

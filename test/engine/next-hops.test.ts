@@ -6,7 +6,7 @@ import type { Session } from '../../src/bgp/session/types.ts'
 import type { NodeIntent } from '../../src/cluster/intent.ts'
 import { type Link, type LinkAddress, LinkTable } from '../../src/dataplane/links.ts'
 import { type NextHopChoice, nextHopsFor } from '../../src/engine/next-hops.ts'
-import { linkOf } from '../support/fake-kernel.ts'
+import { linkOf, pointToPoint } from '../support/fake-kernel.ts'
 
 const FLAG = { temporary: 0x01, secondary: 0x01, optimistic: 0x04, duplicate: 0x08, deprecated: 0x20, tentative: 0x40 }
 
@@ -111,6 +111,19 @@ describe('on which interface', () => {
     const texts = (scene: Scene) => choose(tableOf(ETH0, ETH1), scene).shared.map(({ text }) => text)
     expect(texts({})).toEqual(['192.168.80.0/24', 'fd00:80::/64'])
     expect(texts({ remote: '198.51.100.1' })).toEqual([])
+  })
+
+  test('of point-to-point links that share our address, the one that the neighbor is at the end of', () => {
+    const links = tableOf(
+      pointToPoint(2, 'eth0', '10.9.0.1', '10.9.0.2', 'fd00:2::1/64'),
+      pointToPoint(3, 'eth1', '10.9.0.1', '10.9.0.3', 'fd00:3::1/64'),
+    )
+    const found = ['10.9.0.2', '10.9.0.3', '10.9.0.4'].map((remote) => choose(links, { local: '10.9.0.1', remote }))
+    expect(found.map(({ link: name, text, shared }) => [name, text.ipv6, shared[0]?.text])).toEqual([
+      ['eth0', 'fd00:2::1', '10.9.0.2/32'],
+      ['eth1', 'fd00:3::1', '10.9.0.3/32'],
+      ['eth0', 'fd00:2::1', undefined],
+    ])
   })
 
   describe('a link with several subnets', () => {

@@ -364,6 +364,12 @@ export function linkOf(index: number, name: string, up: boolean, addresses: read
   return { index, name, up, mtu: 1500, flags: up ? 0x41 : 0x1, addresses: own }
 }
 
+/** A link with our address and the one at its other end, and more addresses. */
+export function pointToPoint(index: number, name: string, address: string, peer: string, ...more: string[]): Link {
+  const link = linkOf(index, name, true, more)
+  return { ...link, addresses: [{ address, length: 32, peer, scope: 0, flags: 0x80 }, ...link.addresses] }
+}
+
 export const ownRoute = (text: string, ...hops: readonly Hop[]): KernelRoute => ({
   prefix: prefixOf(text),
   type: hops.length === 0 ? 'blackhole' : 'unicast',
