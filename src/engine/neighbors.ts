@@ -27,7 +27,7 @@ export interface Neighbor {
   /** Reason given by the command that disabled it. */
   disabled: string | undefined
   nextHops: NextHopChoice | undefined
-  /** The interface that its session used last: link-local next hops of its routes are there, also of kept ones. */
+  /** The interface that it was on last: link-local next hops of its routes are there, also of kept ones. */
   interface: string | undefined
   /** Why it is drained for maintenance; undefined: it is not. */
   drained: string | undefined

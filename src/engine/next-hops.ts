@@ -20,11 +20,13 @@ export interface NextHopChoice {
   readonly held: Readonly<Partial<Record<Family, string>>>
   /** The interface the session runs over, as last known. */
   readonly link: string | undefined
+  /** The neighbor is on it too. */
+  readonly isOnLink: boolean
   /** The networks of that link, if the neighbor is on it too. */
   readonly shared: readonly Prefix[]
   /** Those of them that the neighbor has an address in. Where that is not known: the network of our next hop. */
   readonly subnets: readonly Prefix[]
-  /** Link-local next hops of the neighbor cannot be reached: its link is down, or has no IPv6. */
+  /** Link-local next hops of the neighbor cannot be reached: it is on no link of ours, or that is down or has no IPv6. */
   readonly lacksLink: boolean
   /** Our addresses that were chosen as next hops, by family. */
   readonly chosen: Readonly<Partial<Record<Family, Address>>>
@@ -89,7 +91,8 @@ class Choice {
     const shared = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
     const link = this.#link?.name ?? this.#place.link
     const subnets = this.#subnets(shared)
-    return { bytes, text, held, link, lacksLink: this.#lacksLink, shared, subnets, chosen: this.#chosen }
+    const isOnLink = this.#isOnLink
+    return { bytes, text, held, link, isOnLink, lacksLink: this.#lacksLink, shared, subnets, chosen: this.#chosen }
   }
 
   /**
@@ -154,7 +157,9 @@ class Choice {
   get #lacksLink(): boolean {
     const { links } = this.#place
     const name = this.#link?.name
-    return links.isKnown && (name === undefined || !links.isUp(name) || !links.hasIpv6(name))
+    // RFC 2545 §3: a link-local address is for those on the link. On ours it would be that of a stranger.
+    const isThere = name !== undefined && this.#isOnLink
+    return links.isKnown && (!isThere || !links.isUp(name) || !links.hasIpv6(name))
   }
 
   #whyNone(family: Family): string {

@@ -290,7 +290,7 @@ export class Sessions {
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
     const nextHops = this.#nextHopsOf(neighbor, session, node)
     neighbor.nextHops = nextHops
-    neighbor.interface = nextHops.link
+    neighbor.interface = nextHops.isOnLink ? nextHops.link : undefined
     this.#failover.follow(neighbor, session)
     if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
   }

@@ -52,7 +52,7 @@ export interface RibPeer {
   readonly role?: Role
   /** The interface that the session runs over, if known. */
   readonly interface?: string
-  /** Its link-local next hops cannot be reached: the link is down, or has no IPv6 on this side. */
+  /** Its link-local next hops cannot be reached: it is on no link of ours, or that is down or has no IPv6 on this side. */
   readonly lacksLink?: boolean
   /** Subnets of the link that we share with the neighbor; absent if the neighbor is further away. */
   readonly link?: readonly Prefix[]
