@@ -7,7 +7,7 @@
  * Of other programs a bounded number of routes is kept: a daemon beside us may hold the whole Internet. Those of daemons and
  * all others are counted apart, so that the routes of links, administrators and DHCP are known whatever a daemon writes.
  */
-import type { Family } from '../../base/family.ts'
+import { FAMILIES, type Family } from '../../base/family.ts'
 import { SplitMap } from '../../base/split-map.ts'
 import {
   GODWIT_PROTOCOL,
@@ -49,8 +49,8 @@ export class KnownRoutes {
   readonly unclear = new Set<Family>()
   readonly #present = new Set<KernelRoute>()
   readonly #gone: KernelRoute[] = []
-  /** Routes by interface, and IPv4 routes by the own address with which the kernel removes them. */
-  readonly #dependents = new Map<string, number>()
+  /** How many routes there are by interface, and IPv4 routes by the own address with which the kernel removes them. */
+  readonly #dependents: Readonly<Record<Family, Map<string, number>>> = { ipv4: new Map(), ipv6: new Map() }
   #objects = 0
   #reading = 0
   #born = 0
@@ -127,9 +127,14 @@ export class KnownRoutes {
     yield* this.#removeWhere(piece, ({ route, born }) => born <= last && restsOn(route, name))
   }
 
-  /** Whether routes may have been removed with it, or have got another interface name. */
-  isTouchedBy(loss: Loss): boolean {
-    return this.#dependents.has(loss.name) || (loss.kind === 'address' && this.#dependents.has(loss.address))
+  /**
+   * The families of routes that may have been removed with it, or have got another interface name. The kernel reports the end
+   * of IPv6 routes before that of their link, unless `net.ipv6.route.skip_notify_on_dev_down` is set: then they are still here.
+   */
+  touchedBy(loss: Loss): Family[] {
+    if (loss.kind !== 'address') return FAMILIES.filter((family) => this.#dependents[family].has(loss.name))
+    const { ipv4 } = this.#dependents
+    return ipv4.has(loss.name) || ipv4.has(loss.address) ? ['ipv4'] : []
   }
 
   /** Whether routes may have other next hops, because a next hop object has changed. */
@@ -217,8 +222,9 @@ export class KnownRoutes {
     const owner = ownerOf(route)
     this.#counts[owner] += by
     if (by < 0 && owner !== 'us') this.#fill(route.prefix.family, owner)
-    for (const { interface: name } of route.hops) this.#countOne(name, by)
-    if (source !== undefined && route.prefix.family === 'ipv4') this.#countOne(source, by)
+    const { family } = route.prefix
+    for (const { interface: name } of route.hops) this.#countOne(family, name, by)
+    if (source !== undefined && family === 'ipv4') this.#countOne(family, source, by)
   }
 
   /** There is room again for routes of this owner, and not only for one: those that were left out are read. */
@@ -236,10 +242,11 @@ export class KnownRoutes {
     return Object.values(this.#leftOut).reduce((sum, { daemons, others }) => sum + daemons + others, 0)
   }
 
-  #countOne(key: string, by: number): void {
-    const count = (this.#dependents.get(key) ?? 0) + by
-    if (count === 0) this.#dependents.delete(key)
-    else this.#dependents.set(key, count)
+  #countOne(family: Family, key: string, by: number): void {
+    const counts = this.#dependents[family]
+    const count = (counts.get(key) ?? 0) + by
+    if (count === 0) counts.delete(key)
+    else counts.set(key, count)
   }
 }
 

@@ -355,18 +355,17 @@ export class Rtnetlink {
     return table === MAIN_TABLE || table === this.#table || protocol === GODWIT_PROTOCOL
   }
 
-  /** The kernel does not report which IPv4 routes it removes with the link. */
+  /** The kernel does not report which IPv4 routes it removes with the link, and IPv6 routes only as it is set. */
   async #takeLoss(loss: Loss): Promise<void> {
     if (!this.#readsRoutes) return
+    const touched = new Set(this.#routes.touchedBy(loss))
     // Routes that are being written are not known yet: the loss may come before or after them.
-    if (this.#isWriting) this.#routes.unclear.add('ipv4')
-    else if (!this.#routes.isTouchedBy(loss)) return
-    if (loss.kind === 'link-deleted') {
-      await this.#inPieces(this.#routes.dropLink(loss.name, PIECE))
-      return
-    }
-    this.#routes.unclear.add('ipv4')
-    if (loss.kind === 'link-renamed') this.#routes.unclear.add('ipv6')
+    const mayBe = loss.kind === 'address' ? ['ipv4' as const] : FAMILIES
+    if (this.#isWriting) for (const family of mayBe) this.#routes.unclear.add(family)
+    // All IPv4 routes over a deleted link go with it; of IPv6 routes those parts that lead over it.
+    const isDropped = loss.kind === 'link-deleted' && touched.delete('ipv4')
+    for (const family of touched) this.#routes.unclear.add(family)
+    if (isDropped) await this.#inPieces(this.#routes.dropLink(loss.name, PIECE))
     this.#readSoon()
   }
 

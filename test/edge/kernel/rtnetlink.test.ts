@@ -30,6 +30,8 @@ const PATIENCE = 30_000
 class Follower {
   readonly links = new LinkTable()
   readonly routes = new Map<string, KernelRoute>()
+  /** Prefixes of routes that were told as gone. */
+  readonly gone = new Set<string>()
   readonly sourceProblems: (string | undefined)[] = []
   pieces = 0
   largest = 0
@@ -48,7 +50,10 @@ class Follower {
     this.pieces++
     this.largest = Math.max(this.largest, input.change.present.length)
     if (input.change.full) this.fulls++
-    for (const route of input.change.gone) this.routes.delete(routeKey(route))
+    for (const route of input.change.gone) {
+      this.routes.delete(routeKey(route))
+      this.gone.add(route.prefix.text)
+    }
     for (const route of input.change.present) this.routes.set(routeKey(route), route)
     if (!input.change.more) this.isKnown = true
   }
@@ -113,6 +118,23 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     await until('as the kernel has it', () => follower.list().join() === left.sort().join())
     // Ours over e1 was not told to the follower when it was written; that it is gone is told by its key.
     expect(ip('route show proto 171')).not.toContain('10.30.0.0/24')
+  })
+
+  test.each([
+    ['a link that is switched off', 'link set e1 down'],
+    ['a link that is off for a moment only', 'link set e1 down\nlink set e1 up'],
+    ['a link that is deleted', 'link del e1'],
+  ])('takes IPv6 routes along with %s, ours as well, and we notice where nobody reports them', async (_, words) => {
+    const space = host as Namespace
+    space.run('sysctl -qw net.ipv6.route.skip_notify_on_dev_down=1')
+    await follow()
+    await write(add('fd30::/64', 'fd01::3', 'e1'), add('fd31::/64', 'fd00::3'))
+    space.run('ip -batch -', words)
+    await until('gone', () => !follower.list().includes('fd21::/64'))
+    expect(follower.list()).toContain('fd20::/64')
+    expect(ip('-6 route show proto 171')).not.toContain('fd30::/64')
+    await until('ours too', () => follower.gone.has('fd30::/64'))
+    expect(follower.gone.has('fd31::/64')).toBe(false)
   })
 
   test('a route of ours that went with its link is told as gone', async () => {
