@@ -200,13 +200,25 @@ export function advertisementsOfService(
 /** The addresses of an interface of this node, as /32 and /128. */
 export interface InterfaceAddresses {
   readonly prefixes: readonly Prefix[]
+  readonly leftOut: readonly LeftOutAddress[]
   /** Why there are none, as in `interface eth1: …`; undefined: there are some. */
   readonly why: string | undefined
   /** The missing addresses are reported as a problem. */
   readonly isProblem: boolean
 }
 
-const UNKNOWN: InterfaceAddresses = { prefixes: [], why: 'its addresses are known on the node alone', isProblem: false }
+/** An address of an interface that is not advertised, and why. */
+export interface LeftOutAddress {
+  readonly prefix: Prefix
+  readonly why: string
+}
+
+const UNKNOWN: InterfaceAddresses = {
+  prefixes: [],
+  leftOut: [],
+  why: 'its addresses are known on the node alone',
+  isProblem: false,
+}
 
 /** Interfaces whose addresses are advertised. */
 export function interfacesOf(all: readonly NodeAdvertisement[]): string[] {
@@ -241,6 +253,7 @@ export function ownClaims(
 ): { readonly claims: Claim[]; readonly why: string | undefined } {
   const named = object.routes.flatMap((choice) => interfacesIn(choice))
   const there = named.flatMap((name) => interfaces.get(name)?.prefixes ?? [])
+  const leftOut = named.flatMap((name) => interfaces.get(name)?.leftOut ?? [])
   const whys = named.flatMap((name) => {
     const { why } = interfaces.get(name) ?? UNKNOWN
     return why === undefined ? [] : [`interface ${name}: ${why}`]
@@ -250,7 +263,11 @@ export function ownClaims(
   const addresses = [...unique.values()].map(
     (prefix): Claim => ({ prefix, origin: 'interface', refused: undefined, named: [object.name] }),
   )
-  return { claims: [...own, ...addresses], why: whys.length === 0 ? undefined : whys.join('; ') }
+  const taken = new Set([...own.map(({ prefix }) => prefix.text), ...unique.keys()])
+  const refused = leftOut
+    .filter(({ prefix }) => !taken.has(prefix.text))
+    .map(({ prefix, why }): Claim => ({ prefix, origin: 'interface', refused: why, named: [object.name] }))
+  return { claims: [...own, ...addresses, ...refused], why: whys.length === 0 ? undefined : whys.join('; ') }
 }
 
 function prefixClaims(object: AdvertisementObject, me: ClusterNode): Claim[] {

@@ -2,11 +2,11 @@
  * Addresses of interfaces that BGPAdvertisements name, for example those of a loopback. They are read from the links,
  * and again when these change.
  */
-import { hostPrefix } from '../base/prefix.ts'
-import type { InterfaceAddresses } from '../cluster/advertisements.ts'
+import { hostPrefix, type Prefix } from '../base/prefix.ts'
+import type { InterfaceAddresses, LeftOutAddress } from '../cluster/advertisements.ts'
 import { same } from '../cluster/same.ts'
 import { concerns, IFF_UP, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
-import { isSteady } from './own-address.ts'
+import { whyNotSteady } from './own-address.ts'
 
 export class InterfaceAddressBook {
   readonly #links: LinkTable
@@ -37,12 +37,24 @@ export class InterfaceAddressBook {
   }
 
   #addressesOf(name: string): InterfaceAddresses {
-    if (!this.#links.isKnown) return { prefixes: [], why: 'the links of this node are not known yet', isProblem: false }
+    if (!this.#links.isKnown) return none('the links of this node are not known yet', false)
     const link = this.#links.get(name)
-    if (link === undefined) return { prefixes: [], why: `it does not exist on this node`, isProblem: true }
-    if ((link.flags & IFF_UP) === 0) return { prefixes: [], why: 'it is switched off', isProblem: true }
-    const prefixes = link.addresses.filter(isSteady).flatMap(({ address }) => hostPrefix(address) ?? [])
-    const why = prefixes.length === 0 ? 'it has no address that stays and reaches beyond its link' : undefined
-    return { prefixes: prefixes.sort((a, b) => (a.text < b.text ? -1 : 1)), why, isProblem: why !== undefined }
+    if (link === undefined) return none('it does not exist on this node')
+    if ((link.flags & IFF_UP) === 0) return none('it is switched off')
+    const prefixes: Prefix[] = []
+    const leftOut: LeftOutAddress[] = []
+    for (const own of link.addresses) {
+      const prefix = hostPrefix(own.address)
+      const why = whyNotSteady(own)
+      if (prefix === undefined) continue
+      if (why === undefined) prefixes.push(prefix)
+      else if (own.scope === 0) leftOut.push({ prefix, why: `interface ${name}: the address ${why}` })
+    }
+    if (prefixes.length === 0) return { ...none('it has no address that stays and reaches beyond its link'), leftOut }
+    return { prefixes: prefixes.sort(byText), leftOut, why: undefined, isProblem: false }
   }
 }
+
+const none = (why: string, isProblem = true): InterfaceAddresses => ({ prefixes: [], leftOut: [], why, isProblem })
+
+const byText = (a: Prefix, b: Prefix): number => (a.text < b.text ? -1 : 1)

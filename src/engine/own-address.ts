@@ -50,23 +50,27 @@ function rankOf({ address, flags }: LinkAddress, { named, advertised }: AddressN
   return (flags & PERMANENT) !== 0 ? 2 : 3
 }
 
-/** An address of this machine that is valid beyond its link and permanent; a /32 or /128 is allowed. */
-export const isSteady = ({ address, scope, flags }: LinkAddress): boolean => {
-  const isTemporary = address.includes(':') && (flags & SECONDARY_OR_TEMPORARY) !== 0
-  const isTentative = (flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0
-  return scope === 0 && !isTemporary && !isTentative && (flags & (DAD_FAILED | DEPRECATED)) === 0
-}
-
-/** Why it may not be advertised, as the end of a sentence; undefined: it may. */
-export function whyNotUsable(
-  { address, length, peer, scope, flags }: LinkAddress,
-  needs: AddressNeeds,
-): string | undefined {
-  const { family, named, advertised } = needs
+/**
+ * Why it is none that is valid beyond its link and stays, as the end of a sentence; undefined: it is, a /32 or /128 as well. A
+ * deprecated address still receives packets (RFC 4862 §5.5.4): keepalived adds every IPv6 VIP as one.
+ */
+export function whyNotSteady({ address, scope, flags }: LinkAddress): string | undefined {
   if (scope !== 0) return 'reaches no further than its link'
   if ((flags & DAD_FAILED) !== 0) return 'is a duplicate'
   if ((flags & TENTATIVE) !== 0 && (flags & OPTIMISTIC) === 0) return 'is tentative'
-  if (family === 'ipv6' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is temporary'
+  if (address.includes(':') && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is temporary'
+  return undefined
+}
+
+/** Whether sessions may come from it: new ones should not from a deprecated address. */
+export const isSource = (own: LinkAddress): boolean =>
+  whyNotSteady(own) === undefined && (own.flags & DEPRECATED) === 0
+
+/** Why it may not be advertised as next hop, as the end of a sentence; undefined: it may. */
+export function whyNotUsable(own: LinkAddress, { family, named, advertised }: AddressNeeds): string | undefined {
+  const why = whyNotSteady(own)
+  if (why !== undefined) return why
+  const { address, length, peer, flags } = own
   if ((flags & DEPRECATED) !== 0 && address !== named && address !== advertised) return 'is deprecated'
   if (address === named) return undefined
   if (family === 'ipv4' && (flags & SECONDARY_OR_TEMPORARY) !== 0) return 'is secondary'

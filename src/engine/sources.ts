@@ -6,7 +6,7 @@ import { type Address, familyOfAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import { addressesOf, concerns, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
-import { isSteady } from './own-address.ts'
+import { isSource } from './own-address.ts'
 
 export class Sources {
   readonly #links: LinkTable
@@ -52,7 +52,7 @@ export class Sources {
       link === undefined
         ? []
         : addressesOf(link, family)
-            .filter(isSteady)
+            .filter(isSource)
             .map(({ address }) => address)
     return usable.find((address) => address === named) ?? usable.sort()[0]
   }

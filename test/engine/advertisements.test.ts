@@ -270,12 +270,22 @@ describe('what it adds', () => {
       expect(scene.worker.told('session-down')).toEqual([])
     })
 
-    test('tentative, deprecated and temporary ones are not among them', () => {
+    test('tentative and temporary ones are not among them, and it says why', () => {
       const scene = loopback()
-      const link = lo('203.0.113.7/32', '2001:db8:7::7/128', '2001:db8:7::8/128', '2001:db8:7::9/128')
-      const flags = [0x80, 0x80, 0x80, 0x80, 0x40, 0x20, 0x01]
+      const link = lo('203.0.113.7/32', '2001:db8:7::7/128', '2001:db8:7::9/128', '2001:db8:7::a/128')
+      const flags = [0x80, 0x80, 0x80, 0x80, 0x40, 0x01, 0x08]
       links(scene, { ...link, addresses: link.addresses.map((one, at) => ({ ...one, flags: flags[at] ?? 0 })) })
       expect(scene.heard(scene.one)).toEqual([...ALL, '203.0.113.7/32'].sort())
+      const explained = ['7', '9', 'a'].map((last) => scene.world.ask(scene.worker, `show explain 2001:db8:7::${last}`))
+      for (const [at, word] of ['tentative', 'temporary', 'a duplicate'].entries())
+        expect(explained[at]).toContain(`BGPAdvertisement/lo: interface lo: the address is ${word}`)
+    })
+
+    test('a deprecated one is: it still receives, and keepalived adds every IPv6 VIP as such', () => {
+      const scene = loopback()
+      const link = lo('2001:db8:7::8/128')
+      links(scene, { ...link, addresses: link.addresses.map((one) => ({ ...one, flags: 0xa2 })) })
+      expect(scene.heard(scene.one)).toEqual([...ALL, '2001:db8:7::8/128'].sort())
     })
 
     test('the address of a service is the service’s own, whether it is advertised or not', () => {
