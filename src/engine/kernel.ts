@@ -9,7 +9,7 @@
  */
 import { formatAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
+import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'
@@ -22,7 +22,7 @@ import { same } from '../cluster/same.ts'
 import { serviceRangeAround } from '../cluster/service-ranges.ts'
 import { describeKeptOut } from '../dataplane/kept-out.ts'
 import { describeRoute, type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
-import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
+import { IFF_UP, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
@@ -249,13 +249,25 @@ export class Kernel {
   /** The kernel's routes for a prefix, for `show explain`; undefined until the kernel has been read. */
   wayTo(prefix: Prefix): KernelWay | undefined {
     if (!this.#routes.isKnown) return undefined
+    const own = this.#ownAddress(prefix)
     const lookup = this.#routes.kernel.lookup(prefix.bytes)
     const kept = this.#routes.keptOut.get(prefix.text)
     return {
       routes: this.#routes.kernel.at(prefix).map(describeRoute),
-      lookup: lookup && describeRoute(lookup),
+      lookup: own ?? (lookup && describeRoute(lookup)),
+      isOwn: own !== undefined,
       keptOut: kept === undefined ? this.#whyServices(prefix) : describeKeptOut(kept),
     }
+  }
+
+  /**
+   * The kernel looks up the addresses of this node in a table of its own, before any other. We do not read that one: it has what
+   * the links that are switched on have.
+   */
+  #ownAddress(prefix: Prefix): string | undefined {
+    const address = formatAddress(prefix.bytes)
+    const link = isHostPrefix(prefix) ? this.#rooms.links.holder(address) : undefined
+    return link === undefined || (link.flags & IFF_UP) === 0 ? undefined : `local ${address} dev ${link.name}`
   }
 
   /** Routes to pods of other nodes that objects want (`nodeRoutes: Direct`), in the order of their prefixes. */

@@ -63,8 +63,7 @@ export function whyNotSteady({ address, scope, flags }: LinkAddress): string | u
 }
 
 /** Whether sessions may come from it: new ones should not from a deprecated address. */
-export const isSource = (own: LinkAddress): boolean =>
-  whyNotSteady(own) === undefined && (own.flags & DEPRECATED) === 0
+export const isSource = (own: LinkAddress): boolean => whyNotSteady(own) === undefined && (own.flags & DEPRECATED) === 0
 
 /** Why it may not be advertised as next hop, as the end of a sentence; undefined: it may. */
 export function whyNotUsable(own: LinkAddress, { family, named, advertised }: AddressNeeds): string | undefined {

@@ -231,10 +231,13 @@ function kernelSteps(kernel: KernelWay | undefined): Step[] {
   if (kernel.keptOut !== undefined) {
     steps.push({ step: 'kernel', object: undefined, verdict: 'not written', reason: kernel.keptOut })
   }
-  const verdict = kernel.lookup === undefined ? 'no route' : kernel.lookup
-  const reason =
-    kernel.lookup === undefined ? 'this node drops packets to it' : 'the route that packets to it take here'
-  return [...steps, { step: 'kernel', object: undefined, verdict, reason }]
+  const { lookup = 'no route' } = kernel
+  return [...steps, { step: 'kernel', object: undefined, verdict: lookup, reason: whereItLeads(kernel) }]
+}
+
+function whereItLeads({ lookup, isOwn }: KernelWay): string {
+  if (isOwn) return 'an address of this node: packets to it end here'
+  return lookup === undefined ? 'this node drops packets to it' : 'the route that packets to it take here'
 }
 
 /** How the source address of packets from a pod is translated. */

@@ -188,6 +188,8 @@ export interface KernelWay {
   readonly routes: readonly string[]
   /** The route that packets to its first address take. */
   readonly lookup: string | undefined
+  /** It is an address of this node. */
+  readonly isOwn: boolean
   /** Why our route is not there, where one is wanted. */
   readonly keptOut: string | undefined
 }

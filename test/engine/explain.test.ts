@@ -3,6 +3,8 @@
  * asked, and words that its answer must have.
  */
 import { describe, expect, test } from 'vitest'
+import { MAIN_TABLE } from '../../src/dataplane/kernel.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 import {
   type ApiObject,
   bgpConfiguration,
@@ -14,6 +16,8 @@ import {
   service,
   upsert,
 } from '../support/objects.ts'
+import { prefix } from '../support/rib.ts'
+import { Rig } from '../support/rig.ts'
 import { type Host, World } from '../support/world.ts'
 
 const N1 = node('n1', { addresses: ['10.0.0.11', 'fd00:10::11'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
@@ -324,4 +328,21 @@ test.each(['nonsense', 'a/b/c', '10.0.0.0/33', '10.0.0'])('%s is no subject', (t
   const world = new World()
   const host = world.add('n1', ['10.0.0.11'], [upsert(N1)])
   expect(world.ask(host, `show explain ${text}`)).toMatch(/^9001 syntax error, unexpected/)
+})
+
+test('packets to an address of this node end here, whatever routes there are, while its link is switched on', () => {
+  const rig = new Rig({ more: { dataplane: 'linux' } })
+  const hops = [{ gateway: '10.0.0.1', interface: 'eth0', onlink: false, weight: 1 }]
+  const all = { prefix: prefix('0.0.0.0/0'), type: 'unicast', protocol: 16, metric: 100, table: MAIN_TABLE, hops }
+  rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present: [all] } })
+  const lookup = (text: string) => rig.engine.view(rig.now).kernelWay(prefix(text))?.lookup
+  const lo = linkOf(1, 'lo', true, ['192.0.2.8/32'])
+  for (const [link, words] of [
+    [lo, 'local 192.0.2.8 dev lo'],
+    [{ ...lo, up: false, flags: 0 }, '0.0.0.0/0 via 10.0.0.1 dev eth0 metric 100 of DHCP (protocol 16)'],
+  ] as const) {
+    rig.feed({ kind: 'links', change: { full: false, gone: [], present: [link] } })
+    expect(lookup('192.0.2.8/32')).toBe(words)
+    expect(lookup('192.0.2.8/31')).toMatch(/^0\.0\.0\.0\/0 via/)
+  }
 })

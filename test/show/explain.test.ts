@@ -90,15 +90,24 @@ test.each<[string, string, Partial<View>, RegExp]>([
       kernelWay: () => ({
         routes: [],
         lookup: '10.2.0.0/24 via 10.0.0.9 dev eth0 metric 1024 of Godwit',
+        isOwn: false,
         keptOut: undefined,
       }),
     },
     /kernel +10\.2\.0\.0\/24 via 10\.0\.0\.9 dev eth0 metric 1024 of Godwit \(the route that packets to it take here\)/,
   ],
   [
+    'an address of this node, though a default route is there',
+    '192.0.2.9',
+    { kernelWay: () => ({ routes: [], lookup: 'local 192.0.2.9 dev lo', isOwn: true, keptOut: undefined }) },
+    /kernel +local 192\.0\.2\.9 dev lo \(an address of this node: packets to it end here\)/,
+  ],
+  [
     'kube-router#1392: our route is kept out of the kernel',
     '10.2.0.0/24',
-    { kernelWay: () => ({ routes: [], lookup: undefined, keptOut: 'the table has another, which stays' }) },
+    {
+      kernelWay: () => ({ routes: [], lookup: undefined, isOwn: false, keptOut: 'the table has another, which stays' }),
+    },
     /kernel +not written \(the table has another, which stays\)/,
   ],
   [
@@ -108,6 +117,7 @@ test.each<[string, string, Partial<View>, RegExp]>([
       kernelWay: ({ text }) => ({
         routes: [],
         lookup: undefined,
+        isOwn: false,
         keptOut: text === '10.2.0.0/24' ? 'the table has another, which stays' : undefined,
       }),
     },
