@@ -307,7 +307,6 @@ function isFor(
 /** These rules run before BGPFilters, so that filters see the routes as they would be advertised. */
 export function advertisementRules(all: readonly NodeAdvertisement[], mine: readonly string[]): Rule[] {
   if (all.length === 0) return []
-  const names = all.map(({ object }) => object.name)
   const held = all.flatMap(({ object, held: reason }): Rule[] => {
     if (reason === undefined) return []
     const name = `BGPAdvertisement/${object.name} held`
@@ -319,13 +318,14 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
   const covered = all.filter(({ object }) => mine.includes(object.name)).flatMap(coveredRules(mine))
   const others: Rule = {
     name: 'BGPAdvertisements for other peers',
-    match: { source: 'own', named: [...names, ...names.map(coveredBy)], notNamed: [...mine, FOR_ALL] },
+    // Whatever other names there are: a route may still have that of an object which is gone.
+    match: { source: 'own', notNamed: [...mine, FOR_ALL] },
     action: 'reject',
     operations: [],
     reason: 'the BGPAdvertisements that name it are for other peers',
   }
   const ours = all.filter(({ object, held: reason }) => reason === undefined && mine.includes(object.name))
-  return [...held, ...covered, ...(mine.length < names.length ? [others] : []), ...ours.flatMap(rulesOf)]
+  return [...held, ...covered, ...(mine.length < all.length ? [others] : []), ...ours.flatMap(rulesOf)]
 }
 
 /** Another BGPAdvertisement for this peer may still advertise the route. */

@@ -8,6 +8,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Asn, Micros, RouterId, Seconds } from '../base/units.ts'
 import type { Policy, PrefixMatch } from '../bgp/policy/rule.ts'
 import type { Role } from '../bgp/wire/role.ts'
+import type { PolicyParts } from './policy-parts.ts'
 import type { PoolObject } from './pool.ts'
 
 export interface Intent {
@@ -127,6 +128,8 @@ export interface PeerIntent {
   readonly waits: boolean
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
+  /** What both are made of. */
+  readonly policyParts: PolicyParts
   readonly maxPrefixes: Readonly<Partial<Record<Family, PrefixLimit>>>
   /** Octets that its routes of a family may take; undefined: as built in. */
   readonly maxRouteMemory?: number

@@ -34,7 +34,7 @@ export const DEFAULT_MAX_PREFIXES = 100_000
 
 export function makePeer(
   candidate: Named,
-  { importPolicy, exportPolicy, held, missing }: PeerPolicies,
+  { importPolicy, exportPolicy, policyParts, held, missing }: PeerPolicies,
   inputs: PeerInputs,
   problems: Problem[],
 ): PeerIntent {
@@ -72,6 +72,7 @@ export function makePeer(
     bfd: object === undefined ? settings.meshBfd : object.bfd,
     importPolicy,
     exportPolicy,
+    policyParts,
     held: me.held ?? node?.held ?? (object === undefined ? settings.meshHeld : object.held) ?? why ?? held,
     signing,
     ttlSecurity: object?.ttlSecurity,
@@ -202,8 +203,9 @@ function reflectionOf(candidate: Candidate, { clusterId }: ClusterNode): PeerInt
   return { clusterId, client: candidate.node?.clusterId !== clusterId }
 }
 
-export const meshRequest = ({ meshFilters }: Settings): PolicyRequest => ({
+export const meshRequest = ({ meshFilters, meshFiltersUnread }: Settings): PolicyRequest => ({
   filters: meshFilters,
+  filtersUnread: meshFiltersUnread,
   advertiseLearned: false,
   nextHop: 'auto',
 })

@@ -1,16 +1,15 @@
 /** The policy of each neighbor: its filters and the built-in rules. Neighbors with equal requests share one policy. */
-import { builtinExport, builtinImport, REJECT_ALL, withFilters } from '../bgp/policy/defaults.ts'
+import { builtinExport, builtinImport } from '../bgp/policy/defaults.ts'
 import type { Policy, PrefixMatch, Rule } from '../bgp/policy/rule.ts'
 import { advertisementRules, forPeer, type NodeAdvertisement } from './advertisements.ts'
-import type { FilterObject, PeerObject } from './objects.ts'
+import type { PeerObject } from './objects.ts'
+import { type FilterRules, type PartedPolicies, policiesOf, type RulesAround } from './policy-parts.ts'
 import type { PoolObject } from './pool.ts'
 import { unexportedRules } from './pools.ts'
 import { same } from './same.ts'
 import type { ObjectStore } from './store.ts'
 
-export interface PeerPolicies {
-  readonly importPolicy: Policy
-  readonly exportPolicy: Policy
+export interface PeerPolicies extends PartedPolicies {
   /** Why no session may start; both policies then reject everything. */
   readonly held: string | undefined
   /** Index and name of each filter that is missing or has errors. */
@@ -18,22 +17,54 @@ export interface PeerPolicies {
 }
 
 /** `labels` undefined: the mesh. */
-export type PolicyRequest = Pick<PeerObject, 'filters' | 'advertiseLearned' | 'nextHop'> &
-  (Pick<PeerObject, 'name' | 'labels'> | { readonly labels?: undefined })
+export type PolicyRequest = Pick<PeerObject, 'filters' | 'advertiseLearned' | 'nextHop'> & {
+  /** Why the names of its filters cannot be read. */
+  readonly filtersUnread?: string | undefined
+} & (Pick<PeerObject, 'name' | 'labels'> | { readonly labels?: undefined })
+
+/**
+ * Values by key. One that equals that of the generation before stays the same value, so that for a thousand neighbors one
+ * comparison of references shows that nothing has changed.
+ */
+class Generation<Value> {
+  readonly #made = new Map<string, Value>()
+  readonly #earlier: ReadonlyMap<string, Value>
+
+  constructor(earlier: Generation<Value> | undefined) {
+    this.#earlier = earlier === undefined ? new Map() : earlier.#made
+  }
+
+  ask(key: string, make: () => Value): Value {
+    const known = this.#made.get(key)
+    if (known !== undefined) return known
+    const made = make()
+    const earlier = this.#earlier.get(key)
+    const kept = earlier !== undefined && same(earlier, made) ? earlier : made
+    this.#made.set(key, kept)
+    return kept
+  }
+}
+
+interface Generations {
+  readonly policies: Generation<PeerPolicies>
+  readonly filters: Generation<FilterRules>
+  readonly around: Generation<RulesAround>
+}
+
+const generationAfter = (earlier: Generations | undefined): Generations => ({
+  policies: new Generation(earlier?.policies),
+  filters: new Generation(earlier?.filters),
+  around: new Generation(earlier?.around),
+})
 
 export class Policies {
   readonly #store: ObjectStore
   readonly #import: Policy
   readonly #export: Readonly<Record<'own' | 'learned', Policy>>
   readonly #advertising: readonly NodeAdvertisement[]
-  /** By `keyOf`. */
-  readonly #made = new Map<string, PeerPolicies>()
-  readonly #earlier: ReadonlyMap<string, PeerPolicies>
+  readonly #made: Generations
 
-  /**
-   * `ranges`: what belongs to the cluster. `earlier`: the previous policies. An equal policy stays the same value,
-   * so that for a thousand neighbors one comparison of references shows that nothing has changed.
-   */
+  /** `ranges`: what belongs to the cluster. `earlier`: the previous policies. */
   constructor(
     store: ObjectStore,
     ranges: readonly PrefixMatch[],
@@ -42,7 +73,7 @@ export class Policies {
     earlier?: Policies,
   ) {
     this.#advertising = advertising
-    this.#earlier = earlier === undefined ? new Map() : earlier.#made
+    this.#made = generationAfter(earlier === undefined ? undefined : earlier.#made)
     const closed = unexportedRules(pools)
     const exportOf = (learned: boolean): Policy => {
       const policy = builtinExport(ranges, learned)
@@ -55,51 +86,52 @@ export class Policies {
 
   for(request: PolicyRequest): PeerPolicies {
     const advertisements = forPeer(this.#advertising, request.labels === undefined ? undefined : request)
-    const key = keyOf(request, advertisements)
-    const known = this.#made.get(key)
-    if (known !== undefined) return known
-    const made = this.#make(request, advertisements)
-    const earlier = this.#earlier.get(key)
-    const kept = earlier !== undefined && same(earlier, made) ? earlier : made
-    this.#made.set(key, kept)
-    return kept
+    const { filters, filtersUnread } = request
+    const around = keyOfAround(request, advertisements)
+    return this.#made.policies.ask(JSON.stringify([filters, filtersUnread, around]), () => {
+      const rulesAround = this.#made.around.ask(around, () => this.#makeAround(request, advertisements))
+      return this.#make(request, rulesAround)
+    })
   }
 
-  #make({ filters, advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): PeerPolicies {
+  #makeAround({ advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): RulesAround {
+    return {
+      exportBefore: [...nextHopRules(nextHop), ...advertisementRules(this.#advertising, advertisements)],
+      importAfter: this.#import,
+      exportAfter: this.#export[advertiseLearned ? 'learned' : 'own'],
+    }
+  }
+
+  #make({ filters, filtersUnread }: PolicyRequest, around: RulesAround): PeerPolicies {
     const missing = filters.flatMap((name, index) => {
       const why = whyNoFilter(this.#store, name)
       return why === undefined ? [] : [{ index, name, why }]
     })
-    if (missing.length > 0) {
-      const held = missing.map(({ name, why }) => `BGPFilter/${name} ${why}`).join('; ')
-      return { importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL, held, missing }
-    }
-    const found = filters.flatMap((name) => this.#store.get('BGPFilter', name) ?? [])
-    const importRules = found.flatMap(({ importV4, importV6 }) => [...importV4, ...importV6])
-    const exportRules = found.flatMap(({ exportV4, exportV6 }) => [...exportV4, ...exportV6])
-    const before = [...nextHopRules(nextHop), ...advertisementRules(this.#advertising, advertisements)]
-    const ends = this.#export[advertiseLearned ? 'learned' : 'own']
-    return {
-      importPolicy: named(withFilters(importRules, this.#import), found),
-      exportPolicy: named(withFilters([...before, ...exportRules], ends), found),
-      held: undefined,
-      missing,
-    }
+    const whys = missing.map(({ name, why }) => `BGPFilter/${name} ${why}`)
+    const held = filtersUnread ?? (whys.length > 0 ? whys.join('; ') : undefined)
+    const policyParts = { filters: held === undefined ? this.#rulesOf(filters) : undefined, around }
+    return { ...policiesOf(policyParts), policyParts, held, missing }
+  }
+
+  #rulesOf(filters: readonly string[]): FilterRules {
+    return this.#made.filters.ask(JSON.stringify(filters), () => {
+      const found = filters.flatMap((name) => this.#store.get('BGPFilter', name) ?? [])
+      return {
+        names: found.map(({ name }) => `BGPFilter/${name}`),
+        importRules: found.flatMap(({ importV4, importV6 }) => [...importV4, ...importV6]),
+        exportRules: found.flatMap(({ exportV4, exportV6 }) => [...exportV4, ...exportV6]),
+      }
+    })
   }
 }
 
-/** All that the policies of a neighbor depend on. `advertisements`: the BGPAdvertisements for it. */
-const keyOf = ({ filters, advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): string =>
-  JSON.stringify([filters, advertiseLearned, nextHop, advertisements])
+/** All that the rules around its filters depend on. `advertisements`: the BGPAdvertisements for it. */
+const keyOfAround = ({ advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): string =>
+  JSON.stringify([advertiseLearned, nextHop, advertisements])
 
 export function whyNoFilter(store: ObjectStore, name: string): string | undefined {
   if (store.get('BGPFilter', name) !== undefined) return undefined
   return store.exists('BGPFilter', name) ? 'has errors' : 'does not exist'
-}
-
-function named(policy: Policy, filters: readonly FilterObject[]): Policy {
-  if (filters.length === 0) return policy
-  return { ...policy, name: [...filters.map(({ name }) => `BGPFilter/${name}`), policy.name].join(', ') }
 }
 
 /** These rules run before the filters, so that they apply to every route that the filters accept. */

@@ -26,6 +26,8 @@ import type { ObjectStore } from './store.ts'
 export interface Settings {
   readonly nodeToNodeMesh: boolean
   readonly meshFilters: readonly string[]
+  /** Why `meshFilters` may lack some: the mesh then keeps its last good ones. */
+  readonly meshFiltersUnread: string | undefined
   readonly meshRestartTime: Seconds | undefined
   readonly meshBfd: BfdSettings | undefined
   readonly meshSigning: Signing<SecretKeyRef> | undefined
@@ -96,6 +98,7 @@ export function readSettings(store: ObjectStore, node: string): NodeSettings {
   const settings: Settings = {
     nodeToNodeMesh: defaults?.nodeToNodeMesh ?? true,
     meshFilters: defaults?.meshFilters ?? [],
+    meshFiltersUnread: held.mesh,
     meshRestartTime: defaults?.meshRestartTime,
     meshBfd: defaults?.meshBfd,
     meshSigning: defaults?.meshSigning,

@@ -38,7 +38,7 @@ export function act(
       return whyNot() === undefined ? result('done') : result('failed', whyNot())
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
-      // It runs with its last good policies, or is not running: after a stop it would not start again.
+      // It runs with its last good filters, or is not running: after a stop it would not start again.
       if (whyNot() !== undefined) return result('failed', whyNot())
       stop(CEASE.adminReset, action.message, byHand('restarted', action.message))
       parts.objects.startByHand(neighbor, now)

@@ -22,7 +22,7 @@ const isHeldByObjects = ({ held, interface: link, gateway }: PeerIntent): boolea
 export interface Neighbor {
   readonly name: string
   readonly peer: Peer
-  /** The intent of the neighbor; while a running session is kept with its last good policies, the intent with those. */
+  /** The intent of the neighbor; while its routes are kept with its last good filters, the intent with those. */
   intent: PeerIntent
   /** Reason given by the command that disabled it. */
   disabled: string | undefined

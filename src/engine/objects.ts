@@ -1,7 +1,7 @@
 /**
  * Applies the difference between two intents: starts, changes and stops neighbors, and adds and removes local routes.
- * A neighbor whose objects have errors is not started; if its session is up, it keeps its last good policies until the
- * session ends.
+ * A neighbor whose objects have errors is not started; if its session is up, it keeps the rules of its last good filters
+ * until the session ends, and all else applies at once.
  */
 import type { Address } from '../base/address.ts'
 import type { Chance } from '../base/chance.ts'
@@ -13,6 +13,7 @@ import { AS_EVER, type OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { type NodeIntent, type PeerIntent, type RouteIntent, UNHEARD } from '../cluster/intent.ts'
+import { onLastGoodFilters } from '../cluster/policy-parts.ts'
 import { same } from '../cluster/same.ts'
 import type { TouchedLinks } from '../dataplane/links.ts'
 import type { RangeView } from '../show/view.ts'
@@ -263,11 +264,8 @@ export class Objects {
     const neighbor = this.#neighbors.get(intent.name)
     if (neighbor === undefined) throw new Error(`${intent.name} changed but was never added`)
     if (isHeldDownNoMore(neighbor.intent, intent)) this.#sessions.handle(neighbor, { kind: 'lift-hold-down' }, now)
-    const runsOnLastGood = intent.held !== undefined && neighbor.peer.session !== undefined
-    if (runsOnLastGood) {
-      const { importPolicy, exportPolicy } = neighbor.intent
-      neighbor.intent = { ...intent, importPolicy, exportPolicy }
-    } else neighbor.intent = intent
+    const hasRoutes = neighbor.peer.session !== undefined || neighbor.peer.hasStaleRoutes
+    neighbor.intent = hasRoutes ? onLastGoodFilters(intent, neighbor.intent) : intent
     this.#sessions.handle(neighbor, { kind: 'configure', config: peerConfig(intent, node) }, now)
     if (neighbor.peer.session !== undefined) this.#sessions.refit(neighbor, now)
     else this.startAgain(neighbor, now)

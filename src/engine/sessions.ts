@@ -164,7 +164,7 @@ export class Sessions {
     const { held } = neighbor.intent
     const isStopped = event.kind === 'stop' || event.kind === 'vanish'
     if (ranBefore && neighbor.peer.session === undefined && held !== undefined && !isStopped) {
-      // It ran with its last good policies; while objects forbid it, it must not start again.
+      // It ran with its last good filters; while objects forbid it, it must not start again.
       this.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason: held }, now)
     }
   }

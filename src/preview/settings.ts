@@ -45,6 +45,7 @@ const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
   gateway: undefined,
   importPolicy: undefined,
   exportPolicy: undefined,
+  policyParts: undefined,
   holdTime: { field: 'holdTime', effect: NEXT_SESSION },
   keepaliveTime: { field: 'keepaliveTime', effect: NEXT_SESSION },
   restartTime: { field: 'maxRestartTime', effect: NEXT_SESSION },

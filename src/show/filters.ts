@@ -55,10 +55,9 @@ const CONDITIONS: { readonly [Name in keyof RuleMatch]-?: (match: RuleMatch) => 
   source: ({ source, learnedFrom }) =>
     source === 'own' ? 'our own' : source === 'peer' && learnedFrom === undefined ? 'learned' : undefined,
   learnedFrom: ({ learnedFrom }) => learnedFrom && `learned from ${TYPES[learnedFrom]}`,
-  named: ({ named }) => named && some(named.map(namedText)),
-  // Without names that it must have, a rule does not ask for those that it must not have.
-  notNamed: ({ named, notNamed = [] }) =>
-    named === undefined || notNamed.length === 0 ? undefined : `not ${some(notNamed.map(namedText))}`,
+  named: ({ named, notNamed }) =>
+    named === undefined ? notNamed && 'named by a BGPAdvertisement' : some(named.map(namedText)),
+  notNamed: ({ notNamed = [] }) => (notNamed.length === 0 ? undefined : `not ${some(notNamed.map(namedText))}`),
   interface: (match) => match.interface && `over interface ${match.interface}`,
   peerType: ({ peerType }) => peerType && `for ${TYPES[peerType]} neighbors`,
   communities: ({ communities }) => communities && `community ${some(communities.map(joined))}`,

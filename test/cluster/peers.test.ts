@@ -143,6 +143,17 @@ describe('mesh', () => {
       'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is not a BGPFilter; the mesh does not start; a running session keeps its last good policy',
     ])
   })
+
+  test('filters that cannot be read are missing ones: a running session keeps the last good ones', () => {
+    const intent = meshOf('a', a, b, bgpConfiguration({ nodeMeshFilters: [7] }))
+    expect([...intent.peers.values()]).toMatchObject([
+      {
+        held: 'spec.nodeMeshFilters[0] of BGPConfiguration/default is wrong',
+        policyParts: { filters: undefined },
+        exportPolicy: REJECT_ALL,
+      },
+    ])
+  })
 })
 
 describe('which nodes have a BGPPeer', () => {

@@ -39,14 +39,17 @@ test.each(Object.entries(EACH))('%s', (_name, [match, words]) => {
   expect(ruleText(rule(match))).toBe(`${words}: reject`)
 })
 
-test('what a rule must not be named by counts only where it asks for names', () => {
-  expect(ruleText(rule({ notNamed: ['pods'] }))).toBe('any route: reject')
+test('a rule that says by what a route must not be named asks for another name', () => {
+  expect(ruleText(rule({ notNamed: ['pods'] }))).toBe(
+    'named by a BGPAdvertisement, not named by BGPAdvertisement/pods: reject',
+  )
   expect(ruleText(rule({ named: ['pods'], notNamed: [] }))).toBe('named by BGPAdvertisement/pods: reject')
 })
 
 test.each<[string, RuleMatch]>([
   ['an interface', { source: 'peer', interface: 'eth*' }],
   ['a name', { source: 'own', named: ['pods'], notNamed: ['web'] }],
+  ['any name but one', { source: 'own', notNamed: ['web'] }],
   ['neither', { family: 'ipv4' }],
 ])('`show route filter` decides as export does: %s', (_what, match) => {
   const policy: Policy = { name: 'lab', rules: [rule(match)], otherwise: 'accept', otherwiseReason: '' }

@@ -317,15 +317,16 @@ const readsPlace = (match: RuleMatch): boolean =>
   match.prefixes !== undefined ||
   match.notPrefixes !== undefined ||
   match.interface !== undefined ||
-  match.named !== undefined
+  match.named !== undefined ||
+  match.notNamed !== undefined
 
 const takesAll = ({ rule: { match } }: Step): boolean => Object.values(match).every((value) => value === undefined)
 
 const NONE: readonly string[] = []
 
 function namedBy({ named, notNamed = NONE }: RuleMatch): Step['isNamed'] {
-  if (named === undefined) return undefined
-  return (by) => by.some((one) => named.includes(one)) && !by.some((one) => notNamed.includes(one))
+  if (named === undefined && notNamed === NONE) return undefined
+  return (by) => by.some((one) => named?.includes(one) !== false) && !by.some((one) => notNamed.includes(one))
 }
 
 /** The steps up to and including the first for which `last` holds. */

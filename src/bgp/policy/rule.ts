@@ -28,7 +28,10 @@ export interface RuleMatch {
   readonly peerType?: PeerType
   /** The type of the neighbor a route was learned from. */
   readonly learnedFrom?: PeerType
-  /** An own route that any of the BGPAdvertisements in `named` names, and none of those in `notNamed`. */
+  /**
+   * An own route that any of the BGPAdvertisements in `named` names, and none of those in `notNamed`. With `notNamed`
+   * alone, any other BGPAdvertisement may name it, but one must.
+   */
   readonly named?: readonly string[]
   readonly notNamed?: readonly string[]
   /** The interface of the session it was learned over, with `*` and `?` as in a shell; our own routes have none. */
