@@ -88,10 +88,11 @@ export class Engine {
     this.#ending.step(now)
     kernel?.resolveNextHops()
     rib.notice(now)
-    if (rib.busy) rib.advance(SLICE, now)
+    const isHalfDone = this.#reconciler.mustWait()
+    if (rib.busy && !isHalfDone) rib.advance(SLICE, now)
     const defers = this.#defers(now)
     rib.withholdEnd(restart.withholdsEnd(now))
-    const isWaiting = sessions.flush(now) || defers
+    const isWaiting = isHalfDone || sessions.flush(now) || defers
     const isQuiet = !isWaiting && !rib.busy
     // Objects whose work is not done have more to advertise.
     if (isQuiet && !objectWork.isBusy) {

@@ -23,6 +23,8 @@ const NO_PODS: DataplaneIntent['ownPods'] = { own: [], lent: [] }
 const NEIGHBOR_COST = 20
 const ROUTES_AT_ONCE = 128
 const ROUTES_COST = 400
+/** More than any turn takes. */
+const END_OF_TURN = Number.POSITIVE_INFINITY
 
 export class Reconciler {
   readonly #parts: Parts
@@ -30,6 +32,10 @@ export class Reconciler {
   readonly #subscriptions: Subscriptions
   /** When the oldest object change arrived whose UPDATEs have not all been sent. */
   #changedAt: Millis | undefined
+  /** Neighbors and their policies are being changed, and the routes that go with these are not yet. */
+  #isHalfDone = false
+  /** A turn has ended meanwhile. */
+  #hasWaited = false
 
   constructor(parts: Parts, ending: Ending, subscriptions: Subscriptions) {
     this.#parts = parts
@@ -41,6 +47,7 @@ export class Reconciler {
   *carryOut(intent: Intent, diff: IntentDiff, since: Millis | undefined): Work {
     // A turn ends wherever this yields: the time is asked for anew.
     const { facts, rib, kernel, cni, damping, health, store, out } = this.#parts
+    this.#isHalfDone = changesNeighbors(diff)
     const serviceRanges = intent.dataplane?.serviceRanges ?? NO_RANGES
     rib.setServiceRanges(serviceRanges)
     kernel?.setServiceRanges(serviceRanges)
@@ -59,6 +66,25 @@ export class Reconciler {
     facts.configuredAt = facts.now
     health.set(intent.guards.health)
     if (config !== undefined) out.push(config)
+    yield* this.#complete()
+  }
+
+  /** What has waited is decided and sent before the next intent is carried out. */
+  *#complete(): Work {
+    this.#isHalfDone = false
+    if (!this.#hasWaited) return
+    this.#hasWaited = false
+    yield END_OF_TURN
+  }
+
+  /**
+   * Asked in each turn: whether an intent is carried out in part. A route would then be judged by the new policy and its old
+   * names, or the other way round: nothing is decided and no UPDATE is sent before both are those of one state of the
+   * objects.
+   */
+  mustWait(): boolean {
+    this.#hasWaited ||= this.#isHalfDone
+    return this.#isHalfDone
   }
 
   /** Addresses that were suppressed for flapping and have been stable since. */
@@ -180,6 +206,10 @@ export class Reconciler {
     this.#parts.out.push({ kind: 'listen', port: listenPort, addresses: listenAddresses })
   }
 }
+
+/** Routes alone change one by one: each is judged by policies that stay. */
+const changesNeighbors = ({ node, peers: { added, changed } }: IntentDiff): boolean =>
+  node !== undefined || added.length > 0 || changed.length > 0
 
 function* chunksOf<Item>(all: readonly Item[], size: number): Iterable<readonly Item[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
