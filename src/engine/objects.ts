@@ -267,8 +267,9 @@ export class Objects {
     const hasRoutes = neighbor.peer.session !== undefined || neighbor.peer.hasStaleRoutes
     neighbor.intent = hasRoutes ? onLastGoodFilters(intent, neighbor.intent) : intent
     this.#sessions.handle(neighbor, { kind: 'configure', config: peerConfig(intent, node) }, now)
-    if (neighbor.peer.session !== undefined) this.#sessions.refit(neighbor, now)
-    else this.startAgain(neighbor, now)
+    const isUp = neighbor.peer.session !== undefined
+    this.#sessions.refit(neighbor, now)
+    if (!isUp) this.startAgain(neighbor, now)
   }
 
   /** No object defines it any more. What was asked of it by command goes too. */

@@ -1,9 +1,18 @@
 /** What the RIB has to know of an established session: the identity of the neighbor, its policies, limits and next hops. */
 import { FAMILIES, type Family } from '../base/family.ts'
-import type { RibPeer } from '../bgp/rib/types.ts'
+import type { ImportSide, RibPeer } from '../bgp/rib/types.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { NodeIntent, PeerIntent, PrefixLimit } from '../cluster/intent.ts'
 import { type Neighbor, policyOf } from './neighbors.ts'
+
+/** What decides which routes of a neighbor are used, without a session too: then it is asked of kept routes. */
+export function importSideOf(neighbor: Neighbor, node: NodeIntent): ImportSide {
+  return {
+    importPolicy: policyOf(neighbor, 'import'),
+    nodeAs: node.asNumber,
+    allowedOwnAs: neighbor.intent.allowedOwnAs,
+  }
+}
 
 export function ribPeerOf(neighbor: Neighbor, session: Session, node: NodeIntent): RibPeer {
   const { intent, nextHops } = neighbor
@@ -19,13 +28,11 @@ export function ribPeerOf(neighbor: Neighbor, session: Session, node: NodeIntent
     receive: session.receive,
     send: session.send,
     nextHops: nextHops?.bytes ?? {},
-    importPolicy: policyOf(neighbor, 'import'),
+    ...importSideOf(neighbor, node),
     exportPolicy: policyOf(neighbor, 'export'),
     maxPrefixes: limitsOf(intent, ({ limit }) => limit),
     warnPrefixes: limitsOf(intent, ({ warnAt }) => warnAt),
     ...(intent.maxRouteMemory !== undefined && { maxRouteMemory: intent.maxRouteMemory }),
-    nodeAs: node.asNumber,
-    allowedOwnAs: intent.allowedOwnAs,
     ...(intent.reflection !== undefined && session.peerType === 'internal' && { reflection: intent.reflection }),
     ...(session.restart?.longLived !== undefined && { longLived: true }),
     ...(session.role !== undefined && { role: session.role }),

@@ -35,7 +35,7 @@ import type { Neighbor, Neighbors } from './neighbors.ts'
 import { type NextHopChoice, nextHopsFor, nextHopsKey } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { RangeMembers } from './range-members.ts'
-import { ribPeerOf } from './rib-peer.ts'
+import { importSideOf, ribPeerOf } from './rib-peer.ts'
 import { Sending } from './sending.ts'
 import { type Change, Twins } from './twins.ts'
 
@@ -80,11 +80,16 @@ export class Sessions {
   }
 
   /**
-   * Policies, limits or next hops have changed: the RIB evaluates the routes concerned again, and the session stays.
+   * Policies, limits or next hops have changed: the RIB evaluates the routes concerned again, and the session
+   * stays. Without a session it is the routes that are kept.
    */
   refit(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
-    if (session === undefined || this.#node === undefined) return
+    if (this.#node === undefined) return
+    if (session === undefined) {
+      if (neighbor.peer.hasStaleRoutes) this.#rib.setImportSide(neighbor.name, importSideOf(neighbor, this.#node))
+      return
+    }
     const { nextHops: before, leftFamilies } = neighbor
     this.#setNextHops(neighbor, session, this.#node)
     this.#logNextHops(neighbor, before)

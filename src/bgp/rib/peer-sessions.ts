@@ -8,7 +8,7 @@ import { changesEligibility } from './eligible.ts'
 import type { FamilyRib } from './family-rib.ts'
 import { isAt, type PeerSlot, type Peers } from './peers.ts'
 import { ASK } from './review.ts'
-import type { RibPeer } from './types.ts'
+import type { ImportSide, RibPeer } from './types.ts'
 
 export class PeerSessions {
   readonly #peers: Peers
@@ -89,6 +89,12 @@ export class PeerSessions {
     this.#change(slot, peer)
     for (const family of peer.families) this.#ribs[family].adjOut.change(slot)
     this.#reviewOwnAddresses()
+  }
+
+  /** Down, and its routes are kept: they are evaluated again, and nothing is advertised to it. */
+  setImportSide(name: string, side: ImportSide): void {
+    const slot = this.#peers.get(name)
+    if (slot !== undefined && this.#awaited.has(slot)) this.#change(slot, { ...slot.peer, ...side })
   }
 
   #change(slot: PeerSlot, peer: RibPeer): void {

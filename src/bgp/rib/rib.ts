@@ -36,6 +36,7 @@ import { TableMemory } from './table-memory.ts'
 import type {
   BestRoute,
   FamilyCounts,
+  ImportSide,
   LocalRoute,
   OwnPodCidrs,
   ReceiveResult,
@@ -133,6 +134,11 @@ export class Rib {
   /** Policies, next hops or limits have changed without a reset. */
   setPeer(peer: RibPeer): void {
     this.#sessions.set(peer)
+  }
+
+  /** The same for a neighbor that is down and whose routes are kept: they are evaluated again. */
+  setImportSide(name: string, side: ImportSide): void {
+    this.#sessions.setImportSide(name, side)
   }
 
   /** Sets the addresses of this node, in addition to those that it advertises as next hops: no route over them is used. */

@@ -60,6 +60,9 @@ export interface RibPeer {
   readonly subnets?: readonly Prefix[]
 }
 
+/** What may change of a neighbor that is away and whose routes are kept. */
+export type ImportSide = Pick<RibPeer, 'importPolicy' | 'nodeAs' | 'allowedOwnAs'>
+
 /** A route this node originates. */
 export interface LocalRoute {
   readonly prefix: Prefix
