@@ -80,8 +80,8 @@ export class Sessions {
   }
 
   /**
-   * Policies, limits or next hops have changed: the RIB evaluates the routes concerned again, and the session
-   * stays. Without a session it is the routes that are kept.
+   * Policies, limits or next hops have changed: the RIB evaluates the routes concerned again, and the session stays unless
+   * the neighbor has too many routes for a new limit. Without a session it is the routes that are kept.
    */
   refit(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
@@ -96,6 +96,13 @@ export class Sessions {
     this.#applyLeft(this.#twins.update(neighbor, now))
     this.#logLeft(neighbor, leftFamilies)
     this.#setPeer(neighbor)
+    this.#followLimits(neighbor, session.conn, now)
+  }
+
+  #followLimits(neighbor: Neighbor, conn: ConnId, now: Millis): void {
+    const news = this.#rib.takePrefixNews(neighbor.name)
+    if (news?.nearLimit !== undefined) this.#out.log(nearLimitLine(neighbor.name, news.nearLimit))
+    if (news?.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, news.error, news.tooMany), now)
   }
 
   /** Addresses have changed: routes whose next hop changes with them are advertised again at once. */

@@ -63,3 +63,23 @@ test('a filter that rejects the routes of a neighbor that is away', () => {
   scene.change(upsert(TAKE_ALL))
   expect(scene.used()).toEqual(ROUTES)
 })
+
+test('a limit that is already exceeded ends the session', () => {
+  const scene = new Scene()
+  scene.change(peer({ maxPrefixes: { ipv4: { limit: 2 } } }))
+  expect(scene.state()).not.toBe('Established')
+  expect(scene.used()).toEqual([])
+  expect(scene.one.told('session-down').map(({ text }) => text)).toEqual([
+    expect.stringContaining('3 ipv4 routes, 2 allowed'),
+  ])
+  scene.change(peer({ maxPrefixes: { ipv4: { limit: 3 } } }))
+  scene.world.pass(10_000)
+  expect(scene.used()).toEqual(ROUTES)
+})
+
+test('a limit that is nearly reached warns once', () => {
+  const scene = new Scene()
+  for (const limit of [4, 4, 3]) scene.change(peer({ maxPrefixes: { ipv4: { limit, warnPercent: 75 } } }))
+  expect(scene.state()).toBe('Established')
+  expect(scene.one.told('prefixes-near-limit')).toHaveLength(1)
+})

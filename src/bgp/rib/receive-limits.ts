@@ -10,7 +10,7 @@ import type { FamilyRib } from './family-rib.ts'
 import { type MemoryLimit, NEAR, routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot } from './peers.ts'
 import { MOST_TAKEN } from './rejected-routes.ts'
-import type { MemoryNews, ReceiveResult } from './types.ts'
+import type { MemoryNews, PrefixNews, ReceiveResult } from './types.ts'
 
 export class ReceiveLimits {
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
@@ -22,9 +22,7 @@ export class ReceiveLimits {
   }
 
   /** Too many routes, or nearly so; undefined: neither. */
-  takePrefixNews(
-    slot: PeerSlot,
-  ): Pick<ReceiveResult, 'nearLimit'> | Pick<ReceiveResult, 'error' | 'tooMany'> | undefined {
+  takePrefixNews(slot: PeerSlot): PrefixNews | undefined {
     const { families, maxPrefixes, warnPrefixes } = slot.peer
     let near: Pick<ReceiveResult, 'nearLimit'> | undefined
     for (const family of families) {

@@ -39,6 +39,7 @@ import type {
   ImportSide,
   LocalRoute,
   OwnPodCidrs,
+  PrefixNews,
   ReceiveResult,
   RibPeer,
   RouteCount,
@@ -139,6 +140,11 @@ export class Rib {
   /** The same for a neighbor that is down and whose routes are kept: they are evaluated again. */
   setImportSide(name: string, side: ImportSide): void {
     this.#sessions.setImportSide(name, side)
+  }
+
+  /** The limits of a neighbor may have changed: whether it has too many routes for them, or nearly so. */
+  takePrefixNews(name: string): PrefixNews | undefined {
+    return this.#limits.takePrefixNews(this.#sessions.slot(name))
   }
 
   /** Sets the addresses of this node, in addition to those that it advertises as next hops: no route over them is used. */

@@ -97,6 +97,9 @@ export interface LearnedHop {
   readonly nextHop: Uint8Array
 }
 
+/** Too many routes for the limit of a family, or nearly so. */
+export type PrefixNews = Partial<Pick<ReceiveResult, 'nearLimit' | 'error' | 'tooMany'>>
+
 /** The resolution of a next hop as decision needs it (RFC 4271 §9.1.2.1). */
 export interface Reachability {
   /** `learned`: reachable only over a route learned over BGP. Such paths are used only if there is no other. */
