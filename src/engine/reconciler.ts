@@ -8,7 +8,7 @@ import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { IntentDiff } from '../cluster/diff.ts'
-import type { DataplaneIntent, Intent, NodeIntent } from '../cluster/intent.ts'
+import type { DataplaneIntent, Intent, NodeIntent, PeerIntent } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 import { askedBeforeLine } from './by-hand.ts'
 import type { Ending } from './ending.ts'
@@ -167,8 +167,15 @@ export class Reconciler {
       yield NEIGHBOR_COST
     }
     yield* this.#callBack(node)
+    this.#setDecision(node)
     const stopped = objects.settleByHand()
     if (stopped.length > 0) this.#parts.out.log(askedBeforeLine(stopped))
+  }
+
+  #setDecision({ decision }: NodeIntent): void {
+    const { rib, neighbors } = this.#parts
+    const sameClusterLength = neighbors.all().some(({ intent }) => reflectsThroughUs(intent))
+    rib.setDecision({ ...decision, sameClusterLength })
   }
 
   /** The first time that this node is known, and no neighbor has been dialled, this goes on where the previous run ended. */
@@ -191,7 +198,6 @@ export class Reconciler {
   *#changeNode(before: NodeIntent | undefined, node: NodeIntent): Work {
     const { facts, rib, sessions, neighbors, objects } = this.#parts
     this.#listen(before, node)
-    rib.setDecision(node.decision)
     rib.setNodeAddresses(FAMILIES.flatMap((family) => node.addresses[family] ?? []).map(addressBytes))
     sessions.useNode(node)
     for (const neighbor of neighbors.all()) {
@@ -214,3 +220,10 @@ const changesNeighbors = ({ node, peers: { added, changed } }: IntentDiff): bool
 function* chunksOf<Item>(all: readonly Item[], size: number): Iterable<readonly Item[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)
 }
+
+/** Reflected routes are told to this neighbor with this node as next hop. */
+const reflectsThroughUs = ({ reflection, exportPolicy }: PeerIntent): boolean =>
+  reflection !== undefined &&
+  exportPolicy.rules.some(({ operations }) =>
+    operations.some((operation) => operation.kind === 'set-next-hop' && operation.address === 'self'),
+  )

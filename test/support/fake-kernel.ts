@@ -170,6 +170,13 @@ export class FakeKernel {
     return [...this.#routes.values()].map(routeKey).sort()
   }
 
+  /** The route that packets to an address take. */
+  lookup(address: Uint8Array): KernelRoute | undefined {
+    const host = makePrefix(address, address.length * 8)
+    const found = [...this.#routes.values()].filter(({ prefix }) => contains(prefix, host))
+    return found.sort((a, b) => b.prefix.length - a.prefix.length || a.metric - b.metric)[0]
+  }
+
   get own(): string[] {
     return this.list().filter((key) => key.includes(` proto ${GODWIT_PROTOCOL} `))
   }

@@ -7,7 +7,7 @@
  *
  * Comes in: dial, send, close. Goes out, by `deliver`: Inputs, each at its time.
  */
-import { familyOfAddress } from '../../src/base/address.ts'
+import { addressBytes, familyOfAddress } from '../../src/base/address.ts'
 import type { Chance } from '../../src/base/chance.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
 import type { Input } from '../../src/engine/input.ts'
@@ -88,7 +88,8 @@ export class Links {
     const end = newEnd(from, conn, 'dialling')
     from.ends.set(conn, end)
     const family = familyOfAddress(remote.address)
-    const address = localAddress ?? from.addresses.find((own) => familyOfAddress(own) === family)
+    const own = from.addresses.filter((each) => familyOfAddress(each) === family)
+    const address = localAddress ?? nearest(own, remote.address)
     if (address === undefined || !from.addresses.includes(address)) {
       this.#failDial(end, `Cannot assign requested address ${address}: this machine does not have that address`, 0)
       return
@@ -310,3 +311,16 @@ const isListening = ({ listening }: Station, { address, port }: Endpoint): boole
   listening?.port === port && (listening.addresses.length === 0 || listening.addresses.includes(address))
 
 const pairOf = (a: Station, b: Station): string => (a.name < b.name ? `${a.name} ${b.name}` : `${b.name} ${a.name}`)
+
+/** As the kernel chooses: the address that has the most octets in common with the remote one, else the first. */
+function nearest(own: readonly string[], remote: string): string | undefined {
+  const common = (address: string): number => {
+    const [a, b] = [addressBytes(address), addressBytes(remote)]
+    const at = a.findIndex((octet, index) => octet !== b[index])
+    return at < 0 ? a.length : at
+  }
+  return own.reduce<string | undefined>(
+    (best, each) => (best === undefined || common(each) > common(best) ? each : best),
+    undefined,
+  )
+}

@@ -56,6 +56,11 @@ export interface DecisionSettings {
   readonly relax: boolean
   /** RFC 5004. */
   readonly preferOldest: boolean
+  /**
+   * Paths share traffic only when their CLUSTER_LISTs have the same length. A node that reflects routes with itself as next hop
+   * needs it: two of the kind that share traffic over each other's paths send packets back and forth.
+   */
+  readonly sameClusterLength?: boolean
 }
 
 export interface Explained {
@@ -130,14 +135,13 @@ export class Decision {
    * of the same length).
    */
   sharing(first: number, best: number): readonly number[] {
-    const { paths: most, relax } = this.settings
+    const { paths: most } = this.settings
     if (best === 0) return []
     if (most < 2 || this.#paths.next[first] === 0) return [best]
     this.#collect(first)
     this.#runSteps(STEP.oldest)
     const equal = Array.from(this.#candidates.subarray(0, this.#count)).filter(
-      (path) =>
-        path !== best && (relax || this.#attributes.samePath(this.#attributesOf(path), this.#attributesOf(best))),
+      (path) => path !== best && this.#mayShare(this.#attributesOf(path), this.#attributesOf(best)),
     )
     const shared = [best]
     // Each round drops all paths with the next hop of the last one: of many paths, few may have one of their own.
@@ -148,6 +152,13 @@ export class Decision {
       others = this.#withoutNextHop(others, next)
     }
     return shared
+  }
+
+  #mayShare(one: number, best: number): boolean {
+    const { relax, sameClusterLength = false } = this.settings
+    const { clusterLength } = this.#attributes
+    if (sameClusterLength && clusterLength[one] !== clusterLength[best]) return false
+    return relax || this.#attributes.samePath(one, best)
   }
 
   #withoutNextHop(some: readonly number[], path: number): number[] {

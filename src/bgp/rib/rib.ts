@@ -199,8 +199,9 @@ export class Rib {
   setDecision(settings: DecisionSettings): void {
     for (const family of FAMILIES) {
       const { decision } = this.#ribs[family]
-      const { paths, relax, preferOldest } = decision.settings
-      if (paths === settings.paths && relax === settings.relax && preferOldest === settings.preferOldest) continue
+      const { paths, relax, preferOldest, sameClusterLength } = decision.settings
+      const isSame = paths === settings.paths && relax === settings.relax && preferOldest === settings.preferOldest
+      if (isSame && sameClusterLength === settings.sameClusterLength) continue
       decision.settings = settings
       this.#ribs[family].review().noteAll(ASK.decision)
     }

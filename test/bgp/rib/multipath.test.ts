@@ -54,6 +54,19 @@ describe('sharing', () => {
     }
   })
 
+  test('reflected ones where this node reflects with itself as next hop: only with CLUSTER_LISTs of one length', () => {
+    const [near, far] = [5, 6].map((number) => neighbor(number, { peerType: 'internal' })) as [RibPeer, RibPeer]
+    for (const sameClusterLength of [false, true]) {
+      const made = room({ sameClusterLength })
+      for (const peer of [near, far]) made.join(peer)
+      made.say(near, [X], { ...path(), originatorId: near.remoteRouterId, clusterList: [1] as never }, hopOf(5))
+      made.say(far, [X], { ...path(), originatorId: far.remoteRouterId, clusterList: [2] as never }, hopOf(6))
+      expect(via(made)).toEqual([hopOf(5), hopOf(6)])
+      made.say(far, [X], { ...path(), originatorId: far.remoteRouterId, clusterList: [3, 4] as never }, hopOf(6))
+      expect(via(made)).toEqual(sameClusterLength ? [hopOf(5)] : [hopOf(5), hopOf(6)])
+    }
+  })
+
   test('no more than so many, the best ones', () => {
     const made = room({ paths: 2 })
     for (const [index, peer] of [c, b, a].entries()) made.say(peer, [X], path(65_100), hopOf(3 - index))
