@@ -3,9 +3,10 @@
 
 import { join } from 'node:path'
 import { Agent } from '../lab/agent.ts'
+import type { Host } from '../lab/lab.ts'
 import { bgpPeer, kubeNode, Manifests } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
-import { ip, kernelRoutes, wire } from '../lab/wire.ts'
+import { defaultRoutes, forward, ip, kernelRoutes, wire } from '../lab/wire.ts'
 import type { Router } from '../speakers/speaker.ts'
 import { type Case, expect, routerHolds } from './case.ts'
 import { GODWIT } from './fabric.ts'
@@ -157,4 +158,47 @@ const twoSubnets: Case = {
   },
 }
 
-export const cases: readonly Case[] = [uplinks, vip, oneWithoutIpv6, twoSubnets]
+/** Two racks with one router between them: the nodes are a mesh through it, and one of them passes on what it learns. */
+const overTheRouter: Case = {
+  name: 'next hops: a route that leads back over the router is not told to it',
+  speakers: 'each',
+  async run({ lab, speaker }) {
+    const manifests = new Manifests(join(lab.directory, 'cluster'))
+    const nodes = await Promise.all(UPLINKS.map((uplink) => lab.bare(`node-${uplink}`, ours(uplink))))
+    const [border, worker] = nodes as [Host, Host]
+    const host = await lab.bare('router', theirs(1))
+    await forward(host)
+    await manifests.put(
+      configuration({ nodeToNodeMeshEnabled: true }),
+      ...POOLS,
+      kubeNode(border, PODS),
+      kubeNode(worker, ['10.244.2.0/24', 'fd00:244:2::/64']),
+      bgpPeer('router', theirs(1).ipv4, ROUTER_AS, { node: border.name, advertiseLearned: true }),
+    )
+    for (const [index, node] of nodes.entries()) {
+      const uplink = index + 1
+      await wire(
+        { host: node, name: 'eth0', addresses: withLength(ours(uplink)) },
+        { host, name: `rack${uplink}`, addresses: withLength(theirs(uplink)) },
+      )
+      await defaultRoutes(node, Object.values(theirs(uplink)))
+    }
+    const neighbors = [{ address: ours(1).ipv4, asn: CLUSTER_AS }]
+    const router = await speaker.start(host, { asn: ROUTER_AS, neighbors, networks: [] })
+    const agents = nodes.map((node) => new Agent(node, manifests, { linux: true }))
+    for (const agent of agents) await agent.start()
+    await eventually(async () => {
+      const routes = await kernelRoutes(border, GODWIT)
+      for (const wanted of [`10.244.2.0/24 via ${theirs(1).ipv4} `, `fd00:244:2::/64 via ${theirs(1).ipv6} `])
+        expect(
+          routes.some((route) => route.startsWith(wanted)),
+          `the border node has no route ${wanted}:\n${routes.join('\n')}`,
+        )
+    })
+    await routerHolds(router, podRoutes(border, 1, { transport: 'ipv4' }))
+    const why = await agents[0]?.act('show', 'route', 'noexport', 'Node_10_78_1_2')
+    expect(why?.includes('by a gateway on the link of this neighbor') === true, `no reason is given:\n${why}`)
+  },
+}
+
+export const cases: readonly Case[] = [uplinks, vip, oneWithoutIpv6, twoSubnets, overTheRouter]

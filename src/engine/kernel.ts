@@ -22,7 +22,7 @@ import { same } from '../cluster/same.ts'
 import { serviceRangeAround } from '../cluster/service-ranges.ts'
 import { describeKeptOut } from '../dataplane/kept-out.ts'
 import { describeRoute, type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
-import { IFF_UP, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
+import { IFF_UP, type LinkTable, networksOf, type TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
@@ -371,8 +371,15 @@ export class Kernel {
    * session, when its route is written.
    */
   #reach(bytes: Uint8Array): Reachability {
-    const found = reachabilityOf(this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined }))
+    const resolution = this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined })
+    const found = { ...reachabilityOf(resolution), ...this.#detourOf(resolution) }
     return isOnSessionLink(bytes) ? { reach: 'direct', metric: 0, withoutLink: found } : found
+  }
+
+  #detourOf(resolution: Resolution): Pick<Reachability, 'detour'> {
+    if (resolution.kind !== 'resolved' || resolution.metric === 0) return {}
+    const links = resolution.hops.flatMap((hop) => this.#routes.table.links.get(hop.interface) ?? [])
+    return { detour: links.flatMap(networksOf) }
   }
 
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────

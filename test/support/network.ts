@@ -152,6 +152,21 @@ export class Network {
 
   // ── What befalls it ──────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Each node has a default route over a router on a link, and reaches next hops on other links by it. */
+  addDefaultRoutes(): void {
+    const [nodes, routers] = [true, false].map((isNode) =>
+      this.machines.filter(({ asNumber }) => (asNumber === CLUSTER_AS) === isNode),
+    ) as [Machine[], Machine[]]
+    for (const machine of nodes) {
+      const gateway = this.#pick(routers.filter((other) => sharedLink(machine, other) !== undefined))
+      if (gateway === undefined) continue
+      for (const family of machine.families.filter((each) => gateway.families.includes(each))) {
+        const address = addressOn(gateway, sharedLink(machine, gateway) as number, family)
+        machine.kernel.addForeign(family === 'ipv4' ? '0.0.0.0/0' : '::/0', address)
+      }
+    }
+  }
+
   /** A route of an administrator: to pods, to a range around them or to all, over a neighbor on a link or to nowhere. */
   disturb(): string {
     const machine = this.#pick(this.machines) as Machine

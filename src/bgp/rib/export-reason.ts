@@ -15,6 +15,7 @@ export const REASON = {
   longLived: 11,
   deferred: 12,
   straying: 13,
+  detour: 14,
 } as const
 export const REASON_TEXTS: readonly string[] = [
   '',
@@ -31,4 +32,5 @@ export const REASON_TEXTS: readonly string[] = [
   'long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
   'learned, and this agent has restarted: such routes are selected when the neighbors have sent theirs',
   'learned, and this node does not forward to it: the kernel has another route, which drops its packets or leads them back, or none of ours',
+  'learned, and its next hop is reached by a gateway on the link of this neighbor: packets would go back there',
 ]

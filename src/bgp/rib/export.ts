@@ -64,8 +64,8 @@ export class Exporter {
   export(prefix: number, path: number): number {
     const { paths, attributes, nextHops, blocks, peers, serviceAddresses, straying } = this.#tables
     const run = this.#run
-    // Both only grow.
-    const revision = serviceAddresses.revision + straying.revision
+    // All of them only grow.
+    const revision = serviceAddresses.revision + straying.revision + nextHops.detourRevision
     const id = attributes.blocks.serial[paths.attributes[path] as number] as number
     const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
     const kind = peers.kind[paths.peer[path] as number] as number
@@ -166,7 +166,7 @@ export class Exporter {
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
     let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
     if (kind !== KIND.own && nextHop === this.#selfId) {
-      const refusal = this.#whyNotThroughUs(prefix)
+      const refusal = this.#whyNotThroughUs(prefix, paths.nextHop[path] as number)
       if (refusal !== REASON.none) {
         nextHop = paths.nextHop[path] as number
         if (!this.#isOnLink(nextHop)) return refusal
@@ -221,9 +221,10 @@ export class Exporter {
   }
 
   /** Why packets to a learned prefix must not come to this node. */
-  #whyNotThroughUs(prefix: number): number {
+  #whyNotThroughUs(prefix: number, learned: number): number {
     if (this.#isServiceAddress(prefix)) return REASON.serviceAddresses
-    const { straying, prefixes } = this.#tables
+    const { straying, prefixes, nextHops } = this.#tables
+    if (nextHops.leadsInto(learned, this.view.link)) return REASON.detour
     if (straying.isEmpty) return REASON.none
     prefixes.writeAddress(prefix, this.#address)
     const strays = straying.strays(this.#address, prefixes.lengths[prefix] as number, this.view.link)

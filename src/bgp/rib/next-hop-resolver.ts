@@ -3,6 +3,7 @@
  * differently, the paths over it are decided again. A bounded number is resolved in each turn.
  */
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
+import { ASK } from './review.ts'
 import type { Reachability } from './types.ts'
 
 /** The most new next hops that one turn resolves, and the most that it looks at because the kernel has changed. */
@@ -13,14 +14,14 @@ export type ResolveNextHop = (nextHop: Uint8Array) => Reachability
 
 export class NextHopResolver {
   readonly #table: NextHopTable
-  readonly #changed: (id: number) => void
+  readonly #changed: (id: number, asks: number) => void
   /** Next hops still to be resolved again after a change of the kernel; `isAsked`: whether the change concerns one. */
   #toResolve: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
   /** Some new next hops were left to a later turn, so decision has seen them. */
   #leftSome = false
 
-  /** `changed` is called with the id of a next hop that resolves differently. */
-  constructor(table: NextHopTable, changed: (id: number) => void) {
+  /** `changed` is called with the id of a next hop that resolves differently, and with what to ask about its paths. */
+  constructor(table: NextHopTable, changed: (id: number, asks: number) => void) {
     this.#table = table
     this.#changed = changed
   }
@@ -47,7 +48,7 @@ export class NextHopResolver {
       const { ids, isAsked } = this.#toResolve
       const { done, value: id } = ids.next()
       if (done === true) this.#toResolve = undefined
-      else if (isAsked(this.#table.bytes.copy(id)) && this.#resolveOne(id, resolve)) this.#changed(id)
+      else if (isAsked(this.#table.bytes.copy(id))) this.#tell(id, this.#resolveOne(id, resolve))
     }
   }
 
@@ -60,23 +61,28 @@ export class NextHopResolver {
     for (const id of fresh) {
       if (left-- === 0) break
       fresh.delete(id)
-      if (this.#resolveOne(id, resolve) && wereDecided) this.#changed(id)
+      const asks = this.#resolveOne(id, resolve)
+      if (wereDecided) this.#tell(id, asks)
     }
     this.#leftSome = fresh.size > 0
   }
 
-  /** Returns whether the result differs from the previous one. */
-  #resolveOne(id: number, resolve: ResolveNextHop): boolean {
+  #tell(id: number, asks: number): void {
+    if (asks !== 0) this.#changed(id, asks)
+  }
+
+  /** Returns what must be asked again about its paths: some of `ASK`. */
+  #resolveOne(id: number, resolve: ResolveNextHop): number {
     const table = this.#table
     const found = resolve(table.bytes.copy(id))
-    const { reach, metric, withoutLink = found } = found
+    const { reach, metric, withoutLink = found, detour = [] } = found
     const isSame =
       table.metric[id] === metric &&
       table.reach[id] === REACH[reach] &&
       table.globalMetric[id] === withoutLink.metric &&
       table.globalReach[id] === REACH[withoutLink.reach]
     if (!isSame) table.setReach(id, REACH[reach], metric, REACH[withoutLink.reach], withoutLink.metric)
-    return !isSame
+    return (isSame ? 0 : ASK.decision) | (table.setDetour(id, detour) ? ASK.export : 0)
   }
 
   /** Next hops in use that could not be resolved: at most `most` of them, and their number. */

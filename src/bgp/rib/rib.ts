@@ -92,7 +92,7 @@ export class Rib {
     this.#sessions = new PeerSessions(peers, ribs, nextHops)
     this.#reader = new UpdateReader(attributes, nextHops, ribs)
     this.#limits = new ReceiveLimits(ribs, memory)
-    this.#resolver = new NextHopResolver(nextHops, (id) => this.#reviewNextHop(id))
+    this.#resolver = new NextHopResolver(nextHops, (id, asks) => this.#reviewNextHop(id, asks))
     this.#best = new BestRoutes(ribs, nextHops, peers)
     this.#rows = new RouteRows(ribs, attributes, nextHops, blocks, peers)
     this.#memory = new TableMemory(shared, ribs)
@@ -372,8 +372,8 @@ export class Rib {
     return this.#resolver.isBusy
   }
 
-  #reviewNextHop(id: number): void {
-    for (const family of FAMILIES) this.#ribs[family].review().noteNextHop(id, ASK.decision)
+  #reviewNextHop(id: number, asks: number): void {
+    for (const family of FAMILIES) this.#ribs[family].review().noteNextHop(id, asks)
   }
 
   /** Next hops in use that could not be resolved: at most `most` of them, and their number. */

@@ -107,6 +107,8 @@ export interface Reachability {
   readonly metric: number
   /** The same without its link-local address, for neighbors whose link cannot be used; absent: no difference. */
   readonly withoutLink?: Pick<Reachability, 'reach' | 'metric'>
+  /** It is reached by other gateways, over links with these networks; absent: it is on a link itself, or unreachable. */
+  readonly detour?: readonly Prefix[]
 }
 
 /** The result of `receive`. `error` ends the session; `problems` have been handled as RFC 7606 requires. */

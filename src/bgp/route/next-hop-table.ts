@@ -3,6 +3,7 @@
  * next hop changes, one row changes.
  */
 import { isLinkLocalAt } from '../../base/address.ts'
+import type { Prefix } from '../../base/prefix.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU32, usedBytes } from './columns.ts'
 import type { HashKey } from './hash.ts'
@@ -14,6 +15,9 @@ export const SELF = 0
 export const REACH = { direct: 0, none: 1, learned: 2 } as const
 export type Reach = (typeof REACH)[keyof typeof REACH]
 
+const NO_DETOUR: readonly Prefix[] = []
+const textOf = (networks: readonly Prefix[]): string => networks.map(({ text }) => text).join()
+
 export class NextHopTable {
   readonly bytes: ByteTable
   /** The metric to the next hop, for decision; the same for all if unknown. */
@@ -23,6 +27,10 @@ export class NextHopTable {
   /** The same for neighbors whose link cannot be used: by the global address alone. */
   globalMetric = new Uint32Array(1)
   globalReach = new Uint8Array(1)
+  /** By id: the networks of the links over which a next hop is reached by another gateway. */
+  readonly detours = new Map<number, readonly Prefix[]>()
+  /** Increases with every change of `detours`. */
+  detourRevision = 0
   /** Ids of next hops that cannot be resolved. */
   readonly unreachable = new Set<number>()
   /** Ids in use that were assigned since they were last resolved; undefined: nothing follows them. */
@@ -55,6 +63,7 @@ export class NextHopTable {
     if (this.bytes.refs[id] !== 0) return
     this.unreachable.delete(id)
     this.fresh?.delete(id)
+    this.setDetour(id, NO_DETOUR)
   }
 
   /** The serial of an id (byte-table.ts); 0 for this node. */
@@ -75,6 +84,22 @@ export class NextHopTable {
     this.globalReach[id] = globalReach
     if (reach === REACH.none) this.unreachable.add(id)
     else this.unreachable.delete(id)
+  }
+
+  /** Returns whether that is new. */
+  setDetour(id: number, networks: readonly Prefix[]): boolean {
+    const before = this.detours.get(id) ?? NO_DETOUR
+    if (textOf(before) === textOf(networks)) return false
+    if (networks.length === 0) this.detours.delete(id)
+    else this.detours.set(id, networks)
+    this.detourRevision++
+    return true
+  }
+
+  /** Whether its packets leave over a link with one of these networks, by a gateway other than the next hop itself. */
+  leadsInto(id: number, networks: readonly Prefix[]): boolean {
+    const detour = this.detours.get(id)
+    return detour !== undefined && detour.some((one) => networks.some((other) => one.text === other.text))
   }
 
   /** Whether it has no global address, so that it is valid only on the link of its session (RFC 4291 §2.5.6). */

@@ -49,6 +49,20 @@ describe.each(FAMILIES)('$pods', ({ pods, other, link, on, off }) => {
     expect(hears(rooms, far, pods)).toBeDefined()
   })
 
+  test('where the next hop is reached by a gateway on the link of a neighbor, that one is not told, others are', () => {
+    const rooms = begin(off)
+    rooms.rib.follow()
+    const resolve = (detour: readonly string[]) => {
+      rooms.rib.resolveNextHops(() => ({ reach: 'direct', metric: 1, detour: detour.map(prefix) }), 'all')
+      settle(rooms.rib)
+      return [near, far].map((peer) => hears(rooms, peer, pods) !== undefined)
+    }
+    expect(resolve([])).toEqual([true, true])
+    expect(resolve([link])).toEqual([false, true])
+    expect(whyNot(rooms, near)).toMatch(/next hop is reached by a gateway on the link of this neighbor/)
+    expect(resolve(['198.51.100.0/24'])).toEqual([true, true])
+  })
+
   test('a neighbor on the link of the learned next hop is told that one: packets do not come here', () => {
     const rooms = begin(on)
     set(rooms, 'nowhere')
