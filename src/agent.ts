@@ -9,6 +9,7 @@ import type { Millis } from './base/units.ts'
 import type { AgentOptions } from './cli/arguments.ts'
 import type { PodSelection } from './cluster/intent.ts'
 import { readKept } from './cluster/last-good.ts'
+import { BGP_PORT } from './cluster/node.ts'
 import { MAIN_TABLE } from './dataplane/kernel.ts'
 import { bootOfKernel } from './edge/boot.ts'
 import { systemClock } from './edge/clock.ts'
@@ -26,6 +27,7 @@ import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { HealthCheck } from './edge/net/health.ts'
 import { Ndp } from './edge/net/ndp.ts'
 import { Tcp } from './edge/net/tcp.ts'
+import { awaitPort } from './edge/operate/bgp-port.ts'
 import { Control } from './edge/operate/control.ts'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/operate/http.ts'
 import { Liveness } from './edge/operate/liveness.ts'
@@ -108,6 +110,8 @@ class Agent {
   #source: Source | undefined
   #http: HttpServer | undefined
   #lock: Lock | undefined
+  /** Told to end, perhaps before it has begun. */
+  readonly #ending = new AbortController()
 
   constructor(options: AgentOptions, log: Log) {
     this.#options = options
@@ -176,8 +180,12 @@ class Agent {
     const { node, source } = this.#options
     this.#log.write(logLine('info', 'starting', `godwit ${VERSION} on ${node}`, { version: VERSION, node, source }))
     if (this.#nft !== undefined) this.#lock = await lockDataplane()
-    for (const control of this.#controls) await control.open()
+    const [own, ...calicos] = this.#controls
+    await own?.open()
     await this.#openHttp()
+    await this.#awaitSpeaker()
+    if (this.#ending.signal.aborted) return
+    for (const control of calicos) await control.open()
     await this.#rtnetlink.open()
     this.#nft?.open()
     this.#forwarding?.open()
@@ -190,10 +198,21 @@ class Agent {
     this.#source.followPods?.(this.#pods)
   }
 
+  /** Where the kernel routes of a speaker are to be taken over, it may still run: then nothing begins before it has ended. */
+  async #awaitSpeaker(): Promise<void> {
+    if (this.#options.adopt.length === 0) return
+    const text = `another speaker has port ${BGP_PORT} of this machine: sessions begin, and its routes are taken over, when it has ended`
+    const waits = () => this.#log.write(logLine('warn', 'speaker-awaited', text))
+    await awaitPort(BGP_PORT, waits, this.#ending.signal)
+  }
+
   /** The first process of a container gets no signal that it does not handle: one that comes early waits for `opened`. */
   followSignals(opened: Promise<unknown>): void {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => void opened.then(() => this.#stop(signal)))
+      process.once(signal, () => {
+        this.#ending.abort()
+        void opened.then(() => this.#stop(signal))
+      })
     process.on('SIGHUP', () => this.#reread())
   }
 

@@ -41,6 +41,15 @@ export const cases: readonly Case[] = [
     [],
     thereAndBack([1, 2, 3]),
   ),
+  move(
+    "agents wait beside BIRD in a cluster with Calico's IPAM, and take over where it ends",
+    3,
+    [],
+    async (cluster) => {
+      await cluster.agentsWait()
+      for (const number of [2, 1, 3]) await cluster.toGodwit(number)
+    },
+  ),
   move("a cluster with Calico's IPAM moves with its reflectors first, and back", 3, [3], thereAndBack([3, 1, 2])),
   move("a cluster with Calico's IPAM moves with its reflectors last, and back", 3, [3], thereAndBack([1, 2, 3])),
 ]

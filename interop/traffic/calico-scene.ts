@@ -41,9 +41,8 @@ export interface CalicoSeat {
   readonly number: number
   readonly host: Host
   readonly pod: Host
-  agent: Agent
+  readonly agent: Agent
   bird: Daemon | undefined
-  runs: 'bird' | 'godwit' | 'nothing'
 }
 
 const GROUP = 'crd.projectcalico.org'
@@ -132,39 +131,63 @@ export class CalicoCluster {
 
   // ── Speakers ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async startBird(seat: CalicoSeat): Promise<void> {
+  private async startBird(seat: CalicoSeat): Promise<void> {
     const { directory } = seat.host
     const file = (name: string) => join(directory, `calico.${name}`)
     await writeFile(file('conf'), calicoBird(this.node(seat), this.shapeOf(seat)))
     const place = ['-c', file('conf'), '-s', file('ctl'), '-P', file('pid')]
     // Calico starts it with -R: it takes up what the one before it left.
     seat.bird = seat.host.start('calico-bird', ['bird', '-f', '-R', ...place])
-    seat.runs = 'bird'
   }
 
-  /** With `--adopt=bird`, as the guide says for the first time. */
-  async startAgent(seat: CalicoSeat): Promise<void> {
-    await seat.agent.start()
-    seat.runs = 'godwit'
+  /** Agents beside BIRD, one of them ended and started again: BIRD keeps its sessions. */
+  async agentsWait(): Promise<void> {
+    const sessions = async () => {
+      const said = await Promise.all(this.seats.map((seat) => this.birdSays(seat, 'show', 'protocols')))
+      return said.flatMap((text) => text.split('\n').filter((line) => / BGP /.test(line)))
+    }
+    let before: readonly string[] = []
+    await eventually(
+      async () => {
+        const last = before
+        before = await sessions()
+        const moving = before.filter((line) => !line.includes('Established') || !last.includes(line))
+        expect(moving.length === 0, `sessions of BIRD come up: ${moving.join('; ')}`)
+      },
+      { within: 60_000, every: 5_000 },
+    )
+    for (const { agent } of this.seats) await agent.start()
+    const [first] = this.seats
+    await first?.agent.stop()
+    expect(first?.agent.running === false, 'an agent that waits does not end')
+    await first?.agent.start()
+    const changed = (await sessions()).filter((line) => !before.includes(line))
+    expect(changed.length === 0, `sessions of BIRD were other ones before: ${changed.join('; ')}`)
   }
 
-  birdSays(seat: CalicoSeat, ...words: readonly string[]): Promise<string> {
-    return seat.host.must(['birdcl', '-s', join(seat.host.directory, 'calico.ctl'), ...words])
+  private birdSays({ host }: CalicoSeat, ...words: readonly string[]): Promise<string> {
+    return host.must(['birdcl', '-s', join(host.directory, 'calico.ctl'), ...words])
   }
 
   /** The guide: BIRD ends without a NOTIFICATION, and the agent follows. */
   async toGodwit(number: number): Promise<void> {
     const seat = this.of(number)
     await seat.bird?.kill()
-    await this.startAgent(seat)
+    if (!seat.agent.running) await seat.agent.start()
     await this.settled()
     await this.nothingLeft(seat, BIRD)
   }
 
-  /** And back, by the guide. */
+  /** And back, by the guide: Calico's BGP is on again, without a port to listen on; the agent ends, and calico-node is replaced. */
   async toBird(number: number): Promise<void> {
     const seat = this.of(number)
-    await seat.agent.kill()
+    await this.startBird(seat)
+    await eventually(async () => {
+      const said = await this.birdSays(seat, 'show', 'protocols')
+      expect(said.includes('No listening socket'), `BIRD beside an agent says ${said}`)
+    })
+    await seat.agent.stop()
+    await seat.bird?.kill()
     await this.startBird(seat)
     await this.settled()
     await this.birdWrites(seat)
@@ -284,7 +307,7 @@ export class CalicoCluster {
     const pod = await lab.bare(`pod-${number}`, podOf(number))
     await this.wirePod(number, host, pod)
     const agent = new Agent(host, this.manifests, { linux: true, apiGroup: GROUP, adopt: 'bird' })
-    this.seats.push({ number, host, pod, agent, bird: undefined, runs: 'nothing' })
+    this.seats.push({ number, host, pod, agent, bird: undefined })
   }
 
   /** As Calico does it: single addresses, and routes to the device, which Felix writes with its number. */

@@ -1,13 +1,12 @@
 /** `godwit doctor`: checks this machine, and prints what prevents routing and how to fix it. Changes nothing. */
 import { readdir, readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { type KernelRoute, MAIN_TABLE, ownerOf } from '../../dataplane/kernel.ts'
 import type { Link } from '../../dataplane/links.ts'
 import type { Input } from '../../engine/input.ts'
 import type { NodeRouteGaps } from '../../show/view.ts'
-import { errorText } from '../error-text.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
 import { signatures } from '../signatures.ts'
+import { whyNotListen } from './bgp-port.ts'
 import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
 import { gatherNft } from './nft-facts.ts'
 import { nodeRouteFindings } from './node-route-findings.ts'
@@ -154,14 +153,6 @@ function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
     if (BGP_DAEMONS.has(protocol)) counts.set(protocol, (counts.get(protocol) ?? 0) + 1)
   }
   return [...counts].map(([protocol, count]) => ({ owner: ownerOf(protocol), routes: count }))
-}
-
-function whyNotListen(port: number): Promise<Facts['port']> {
-  return new Promise((resolve) => {
-    const server = createServer()
-    server.once('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code ?? '', text: errorText(error) }))
-    server.listen(port, () => server.close(() => resolve(undefined)))
-  })
 }
 
 async function gatherConntrack(): Promise<Facts['conntrack']> {

@@ -1,0 +1,29 @@
+/** Who has the port of BGP on this machine: asked by listening there for a moment. */
+import { createServer } from 'node:net'
+import type { Millis } from '../../base/units.ts'
+import { errorText } from '../error-text.ts'
+import { rest } from '../rest.ts'
+
+/** How often it is asked whether the speaker before us has ended: this node has no sessions meanwhile. */
+const RETRY: Millis = 500
+
+/** Undefined where the port is free; otherwise the error of listening on it, as code and text. */
+export function whyNotListen(port: number): Promise<{ readonly code: string; readonly text: string } | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error: NodeJS.ErrnoException) => resolve({ code: error.code ?? '', text: errorText(error) }))
+    server.listen(port, () => server.close(() => resolve(undefined)))
+  })
+}
+
+/**
+ * Waits until no other program listens there: two speakers of one node would end each other's sessions. `waits`: called
+ * once where there is one. Ends at once when the signal comes.
+ */
+export async function awaitPort(port: number, waits: () => void, signal: AbortSignal): Promise<void> {
+  for (let tries = 0; !signal.aborted; tries++) {
+    if ((await whyNotListen(port))?.code !== 'EADDRINUSE') return
+    if (tries === 0) waits()
+    await rest(RETRY, signal)
+  }
+}
