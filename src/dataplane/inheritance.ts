@@ -16,6 +16,7 @@ export class Inheritance {
   readonly #admitted = new Set<string>()
   /** Keys of the routes to be removed. */
   readonly #due = new Set<string>()
+  /** Keys of those whose last removal failed. */
   readonly #failed = new Set<string>()
 
   /** `from`: protocol numbers. */
@@ -25,6 +26,10 @@ export class Inheritance {
 
   get size(): number {
     return this.#routes.size
+  }
+
+  get hasFailed(): boolean {
+    return this.#failed.size > 0
   }
 
   get isBusy(): boolean {
@@ -98,7 +103,6 @@ export class Inheritance {
 
   retry(): void {
     for (const key of this.#failed) this.#due.add(key)
-    this.#failed.clear()
   }
 
   #forget(key: string): boolean {

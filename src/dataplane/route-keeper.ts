@@ -219,7 +219,7 @@ export class RouteKeeper {
       else this.#done(change)
     }
     this.#inFlight.clear()
-    this.#targets.failed.applied(failures.length > 0, now)
+    this.#targets.failed.applied(failures.length > 0, this.#inheritance.hasFailed, now)
   }
 
   /** When failed and contested changes are tried again. */
