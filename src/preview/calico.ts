@@ -47,10 +47,10 @@ const nodesWith = (store: ObjectStore, peer: PeerObject): NodeObject[] =>
 
 /** A router, and no node of the cluster. */
 const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boolean =>
-  peerSelector === undefined && (remote === undefined || !isOfNode(store, remote.address))
+  peerSelector === undefined && (remote === undefined || nodeAt(store, remote.address) === undefined)
 
-const isOfNode = (store: ObjectStore, address: Address): boolean =>
-  allOf(store, 'Node').some(({ addresses }) => Object.values(addresses).includes(address))
+const nodeAt = (store: ObjectStore, address: Address): NodeObject | undefined =>
+  allOf(store, 'Node').find(({ addresses }) => Object.values(addresses).includes(address))
 
 /** Whether the neighbor is external to some node that has it, as far as objects tell. */
 const isExternal = (store: ObjectStore, peer: PeerObject): boolean =>
@@ -62,16 +62,20 @@ const isInternal = (store: ObjectStore, peer: PeerObject): boolean => areExterna
 /** For each node that has the neighbor: whether it is external to it. */
 function areExternal(store: ObjectStore, peer: PeerObject): readonly boolean[] {
   const nodes = nodesWith(store, peer)
-  if (nodes.length === 0) return [isExternalTo(clusterAs(store), peer)]
+  if (nodes.length === 0) return [isExternalTo(store, clusterAs(store), peer)]
   return nodes.flatMap((node) => {
     const { object } = withValuesOf(peer, node)
-    return object === undefined ? [] : [isExternalTo(asOf(store, node), object)]
+    return object === undefined ? [] : [isExternalTo(store, asOf(store, node), object)]
   })
 }
 
-function isExternalTo(nodeAs: Asn, { asNumber, remoteAs, localAsNumber = nodeAs }: PeerObject): boolean {
+/** Without an AS number, the neighbor is the node that has its address. */
+function isExternalTo(store: ObjectStore, nodeAs: Asn, peer: PeerObject): boolean {
+  const { asNumber, remoteAs, remote, localAsNumber = nodeAs } = peer
   if (remoteAs !== undefined) return remoteAs === 'external'
-  return asNumber !== undefined && asNumber !== localAsNumber
+  const node = asNumber === undefined && remote !== undefined ? nodeAt(store, remote.address) : undefined
+  const theirs = asNumber ?? (node && asOf(store, node))
+  return theirs !== undefined && theirs !== localAsNumber
 }
 
 /** Whether it makes neighbors of nodes with different AS numbers. */

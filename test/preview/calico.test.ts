@@ -56,6 +56,7 @@ const inWords = (object: ApiObject, fields: Record<string, string>): ApiObject =
 }
 /** A node in a rack with an AS of its own, and one with addresses of both families. */
 const RACK = node('n3', { labels: { rack: 'a' }, annotations: { 'projectcalico.org/ASNumber': '64600' } })
+const FAR = node('n3', { addresses: ['10.0.0.13'], annotations: { 'projectcalico.org/ASNumber': '64600' } })
 const DUAL = node('n1', {
   addresses: ['10.0.0.11', 'fd00::11'],
   annotations: { ...calico('10.0.0.11'), 'projectcalico.org/IPv6Address': 'fd00::11/64' },
@@ -90,6 +91,12 @@ const TABLE: readonly (readonly [RegExp, string, readonly ApiObject[], readonly 
       [bgpPeer('racks', { peerSelector: 'has(rack)', node: 'n3' }), RACK],
       [inWords(bgpPeer('racks', { peerSelector: 'has(rack)' }), { advertiseLearned: 'true' }), RACK],
     ],
+  ],
+  [
+    /^learned routes to eBGP/,
+    'BGPPeer/tor',
+    [tor({ peerIP: '10.0.0.13', asNumber: undefined }), FAR],
+    [[tor({ peerIP: '10.0.0.12', asNumber: undefined })]],
   ],
   [
     /^routes outside the IP pools/,
