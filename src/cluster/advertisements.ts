@@ -259,7 +259,9 @@ export function ownClaims(
     return why === undefined ? [] : [`interface ${name}: ${why}`]
   })
   const unique = new Map(there.map((prefix) => [prefix.text, prefix]))
-  const own = prefixClaims(object, me).filter(({ prefix }) => !unique.has(prefix.text))
+  const own = prefixClaims(object, me)
+  // What is asked for by itself does not depend on an interface that has it too.
+  for (const { prefix } of own) unique.delete(prefix.text)
   const addresses = [...unique.values()].map(
     (prefix): Claim => ({ prefix, origin: 'interface', refused: undefined, named: [object.name] }),
   )

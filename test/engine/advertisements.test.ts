@@ -270,6 +270,16 @@ describe('what it adds', () => {
       expect(scene.worker.told('session-down')).toEqual([])
     })
 
+    test('a prefix that is asked for by itself stays one, though an interface has it, and though a service has it', () => {
+      const routes = [{ interfaces: ['lo'] }, { prefixes: ['203.0.113.7/32', '192.0.2.10/32'] }]
+      const scene = loopback({ routes })
+      const before = scene.heard(scene.one)
+      expect(before).toContain('203.0.113.7/32')
+      links(scene, lo('203.0.113.7/32', '192.0.2.10/32'))
+      expect(scene.heard(scene.one)).toEqual(before)
+      expect(scene.world.ask(scene.worker, 'show services')).toMatch(/203\.0\.113\.7\/32 +advertisement /)
+    })
+
     test('tentative and temporary ones are not among them, and it says why', () => {
       const scene = loopback()
       const link = lo('203.0.113.7/32', '2001:db8:7::7/128', '2001:db8:7::9/128', '2001:db8:7::a/128')
