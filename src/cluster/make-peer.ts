@@ -219,13 +219,17 @@ function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family
 
 const UNTIL_THERE = 'does not start; a running session keeps its last good policy'
 
+/** The code of a problem: the object that is named exists, and is wrong. */
+export const FILTER_WRONG = 'peer-filter-wrong'
+
 /** The problem of a missing filter; `object` is undefined for the mesh. */
 export function filterProblem(object: PeerObject | undefined, index: number, name: string, why: string): Problem {
+  const isThere = why !== 'does not exist'
   return makeProblem({
-    code: 'peer-filter-missing',
+    code: isThere ? FILTER_WRONG : 'peer-filter-missing',
     object: object === undefined ? 'BGPConfiguration/default' : `BGPPeer/${object.name}`,
     field: object === undefined ? `spec.nodeMeshFilters[${index}]` : `spec.filters[${index}]`,
     value: name,
-    says: `${why === 'does not exist' ? 'is not a BGPFilter' : 'is a BGPFilter with errors'}; ${object === undefined ? 'the mesh' : 'the peer'} ${UNTIL_THERE}`,
+    says: `${isThere ? 'is a BGPFilter with errors' : 'is not a BGPFilter'}; ${object === undefined ? 'the mesh' : 'the peer'} ${UNTIL_THERE}`,
   })
 }

@@ -5,6 +5,7 @@
 import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { Problem } from '../cluster/intent.ts'
+import { FILTER_WRONG } from '../cluster/make-peer.ts'
 import { objectName } from '../cluster/objects.ts'
 import { referenceProblems } from '../cluster/references.ts'
 import type { Kind } from '../cluster/source.ts'
@@ -102,7 +103,8 @@ function accepted(problems: readonly Problem[]): Condition {
 
 function resolved(problems: readonly Problem[]): Condition {
   const errors = problems.filter(isError)
-  if (errors.length > 0) return condition('ResolvedRefs', 'False', 'NotFound', errors)
+  const areThere = errors.every(({ code }) => code === FILTER_WRONG)
+  if (errors.length > 0) return condition('ResolvedRefs', 'False', areThere ? 'Invalid' : 'NotFound', errors)
   return condition('ResolvedRefs', 'True', problems.length === 0 ? 'Resolved' : 'ResolvedWithWarnings', problems)
 }
 

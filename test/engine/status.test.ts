@@ -222,6 +222,14 @@ describe('the holder of the Lease', () => {
         message: expect.stringContaining('spec.filters[0]'),
       },
     ])
+    // It exists now, and is wrong.
+    rig.feed({ kind: 'objects', changes: [upsert(bgpFilter('none', { exportV4: [{ action: 'Refuse' }] }))] })
+    live(MINUTE)
+    const changed = of('conditions').at(-1)?.effect.objects ?? []
+    expect(changed.find(({ name }) => name === 'rack')?.conditions).toMatchObject([
+      { type: 'Accepted', status: 'True' },
+      { type: 'ResolvedRefs', status: 'False', reason: 'Invalid' },
+    ])
     rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 'x' }))] })
     live(MINUTE)
     expect(of('conditions').at(-1)?.effect).toMatchObject({
@@ -231,7 +239,7 @@ describe('the holder of the Lease', () => {
     rig.feed({ kind: 'lease', held: false })
     rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('rack', { peerIP: '10.0.0.9', asNumber: 7 }))] })
     live(MINUTE)
-    expect(of('conditions')).toHaveLength(2)
+    expect(of('conditions')).toHaveLength(3)
   })
 
   test('tells them again for an object that is replaced by one of its name: that one has no status', () => {
