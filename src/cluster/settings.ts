@@ -121,7 +121,8 @@ export function readSettings(store: ObjectStore, node: string): NodeSettings {
     serviceLoopPrevention: defaults?.serviceLoopPrevention ?? felix.serviceLoopPrevention ?? 'Drop',
     heldServices: held,
     podCidrSource: defaults?.podCidrSource,
-    heldPods: ownHeld.pods ?? held.pods,
+    // Pods rest on the node's own BGPConfiguration by its podCIDRs alone.
+    heldPods: held.pods ?? (defaults?.podCidrSource === 'Static' ? ownHeld.pods : undefined),
   }
   return { settings, problems }
 }

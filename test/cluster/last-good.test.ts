@@ -135,6 +135,20 @@ describe('a wrong field of BGPConfiguration/default at the start', () => {
     expect(routesOf(intentOf('here', [...OBJECTS, ...source]))).toEqual([...ALL].sort())
   })
 
+  test.each([
+    [undefined, 'here', PODS],
+    ['Node', 'here', PODS],
+    ['Static', 'here', []],
+    ['Static', 'there', ['10.1.0.0/24']],
+    ['None', 'here', []],
+  ])('wrong podCIDRs hold pods only while they are the source: %s, at %s', (podCIDRSource, wrong, pods) => {
+    const podCIDRs = (name: string) => [name === wrong ? '10.1.0.0/33' : '10.1.0.0/24']
+    const own = ['here', 'there'].map((name) => bgpConfiguration({ podCIDRs: podCIDRs(name) }, `node.${name}`))
+    const source = podCIDRSource === undefined ? {} : { podCIDRSource }
+    const intent = intentOf('here', [HERE, THERE, TOR, bgpConfiguration({ asNumber: 64700, ...source }), ...own])
+    expect(routesOf(intent)).toEqual(pods)
+  })
+
   test('no spec to be read: everything that could do harm is held', () => {
     const intent = intentOf('here', [...OBJECTS, { ...bgpConfiguration({}), spec: 'none' }])
     expect([...intent.peers.values()].every(({ held }) => held !== undefined)).toBe(true)
