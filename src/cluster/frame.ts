@@ -18,6 +18,7 @@ import { groupAlike } from './alike.ts'
 import { Answers } from './answers.ts'
 import type { ClusterSurvey } from './cluster-survey.ts'
 import { planDataplane } from './dataplane.ts'
+import { type HeldExport, heldExport, heldExportProblems } from './held.ts'
 import {
   type DataplaneIntent,
   type Intent,
@@ -180,7 +181,8 @@ export class FramePlanner {
     const { settings, problems, me, advertising } = inputs
     const { nodes } = this.#nodes
     const ranges = yield* this.#planRanges(store, settings)
-    const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges))
+    const held = heldExport(store)
+    const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges, held))
     yield this.#meter.take()
     const { nodeRoutes, dataplane } = yield* this.#planKernel(inputs, ranges)
     const hosts = this.#nodes.hosts.revision
@@ -197,7 +199,8 @@ export class FramePlanner {
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
     const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, rangeProblems]
     const podProblems = this.#podProblems(store, inputs)
-    const ofFrame = [settings, problems, podProblems, me, nodes, leave, inputs.interfaces, ...ofPlans]
+    const ofHolds = [held.own, held.all, leave]
+    const ofFrame = [settings, problems, podProblems, me, nodes, inputs.interfaces, ...ofHolds, ...ofPlans]
     return this.#answers.frame.ask('', ofFrame, this.#meter, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
       peers: plan.peers,
@@ -210,6 +213,7 @@ export class FramePlanner {
       dataplane,
       problems: [
         ...problems,
+        ...heldExportProblems(held),
         ...podProblems,
         ...advertising.problems,
         ...interfaceProblems(advertising.all, inputs.interfaces),
@@ -236,10 +240,10 @@ export class FramePlanner {
     return { pools, podCidrs, all }
   }
 
-  #policiesOf(store: ObjectStore, advertising: Advertising, { pools, all }: RangesPlan): Policies {
-    const restsOn = [store, all, pools, advertising, store.revisionOf('BGPFilter')]
+  #policiesOf(store: ObjectStore, advertising: Advertising, { pools, all }: RangesPlan, held: HeldExport): Policies {
+    const restsOn = [store, all, pools, advertising, held.own, held.all, store.revisionOf('BGPFilter')]
     return this.#answers.policies.ask('', restsOn, this.#meter, FEW_COST, () => {
-      this.#policies = new Policies(store, all, pools, advertising.all, this.#policies)
+      this.#policies = new Policies(store, all, pools, advertising.all, held, this.#policies)
       return this.#policies
     })
   }

@@ -1,11 +1,42 @@
-/** The parts of the configuration that are held because a BGPConfiguration cannot be read, in whole or in part. */
+/** What is held because objects cannot be read, in whole or in part. */
+import type { Rule } from '../bgp/policy/rule.ts'
+import type { Problem } from './intent.ts'
 import type { HeldParts } from './objects.ts'
 import { allHeld } from './parse/configuration.ts'
+import { makeProblem } from './problem.ts'
 import type { ObjectStore } from './store.ts'
 
+/** The parts of the configuration that are held because of a BGPConfiguration. */
 export function heldByConfiguration(store: ObjectStore, name: string): HeldParts {
   const known = store.get('BGPConfiguration', name)
   if (known !== undefined) return known.held
   const why = store.whyUnread({ kind: 'BGPConfiguration', namespace: '', name })
   return why === undefined ? {} : allHeld(why)
+}
+
+/** Why the export policy rejects own routes, and why all: some BGPAdvertisement or IPPool may restrict where they go. */
+export interface HeldExport {
+  readonly own: string | undefined
+  readonly all: string | undefined
+}
+
+export const heldExport = (store: ObjectStore): HeldExport => ({
+  own: store.whyHidden('BGPAdvertisement'),
+  all: store.whyHidden('IPPool'),
+})
+
+/** A pool with `disableBGPExport` closes its range for learned routes too. */
+export function heldExportRules({ own, all }: HeldExport): Rule[] {
+  const rule = (match: Rule['match'], reason: string | undefined): Rule[] =>
+    reason === undefined ? [] : [{ name: 'export held', match, action: 'reject', operations: [], reason }]
+  return [...rule({}, all), ...rule({ source: 'own' }, own)]
+}
+
+export function heldExportProblems({ own, all }: HeldExport): Problem[] {
+  const why = all ?? own
+  if (why === undefined) return []
+  const what = all === undefined ? 'own route' : 'route'
+  return [
+    makeProblem({ code: 'export-held', object: 'export', says: `${why}; no ${what} is advertised until it is read` }),
+  ]
 }

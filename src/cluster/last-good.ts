@@ -19,9 +19,16 @@ export interface KeptObject {
 /** The kinds that people write, and the Node of this node. What controllers write is not kept. */
 const KEPT: readonly Kind[] = ['BGPConfiguration', 'BGPPeer', 'BGPFilter', 'BGPAdvertisement', 'IPPool']
 
-/** A marker among the kept objects: the kept BGPConfigurations are all that there were. */
-const NO_OTHERS: KeptObject = { ref: { kind: 'BGPConfiguration', namespace: '', name: '' }, object: null }
-const NO_OTHERS_NAME = objectName(NO_OTHERS.ref)
+/** An unknown object of these kinds may forbid what would be advertised without it. */
+export const RESTRICTING = ['BGPConfiguration', 'BGPAdvertisement', 'IPPool'] as const
+export type Restricting = (typeof RESTRICTING)[number]
+
+/** A marker among the kept objects: the kept ones of this kind are all that there were. */
+const noOthers = (kind: Restricting): KeptObject => ({ ref: { kind, namespace: '', name: '' }, object: null })
+const noOthersName = (kind: Restricting): string => objectName(noOthers(kind).ref)
+const NO_OTHERS_NAMES: ReadonlySet<string> = new Set(RESTRICTING.map(noOthersName))
+
+const isRestricting = (kind: Kind): kind is Restricting => RESTRICTING.some((one) => one === kind)
 
 export class LastGood {
   readonly #node: string
@@ -41,18 +48,18 @@ export class LastGood {
     for (const kept of objects) {
       const name = objectName(kept.ref)
       this.#before.add(name)
-      if (name !== NO_OTHERS_NAME) this.#remembered.set(name, kept)
+      if (!NO_OTHERS_NAMES.has(name)) this.#remembered.set(name, kept)
     }
   }
 
-  /** An earlier run kept every BGPConfiguration that there was. */
-  get keptAllConfigurations(): boolean {
-    return this.#before.has(NO_OTHERS_NAME)
+  /** An earlier run kept every object of the kind that there was. */
+  keptAll(kind: Kind): boolean {
+    return isRestricting(kind) && this.#before.has(noOthersName(kind))
   }
 
-  /** An earlier run saw that this BGPConfiguration does not exist. */
+  /** An earlier run saw that this object does not exist. */
   wasAbsent(ref: ObjectRef): boolean {
-    return ref.kind === NO_OTHERS.ref.kind && this.keptAllConfigurations && !this.#before.has(objectName(ref))
+    return this.keptAll(ref.kind) && !this.#before.has(objectName(ref))
   }
 
   has(ref: ObjectRef): boolean {
@@ -60,11 +67,12 @@ export class LastGood {
     return this.#now.has(name) || this.#remembered.has(name)
   }
 
-  /** `all`: the kept BGPConfigurations are all that exist, readable or not. */
-  setHasAllConfigurations(all: boolean): void {
-    if (this.#now.has(NO_OTHERS_NAME) === all) return
-    if (all) this.#now.set(NO_OTHERS_NAME, NO_OTHERS)
-    else this.#now.delete(NO_OTHERS_NAME)
+  /** `all`: the kept ones of this kind are all that exist, readable or not. */
+  setHasAll(kind: Restricting, all: boolean): void {
+    const name = noOthersName(kind)
+    if (this.#now.has(name) === all) return
+    if (all) this.#now.set(name, noOthers(kind))
+    else this.#now.delete(name)
     this.revision++
   }
 

@@ -2,6 +2,7 @@
 import { builtinExport, builtinImport } from '../bgp/policy/defaults.ts'
 import type { Policy, PrefixMatch, Rule } from '../bgp/policy/rule.ts'
 import { advertisementRules, forPeer, type NodeAdvertisement } from './advertisements.ts'
+import { type HeldExport, heldExportRules } from './held.ts'
 import type { PeerObject } from './objects.ts'
 import { type FilterRules, type PartedPolicies, policiesOf, type RulesAround } from './policy-parts.ts'
 import type { PoolObject } from './pool.ts'
@@ -61,6 +62,7 @@ export class Policies {
   readonly #store: ObjectStore
   readonly #import: Policy
   readonly #export: Readonly<Record<'own' | 'learned', Policy>>
+  readonly #held: readonly Rule[]
   readonly #advertising: readonly NodeAdvertisement[]
   readonly #made: Generations
 
@@ -70,8 +72,10 @@ export class Policies {
     ranges: readonly PrefixMatch[],
     pools: Iterable<PoolObject>,
     advertising: readonly NodeAdvertisement[],
+    held: HeldExport,
     earlier?: Policies,
   ) {
+    this.#held = heldExportRules(held)
     this.#advertising = advertising
     this.#made = generationAfter(earlier === undefined ? undefined : earlier.#made)
     const closed = unexportedRules(pools)
@@ -96,7 +100,7 @@ export class Policies {
 
   #makeAround({ advertiseLearned, nextHop }: PolicyRequest, advertisements: readonly string[]): RulesAround {
     return {
-      exportBefore: [...nextHopRules(nextHop), ...advertisementRules(this.#advertising, advertisements)],
+      exportBefore: [...this.#held, ...nextHopRules(nextHop), ...advertisementRules(this.#advertising, advertisements)],
       importAfter: this.#import,
       exportAfter: this.#export[advertiseLearned ? 'learned' : 'own'],
     }

@@ -5,7 +5,7 @@
 import { CostMeter, finish, type Work } from '../base/work.ts'
 import { ChangeLog, type Touched } from './change-log.ts'
 import type { Problem } from './intent.ts'
-import { LastGood } from './last-good.ts'
+import { LastGood, RESTRICTING, type Restricting } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
 import { isRecord } from './parse/fields.ts'
 import { parseObject } from './parse/object.ts'
@@ -121,11 +121,11 @@ export class ObjectStore {
   }
 
   /** Whether an object of this kind other than `default` exists, or may exist in a place that cannot be read. */
-  mayHaveSome(kind: Kind): boolean {
+  mayHaveSome(kind: Restricting): boolean {
     const seen = this.#seen.get(kind)
     const table = this.#table(kind)
     const isSeen = seen !== undefined && seen.size > (seen.has('default') ? 1 : 0)
-    return isSeen || table.size > (table.has('default') ? 1 : 0) || (this.#isHidden(kind) && !this.#knewAll(kind))
+    return isSeen || table.size > (table.has('default') ? 1 : 0) || this.whyHidden(kind) !== undefined
   }
 
   /** Why an object without a known value may exist; undefined: it does not exist. */
@@ -138,13 +138,11 @@ export class ObjectStore {
     return undefined
   }
 
-  #isHidden(kind: Kind): boolean {
-    return [...this.#hidden.values()].some((kinds) => kinds.includes(kind))
-  }
-
-  /** Whether an earlier run kept all objects of the kind, so that an unreadable place hides no unknown one. */
-  #knewAll(kind: Kind): boolean {
-    return kind === 'BGPConfiguration' && this.lastGood.keptAllConfigurations
+  /** Why objects of this kind may exist that neither this run nor an earlier one knows; undefined: there are none. */
+  whyHidden(kind: Restricting): string | undefined {
+    if (this.lastGood.keptAll(kind)) return undefined
+    const [at] = [...this.#hidden].find(([, kinds]) => kinds.includes(kind)) ?? []
+    return at && `${at} cannot be read, and it may hold ${kind === 'IPPool' ? 'an' : 'a'} ${kind}`
   }
 
   /**
@@ -167,11 +165,11 @@ export class ObjectStore {
       const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
       this.#problems.set(objectName(ref), parsed?.value === undefined ? [] : [used])
     }
-    this.lastGood.setHasAllConfigurations(this.#keepsAll('BGPConfiguration'))
+    for (const kind of RESTRICTING) this.lastGood.setHasAll(kind, this.#keepsAll(kind))
   }
 
-  #keepsAll(kind: Kind): boolean {
-    if (this.#isHidden(kind) && !this.#knewAll(kind)) return false
+  #keepsAll(kind: Restricting): boolean {
+    if (this.whyHidden(kind) !== undefined) return false
     return [...this.keys(kind)].every((key) => this.lastGood.has(refOf(kind, key)))
   }
 

@@ -1,14 +1,18 @@
 /** One wrong field holds what rests on it, and a restart is never worse than the last good version. */
 import { describe, expect, test } from 'vitest'
+import { evaluate, type PolicyRoute } from '../../src/bgp/policy/evaluate.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
-import type { Intent } from '../../src/cluster/intent.ts'
+import type { Intent, PeerIntent } from '../../src/cluster/intent.ts'
 import { type KeptObject, readKept } from '../../src/cluster/last-good.ts'
 import type { Kind, ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
+import { ownRoute, route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf, routesOf } from '../support/cluster.ts'
 import {
   type ApiObject,
+  bgpAdvertisement,
   bgpConfiguration,
+  bgpFilter,
   bgpPeer,
   endpointSlice,
   ipPool,
@@ -231,7 +235,14 @@ describe('the last good version', () => {
         .all()
         .map(({ ref }) => `${ref.kind}/${ref.name}`)
         .sort(),
-    ).toEqual(['BGPConfiguration/', 'BGPConfiguration/default', 'BGPPeer/tor', 'Node/here'])
+    ).toEqual([
+      'BGPAdvertisement/',
+      'BGPConfiguration/',
+      'BGPConfiguration/default',
+      'BGPPeer/tor',
+      'IPPool/',
+      'Node/here',
+    ])
   })
 
   test('counts for peers as well: a restart does not lose the session', () => {
@@ -247,7 +258,12 @@ describe('the last good version', () => {
     const { intent, store } = restart(BEFORE, [upsert(HERE)])
     expect(intent.peers.size).toBe(0)
     expect(intent.node?.asNumber).toBe(64512)
-    expect(store.lastGood.all().map(({ ref }) => ref.kind)).toEqual(['Node', 'BGPConfiguration'])
+    expect(store.lastGood.all().map(({ ref }) => ref.kind)).toEqual([
+      'Node',
+      'BGPConfiguration',
+      'BGPAdvertisement',
+      'IPPool',
+    ])
   })
 
   test('is in force for what may stand where nothing can be read, until that can', () => {
@@ -309,6 +325,60 @@ describe('the last good version', () => {
     store.apply([{ ...error, text: undefined }])
     expect([...again().peers.values()].map(({ held }) => held)).toEqual([undefined, undefined])
     expect(routesOf(again())).toEqual(PODS)
+  })
+
+  describe.each<[Kind, ApiObject, learned: string]>([
+    ['BGPAdvertisement', bgpAdvertisement('a', { routes: [{ podCIDRs: true }], peers: ['other'] }), 'accept'],
+    ['IPPool', ipPool('p', { cidr: '10.244.0.0/16', disableBGPExport: true }), 'reject'],
+  ])('where some %s may stand that would restrict what is advertised', (kind, restricting, learned) => {
+    const error = unreadable(kind)
+    /** What becomes of the pod CIDR of this node and of that of another one, told to the router and to the mesh. */
+    const told = ({ peers, routes }: Intent) => {
+      const { named = [] } = routes.get('10.244.1.0/24') ?? {}
+      const [own, other] = [
+        { ...ownRoute('10.244.1.0/24'), named },
+        route('10.244.2.0/24', { learnedFrom: 'internal' }),
+      ]
+      const rule = (at: string, what: PolicyRoute) => {
+        const { exportPolicy } = peers.get(at) as PeerIntent
+        return evaluate(exportPolicy, what, at === 'Mesh_10_0_0_2' ? 'internal' : 'external')
+      }
+      return [rule('Global_10_0_0_9', own), rule('Mesh_10_0_0_2', own), rule('Mesh_10_0_0_2', other)]
+    }
+    const kinds = (intent: Intent) => told(intent).map((one) => one.kind)
+
+    test('nothing that it might restrict is advertised in a first run, whatever filters say, and it is said why', () => {
+      const open = bgpFilter('f', { exportV4: [{ action: 'Accept' }] })
+      const first = bgpPeer('tor', { peerIP: '10.0.0.9', asNumber: 65001, filters: ['f'] })
+      const { store, intent, again } = restart([], [...others, upsert(open), upsert(first), error])
+      const why = `bgp.yaml cannot be read, and it may hold a${kind === 'IPPool' ? 'n' : ''} ${kind}`
+      expect(kinds(intent)).toEqual(['reject', 'reject', learned])
+      expect(told(intent)[0]).toMatchObject({ reason: why })
+      expect(problemsOf(intent).join('\n')).toMatch(
+        new RegExp(`^export: ${why}; no (own )?route is advertised until it is`, 'm'),
+      )
+      store.apply([{ ...error, text: undefined }])
+      expect(kinds(again())).toEqual(['accept', 'accept', 'accept'])
+      expect(problemsOf(again())).toEqual([])
+    })
+
+    test('an earlier run that knew all knows that there is none, or has it', () => {
+      expect(kinds(restart(BEFORE, [...others, error]).intent)).toEqual(['accept', 'accept', 'accept'])
+      const { intent } = restart([...BEFORE, restricting], [...others, error])
+      expect(told(intent)[0]?.kind).toBe('reject')
+      expect(problemsOf(intent).join()).not.toMatch(/^export: /)
+    })
+
+    test('of one that did not know all, nothing is taken for granted', () => {
+      const blind = new ObjectStore('here')
+      blind.apply([...others, error])
+      blind.settleMemory()
+      const next = new ObjectStore('here')
+      next.lastGood.remember(saved(blind))
+      next.apply([...others, error])
+      next.settleMemory()
+      expect(kinds(new IntentBuilder({ node: 'here' }).build(next))).toEqual(['reject', 'reject', learned])
+    })
   })
 
   test('holds no key: of a password only the reference', () => {
