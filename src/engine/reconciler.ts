@@ -167,7 +167,9 @@ export class Reconciler {
       yield NEIGHBOR_COST
     }
     yield* this.#callBack(node)
-    this.#setDecision(node)
+    // Most changes of objects concern no neighbor, and there may be thousands of neighbors.
+    const changed = peers.removed.length + peers.changed.length + peers.added.length
+    if (change !== undefined || changed > 0) this.#setDecision(node)
     const stopped = objects.settleByHand()
     if (stopped.length > 0) this.#parts.out.log(askedBeforeLine(stopped))
   }
