@@ -9,7 +9,15 @@
 import { type Address, addressBytes, bareAddress, isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { addressKey } from './address-order.ts'
-import { GODWIT_PROTOCOL, type Hop, type KernelChange, type KernelRoute, MAIN_TABLE, routeKey } from './kernel.ts'
+import {
+  GODWIT_PROTOCOL,
+  HIDDEN_HOPS,
+  type Hop,
+  type KernelChange,
+  type KernelRoute,
+  MAIN_TABLE,
+  routeKey,
+} from './kernel.ts'
 import type { LinkTable } from './links.ts'
 
 const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
@@ -55,6 +63,7 @@ export class DefaultRoutes {
     if (!this.#isKnown) return 'the routes of this node are not known yet'
     const [first] = this.#routes[family].values()
     if (first === undefined) return `this node has no ${LABELS[family]} default route`
+    if (first.hops.length === 0) return `the ${LABELS[family]} default route goes ${HIDDEN_HOPS}`
     const over = first.hops.map((hop) => hop.interface).join(', ')
     const isUp = first.hops.some((hop) => this.#links.isUp(hop.interface))
     return `the ${LABELS[family]} default route over ${over} ${isUp ? 'has no gateway' : 'is down'}`

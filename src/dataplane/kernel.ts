@@ -156,3 +156,6 @@ export const describeRoute = (route: KernelRoute): string =>
 
 /** The protocol of routes that the kernel itself adds for the addresses of a link. */
 export const KERNEL_PROTOCOL = 2
+
+/** Where the kernel reports no hops of a route that has some. */
+export const HIDDEN_HOPS = 'by a next hop object that is not shown: set net.ipv4.nexthop_compat_mode to 1'

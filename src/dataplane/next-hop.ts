@@ -5,7 +5,7 @@
  */
 import { formatAddress, isLinkLocal, isLinkLocalAt } from '../base/address.ts'
 import { addressKey } from './address-order.ts'
-import { formatHop, formatRoute, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
+import { formatHop, formatRoute, HIDDEN_HOPS, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWay, LearnedWays } from './learned-ways.ts'
 
@@ -84,8 +84,7 @@ function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays 
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
   if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)
   // With this setting off, the kernel does not report the hops of such a route.
-  if (route.hops.length === 0)
-    return unresolved(`${over}, by a next hop object that is not shown: set net.ipv4.nexthop_compat_mode to 1`)
+  if (route.hops.length === 0) return unresolved(`${over}, ${HIDDEN_HOPS}`)
   if (!route.hops.some((hop) => table.links.isUp(hop.interface))) return unresolved(`${over}, which is down`)
   return resolveOver(address, route, table, over)
 }

@@ -68,13 +68,13 @@ export class Failover {
     return lost
   }
 
-  /** Neighbors that lost a session with a link that is back, and our address with it. */
-  backOn(names: Iterable<string>): Neighbor[] {
+  /** Neighbors that lost a session with a link that is back, and our address with it, or on another link. */
+  backOn(names: ReadonlySet<string>): Neighbor[] {
     const back: Neighbor[] = []
-    for (const name of names) {
-      if (!this.#links.isUp(name)) continue
-      for (const [neighbor, ends] of this.#waiting.get(name) ?? []) {
-        if (ends !== undefined && this.#linkOf(ends)?.up !== true) continue
+    for (const [name, waiting] of this.#waiting) {
+      for (const [neighbor, ends] of waiting) {
+        const link = ends === undefined ? this.#links.get(name) : this.#linkOf(ends)
+        if (link?.up !== true || !(names.has(link.name) || names.has(name))) continue
         back.push(neighbor)
         this.#stopWaiting(name, neighbor)
       }

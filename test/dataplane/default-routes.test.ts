@@ -55,6 +55,12 @@ describe('the gateway', () => {
     ],
     ['none at all', [], undefined, 'this node has no IPv4 default route'],
     ['a link without one', [route('- eth1')], undefined, 'the IPv4 default route over eth1 has no gateway'],
+    [
+      'hops that the kernel does not show',
+      [route([])],
+      undefined,
+      'the IPv4 default route goes by a next hop object that is not shown: set net.ipv4.nexthop_compat_mode to 1',
+    ],
     ['a link that is down', [route('10.0.0.1 down0')], undefined, 'the IPv4 default route over down0 is down'],
   ])('is %s', (_, present, expected, why) => {
     const { routes } = lab(...present)

@@ -145,12 +145,12 @@ test('a neighbor that lost our address with the link is dialled again when the a
     failover.follow(neighbor, neighbor.peer.session as Session)
     links([lost])
     expect(failover.lostOn(['eth0'])).toHaveLength(1)
-    expect(failover.backOn(['eth0'])).toEqual([])
+    expect(failover.backOn(new Set(['eth0']))).toEqual([])
     links([link({ addresses: [] })])
-    expect(failover.backOn(['eth0'])).toEqual([])
+    expect(failover.backOn(new Set(['eth0']))).toEqual([])
     links([link()])
-    expect(failover.backOn(['eth0'])).toEqual([neighbor])
-    expect(failover.backOn(['eth0'])).toEqual([])
+    expect(failover.backOn(new Set(['eth0']))).toEqual([neighbor])
+    expect(failover.backOn(new Set(['eth0']))).toEqual([])
   }
 })
 
@@ -176,10 +176,23 @@ describe('point-to-point links that share our address', () => {
     links([lost])
     expect(failover.lostOn(['eth0', 'eth1'])).toEqual([{ neighbor: three, reason }])
     links([to2])
-    expect(failover.backOn(['eth0', 'eth1'])).toEqual([])
+    expect(failover.backOn(new Set(['eth0', 'eth1']))).toEqual([])
     links([to3])
-    expect(failover.backOn(['eth1'])).toEqual([three])
+    expect(failover.backOn(new Set(['eth1']))).toEqual([three])
   })
+})
+
+test('a neighbor whose local address comes back on another link is dialled again then', () => {
+  const { links, table } = linkTable([link()])
+  const neighbor = standIn({ local: OUR_ADDRESS, remote: '10.0.0.1' })
+  const failover = new Failover(table)
+  failover.follow(neighbor, neighbor.peer.session as Session)
+  links([link({ addresses: [] })])
+  expect(failover.lostOn(new Set(['eth0']))).toHaveLength(1)
+  links([link({ index: 7, name: 'br0', up: false })])
+  expect(failover.backOn(new Set(['br0']))).toEqual([])
+  links([link({ index: 7, name: 'br0' })])
+  expect(failover.backOn(new Set(['br0']))).toEqual([neighbor])
 })
 
 test('a neighbor that is removed while its link is down is not kept', () => {
@@ -191,7 +204,7 @@ test('a neighbor that is removed while its link is down is not kept', () => {
   expect(failover.lostOn(['eth0'])).toHaveLength(1)
   failover.remove(neighbor)
   links([link()])
-  expect(failover.backOn(['eth0'])).toEqual([])
+  expect(failover.backOn(new Set(['eth0']))).toEqual([])
 })
 
 function linkTable(first: readonly Link[]) {

@@ -1,5 +1,5 @@
 /** The links and addresses that the kernel has reported, and what changed since the engine was last informed. */
-import type { Address } from '../../base/address.ts'
+import { type Address, familyOfAddress } from '../../base/address.ts'
 import { same } from '../../cluster/same.ts'
 import { IFF_UP, type Link, type LinkAddress, type LinkChange } from '../../dataplane/links.ts'
 import { RTM_DELADDR, RTM_DELLINK, RTM_NEWADDR, RTM_NEWLINK, readAddress, readLink } from './netlink-link.ts'
@@ -158,4 +158,6 @@ export class KnownLinks {
 const isNews = ({ link, reported, addresses, changedAddresses }: Known): boolean =>
   !same(link, reported) || [...changedAddresses].some(([key, address]) => !same(address, addresses.get(key)))
 
-const keyOf = ({ address, length, peer }: LinkAddress): string => `${address}/${length}/${peer ?? ''}`
+/** By what the kernel tells addresses of a link apart: an IPv6 address is there once, and may get another peer or length. */
+const keyOf = ({ address, length, peer }: LinkAddress): string =>
+  familyOfAddress(address) === 'ipv6' ? address : `${address}/${length}/${peer ?? ''}`

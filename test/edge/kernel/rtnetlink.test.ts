@@ -104,6 +104,18 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
 
   const ALL = ['10.20.0.0/16', '10.21.0.0/16', 'fd20::/64', 'fd21::/64']
 
+  // The kernel reports that the address is there with its peer, and not that it is no longer there without.
+  test('an IPv6 address that gets a peer is one address, and goes as one', async () => {
+    await follow()
+    const addresses = () => follower.links.get('e0')?.addresses.filter(({ address }) => address === 'fd00::2')
+    await until('known', () => addresses()?.length === 1)
+    ip('-6 addr change fd00::2 peer fd00::77 dev e0')
+    await until('the peer', () => addresses()?.some(({ peer }) => peer === 'fd00::77') === true)
+    expect(addresses()).toHaveLength(1)
+    ip('-6 addr del fd00::2/64 dev e0')
+    await until('gone', () => follower.links.isOwn('fd00::2') === false)
+  })
+
   test.each([
     ['a link that is switched off', 'link set e1 down'],
     ['a link that is deleted', 'link del e1'],
