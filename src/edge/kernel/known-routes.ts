@@ -85,8 +85,15 @@ export class KnownRoutes {
   added(reported: ReportedRoute, isReplacement: boolean): void {
     const id = idOf(reported.route)
     const first = this.#byId.get(id)
-    for (let entry = first; entry !== undefined; entry = entry.next) if (sameRoute(entry.route, reported.route)) return
     const { family } = reported.route.prefix
+    for (let entry = first; entry !== undefined; entry = entry.next) {
+      if (!sameRoute(entry.route, reported.route)) continue
+      // Of equal IPv4 routes the kernel uses the first. One that went without a word is now behind the others.
+      if (family !== 'ipv4' || isReplacement || first?.next === undefined) return
+      this.#remove(id, entry)
+      this.#add(id, reported)
+      return
+    }
     if (first !== undefined && (isReplacement ? first.next !== undefined : family === 'ipv6')) this.unclear.add(family)
     else {
       if (isReplacement && first !== undefined) this.#remove(id, first)

@@ -104,6 +104,17 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
 
   const ALL = ['10.20.0.0/16', '10.21.0.0/16', 'fd20::/64', 'fd21::/64']
 
+  test('of equal routes of links the first is the one that the kernel uses, also when a link was off for a moment', async () => {
+    ip('addr add 10.0.0.3/24 dev e1')
+    await follow()
+    const overOf = (text: string) =>
+      [...follower.routes.values()].filter(({ prefix }) => prefix.text === text).map(({ hops }) => hops[0]?.interface)
+    expect(overOf('10.0.0.0/24')).toEqual(['e0', 'e1'])
+    ip('link set e0 down')
+    ip('link set e0 up')
+    await until('the other order', () => overOf('10.0.0.0/24').join() === 'e1,e0')
+  })
+
   // The kernel reports that the address is there with its peer, and not that it is no longer there without.
   test('an IPv6 address that gets a peer is one address, and goes as one', async () => {
     await follow()
