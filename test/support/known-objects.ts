@@ -28,7 +28,7 @@ export class KnownObjects {
     return taken
   }
 
-  async until(what: string, holds: () => boolean, patience = 5_000): Promise<void> {
+  async until(what: string, holds: () => boolean, patience = 20_000): Promise<void> {
     if (holds()) return
     await new Promise<void>((resolve, reject) => {
       const look = () => {

@@ -265,7 +265,7 @@ describe('the folder of manifests', () => {
 
   test('a file written in pieces is not taken before it is whole', async () => {
     await write('peers.yaml', peer('one'), peer('two'), peer('three'))
-    await start(150)
+    await start(500)
     known.takeChanges()
     const text = [peer('one'), peer('two'), peer('three', { peerIP: '10.0.0.9', asNumber: 9 })].map((one) =>
       stringify(one),
