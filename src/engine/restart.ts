@@ -28,6 +28,8 @@ export interface RestartDocument {
    * the kernel then had of us at least.
    */
   readonly relayed?: Readonly<Partial<Record<Family, number>>>
+  /** The same of an earlier run, which this one did not reach: it goes over once. */
+  readonly carried?: Pick<RestartDocument, 'callers' | 'relayed'>
 }
 
 /** The most hosts of ranges that a restart waits for. */
@@ -35,10 +37,15 @@ const MOST_CALLERS = 1_024
 
 /** A document of an earlier run; undefined where the value is none. */
 export function readRestart(value: unknown): RestartDocument | undefined {
-  const { boot, routerId, families, callers, relayed } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const { boot, routerId, families, carried, ...own } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof boot !== 'string' || typeof routerId !== 'number' || !Array.isArray(families)) return undefined
   const known = FAMILIES.filter((family) => families.includes(family))
-  const read = { boot, routerId, families: known, ...readRelayed(relayed) }
+  const read = { boot, routerId, families: known, ...readReached(own) }
+  return typeof carried === 'object' && carried !== null ? { ...read, carried: readReached({ ...carried }) } : read
+}
+
+function readReached({ callers, relayed }: Readonly<Record<string, unknown>>): NonNullable<RestartDocument['carried']> {
+  const read = readRelayed(relayed)
   if (!Array.isArray(callers)) return read
   const addresses = callers
     .slice(0, MOST_CALLERS)
@@ -232,7 +239,8 @@ export class Restart {
   /** RFC 4724 §3: why the Forwarding State bit of a family would not be true. */
   #whyLost(family: Family): string | undefined {
     if (!this.#forwards.includes(family)) return 'this node does not forward it'
-    const [before, now] = [this.#previous?.relayed?.[family] ?? 0, this.#rooms.leading(family)]
+    const { relayed, carried } = this.#previous ?? {}
+    const [before, now] = [relayed?.[family] ?? carried?.relayed?.[family] ?? 0, this.#rooms.leading(family)]
     if (now === undefined || now >= before) return undefined
     return `the kernel has lost learned routes, and neighbors send packets here for them (${now} are left of ${before} or more)`
   }
@@ -286,7 +294,8 @@ export class Restart {
 
   /** Hosts of ranges that the run before knew: until they call, not every neighbor has sent its routes. */
   get callers(): readonly Address[] {
-    return this.#previous?.callers ?? []
+    const { callers = [], carried } = this.#previous ?? {}
+    return [...callers, ...(carried?.callers ?? [])]
   }
 
   /** Those of them that are still to be dialled, after a restart: they may keep our routes and wait for us. */
@@ -308,20 +317,34 @@ export class Restart {
     const { routerId } = known
     const kept = now < this.#startedAt + LONGEST_KEPT ? this.#continued : undefined
     const families = FAMILIES.filter((one) => known.families.has(one) || this.#continued?.families.includes(one))
-    const relayed = { ...kept?.relayed, ...this.#relayed() }
+    const relayed = this.#relayed()
     const short = JSON.stringify([routerId, families, known.members.revision, relayed, kept === undefined])
     if (short === this.#remembered || families.length === 0) return undefined
     this.#remembered = short
-    const hasRelayed = Object.keys(relayed).length > 0
-    const document = { boot: this.#boot, routerId, families, ...(hasRelayed && { relayed }) }
-    const callers = [...known.members.first(MOST_CALLERS), ...this.#awaitedOf(kept, known.members)]
-    return callers.length === 0 ? document : { ...document, callers: callers.slice(0, MOST_CALLERS) }
+    const callers = known.members.first(MOST_CALLERS)
+    const carried = this.#carriedOf(kept, known.members, relayed)
+    return {
+      ...{ boot: this.#boot, routerId, families },
+      ...(relayed && { relayed }),
+      ...(callers.length > 0 && { callers }),
+      ...(carried && { carried }),
+    }
   }
 
-  /** One that is back is a member, and is awaited no more when it goes. */
-  #awaitedOf(kept: RestartDocument | undefined, members: RangeMembers): readonly Address[] {
-    for (const address of kept?.callers ?? []) if (members.has(address)) this.#back.add(address)
-    return kept?.callers?.filter((address) => !this.#back.has(address)) ?? []
+  /** What the run before knew, and this one has not reached. A host that was back is awaited no more when it goes. */
+  #carriedOf(
+    kept: RestartDocument | undefined,
+    members: RangeMembers,
+    now: RestartDocument['relayed'],
+  ): RestartDocument['carried'] {
+    const { callers: known = [], relayed: before = {} } = kept ?? {}
+    for (const address of known) if (members.has(address)) this.#back.add(address)
+    const callers = known.filter((address) => !this.#back.has(address))
+    const relayed = Object.fromEntries(
+      Object.entries(before).filter(([family]) => now?.[family as Family] === undefined),
+    )
+    if (callers.length + Object.keys(relayed).length === 0) return undefined
+    return { ...(callers.length > 0 && { callers }), ...(Object.keys(relayed).length > 0 && { relayed }) }
   }
 }
 

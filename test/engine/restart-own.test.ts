@@ -131,8 +131,8 @@ describe('the agent is killed', () => {
     },
   )
 
-  test('what this run did not reach goes over to the next one, until no neighbor keeps routes any more', () => {
-    const restart = new Restart('boot', {
+  test('what this run did not reach goes over to the next one, once, until no neighbor keeps routes any more', () => {
+    const rooms = {
       neighbors: () => [],
       hasEnded: () => true,
       received: () => 0,
@@ -140,7 +140,8 @@ describe('the agent is killed', () => {
       hasOwn: () => false,
       leading: () => 8,
       relays: () => false,
-    })
+    }
+    const restart = new Restart('boot', rooms)
     const routerId = 1 as RouterId
     const callers = ['10.0.0.5', '10.0.0.6']
     const before = { boot: 'boot', routerId, families: FAMILIES, callers, relayed: { ipv6: 8 } }
@@ -151,11 +152,20 @@ describe('the agent is killed', () => {
     expect(remember(0)).toBeUndefined()
     restart.look(0)
     members.add('10.0.0.6')
-    expect(remember(1_000)).toEqual({ ...before, callers: ['10.0.0.6', '10.0.0.5'] })
+    const known = { boot: 'boot', routerId, families: FAMILIES }
+    const carried = { callers: ['10.0.0.5'], relayed: { ipv6: 8 } }
+    expect(remember(1_000)).toEqual({ ...known, callers: ['10.0.0.6'], carried })
     // One that was back and has gone is not expected.
     members.delete('10.0.0.6')
-    expect(remember(2_000)).toEqual({ ...before, callers: ['10.0.0.5'] })
-    expect(remember(4_095_000)).toEqual({ boot: 'boot', routerId, families: FAMILIES })
+    const last = remember(2_000)
+    expect(last).toEqual({ ...known, carried })
+    expect(remember(4_095_000)).toEqual(known)
+    const next = new Restart('boot', rooms)
+    next.take(readRestart(JSON.parse(JSON.stringify(last))), FAMILIES)
+    next.begin(routerId, false, 0)
+    expect(next.callers).toEqual(['10.0.0.5'])
+    next.look(0)
+    expect(next.remember({ routerId, families: new Set(), members: new RangeMembers() }, 1_000)).toEqual(known)
   })
 
   test('of another boot nothing goes over to the next run', () => {
