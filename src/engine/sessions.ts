@@ -321,8 +321,11 @@ export class Sessions {
     neighbor.nextHops = undefined
     if (keep.length === 0) this.#forget(neighbor)
     this.#sending.end(neighbor)
+    const { leftFamilies } = neighbor
     // Its twin takes back the families that it left to this session, before this one ends.
     this.#applyLeft(this.#twins.remove(neighbor, now))
+    // Kept routes of a family that it left to the twin stay unused: the twin has newer ones.
+    if (keep.length > 0) neighbor.leftFamilies = leftFamilies
     if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
     else this.#rib.removePeer(neighbor.name)
   }

@@ -201,7 +201,7 @@ export class EngineView implements View {
       counts: this.#hasRoutes(neighbor) ? this.#rib.counts(neighbor.name, family) : NO_COUNTS,
       nextHop: neighbor.nextHops?.text[family],
       held: heldFamily(neighbor, family),
-      carriedBy: neighbor.leftFamilies[family]?.to,
+      carriedBy: neighbor.peer.session && neighbor.leftFamilies[family]?.to,
       importPolicy: policyOf(neighbor, 'import').name,
       exportPolicy: policyOf(neighbor, 'export').name,
     }

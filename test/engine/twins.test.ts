@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { longTest } from '../support/long.ts'
-import { remove, upsert } from '../support/objects.ts'
+import { ipPool, remove, upsert } from '../support/objects.ts'
 import { FOUR, heard, type Row, SIX, scene } from '../support/twins.ts'
 import type { Host, World } from '../support/world.ts'
 
@@ -146,4 +146,17 @@ test('a twin without the family takes nothing', () => {
   world.change(worker, [upsert(four), upsert(to('six', 'fd00:10::1', { addressFamilies: ['ipv4'] }))])
   world.pass(60_000)
   expect(heard(world, tor)).toContain('fd00:244:1::/64 from 10.0.0.11')
+})
+
+test('routes that are kept for a session that is lost stay unused where the twin carries their family, whatever changes', () => {
+  const { world, worker, four, six } = scene()
+  world.change(worker, [upsert(four)])
+  world.pass(5_000)
+  world.change(worker, [upsert(six)])
+  world.pass(60_000)
+  const firstConn = 2
+  world.feed(worker, { kind: 'closed', conn: firstConn, reason: 'Connection reset by peer' })
+  expect(worker.told('session-down').map(({ fields }) => fields.peer)).toEqual([FOUR])
+  world.change(worker, [upsert(ipPool('other', { cidr: '10.99.0.0/16' }))])
+  expect(used(world, worker, 'fd00:99')).toEqual(['fd00:99:1::/64 from fd00:10::1'])
 })
