@@ -217,7 +217,7 @@ function defaultFamilies(candidate: Candidate, me: ClusterNode): readonly Family
   return FAMILIES.filter((family) => me.addresses[family] !== undefined && node?.addresses[family] !== undefined)
 }
 
-const UNTIL_THERE = 'does not start; a running session keeps its last good policy'
+const UNTIL_THERE = 'does not start; a running session keeps the rules of its last good filters'
 
 /** The code of a problem: the object that is named exists, and is wrong. */
 export const FILTER_WRONG = 'peer-filter-wrong'

@@ -9,15 +9,15 @@ import type { Millis } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
-import type { PeerIntent } from '../cluster/intent.ts'
+import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
 import { WITHDRAWN, whileDrained } from './drain.ts'
 import type { Stage } from './leaving-stage.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHopChoice } from './next-hops.ts'
 
 /** Held because of its objects. One whose router is still to be found counts as one that may send routes soon. */
-const isHeldByObjects = ({ held, interface: link, gateway }: PeerIntent): boolean =>
-  held !== undefined && link === undefined && gateway === undefined
+const isHeldByObjects = ({ held, address, interface: link, gateway }: PeerIntent): boolean =>
+  held !== undefined && (address !== UNHEARD || (link === undefined && gateway === undefined))
 
 export interface Neighbor {
   readonly name: string
@@ -101,7 +101,7 @@ export class Neighbors {
 
   /**
    * The neighbor that connects from this address. Where one router has several configured ports, it is the one without
-   * a session, because a connection does not show the configured port.
+   * a session, because a connection does not show the configured port. One that is held comes last, unless its port is another.
    */
   calledBy(address: Address): Neighbor | undefined {
     let inSession: Neighbor | undefined
@@ -112,7 +112,8 @@ export class Neighbors {
       else if (neighbor.intent.held !== undefined) held ??= neighbor
       else return neighbor
     }
-    return inSession ?? held
+    const isOfAnotherPort = inSession !== undefined && held !== undefined && held.intent.port !== inSession.intent.port
+    return isOfAnotherPort ? held : (inSession ?? held)
   }
 
   connect(conn: ConnId, neighbor: Neighbor): void {

@@ -96,12 +96,16 @@ export class Objects {
   /** Hosts that connected from a wider range around this one belong to it now, up to its limit. */
   #addRange(range: RangeIntent, node: NodeIntent, now: Millis): void {
     this.#ranges.set(range, now)
+    let places = range.range.limit - this.#ranges.membersOf(range.name).length
     for (const [member, before] of this.#ranges.members()) {
       const address = this.#neighbors.get(member)?.intent.address
       if (address === undefined || before === range.name || this.#ranges.around(address) !== range) continue
       const intent = memberIntent(range, address)
-      if (intent.name !== member || this.#isFull(range)) this.removePeer(member, now)
-      else this.#moveMember(range, intent, node, now)
+      if (intent.name !== member || places <= 0) this.removePeer(member, now)
+      else {
+        places--
+        this.#moveMember(range, intent, node, now)
+      }
     }
   }
 

@@ -83,6 +83,8 @@ export class Reconciler {
    * objects.
    */
   mustWait(): boolean {
+    // While the agent ends, the rest of an intent is dropped.
+    if (this.#parts.facts.stopping) return false
     this.#hasWaited ||= this.#isHalfDone
     return this.#isHalfDone
   }
@@ -175,8 +177,9 @@ export class Reconciler {
   }
 
   #setDecision({ decision }: NodeIntent): void {
-    const { rib, neighbors } = this.#parts
-    const sameClusterLength = neighbors.all().some(({ intent }) => reflectsThroughUs(intent))
+    const { rib, objects } = this.#parts
+    // Also of ranges from which nobody has called yet.
+    const sameClusterLength = [...objects.intents()].some(reflectsThroughUs)
     rib.setDecision({ ...decision, sameClusterLength })
   }
 

@@ -140,7 +140,7 @@ describe('mesh', () => {
       'BGPFilter/quiet does not exist',
     ])
     expect(problemsOf(intent)).toEqual([
-      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is not a BGPFilter; the mesh does not start; a running session keeps its last good policy',
+      'BGPConfiguration/default spec.nodeMeshFilters[0]: "quiet" is not a BGPFilter; the mesh does not start; a running session keeps the rules of its last good filters',
     ])
   })
 
@@ -412,7 +412,7 @@ describe('policies', () => {
     const peer = intent.peers.get('Global_10_0_0_254')
     expect(peer).toMatchObject({ held, importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL })
     expect(problemsOf(intent)).toContain(
-      `BGPPeer/rack spec.filters[0]: ${says}; the peer does not start; a running session keeps its last good policy`,
+      `BGPPeer/rack spec.filters[0]: ${says}; the peer does not start; a running session keeps the rules of its last good filters`,
     )
   })
 
