@@ -1,6 +1,7 @@
 /** A change of many neighbors takes several turns, in which no UPDATE is sent; a next change that waits already waits longer. */
 import { expect, test, vi } from 'vitest'
 import { Engine } from '../../src/engine/engine.ts'
+import type { Input } from '../../src/engine/input.ts'
 import { Sessions } from '../../src/engine/sessions.ts'
 import { bgpConfiguration, bgpPeer, ipPool, node, upsert } from '../support/objects.ts'
 
@@ -38,4 +39,19 @@ test('policies that change in every turn do not keep UPDATEs back', () => {
   flush.mockRestore()
   expect(Math.max(...longest)).toBeLessThan(4)
   expect(Math.max(...longest)).toBeGreaterThan(0)
+})
+
+test('an agent that ends amid such a change does not wait for the rest of it', () => {
+  const flush = vi.spyOn(Sessions.prototype, 'flush')
+  const engine = agentWith(400)
+  const flushes = (input: Input) => {
+    flush.mockClear()
+    engine.handle(input, 1)
+    return flush.mock.calls.length > 0
+  }
+  flushes({ kind: 'objects', changes: [upsert(ipPool('other', { cidr: '10.99.0.0/16' }))] })
+  for (let turn = 0; turn < 20 && flushes({ kind: 'tick' }); turn++);
+  expect(flushes({ kind: 'tick' })).toBe(false)
+  expect(flushes({ kind: 'stop', reason: 'SIGINT', how: 'leave' })).toBe(true)
+  flush.mockRestore()
 })
