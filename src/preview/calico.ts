@@ -49,8 +49,25 @@ const nodesWith = (store: ObjectStore, peer: PeerObject): NodeObject[] =>
 const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boolean =>
   peerSelector === undefined && (remote === undefined || nodeAt(store, remote.address) === undefined)
 
-const nodeAt = (store: ObjectStore, address: Address): NodeObject | undefined =>
-  allOf(store, 'Node').find(({ addresses }) => Object.values(addresses).includes(address))
+function nodeAt(store: ObjectStore, address: Address): NodeObject | undefined {
+  const revision = store.revisionOf('Node')
+  let index = NODES_AT.get(store)
+  if (index?.revision !== revision) {
+    // Of several nodes with one address the first counts.
+    const rows = allOf(store, 'Node').flatMap((node) =>
+      Object.values(node.addresses).map((own) => [own, node] as const),
+    )
+    index = { revision, byAddress: new Map(rows.reverse()) }
+    NODES_AT.set(store, index)
+  }
+  return index.byAddress.get(address)
+}
+
+/** Asked for each node and each neighbor. */
+const NODES_AT = new WeakMap<
+  ObjectStore,
+  { readonly revision: number; readonly byAddress: ReadonlyMap<Address, NodeObject> }
+>()
 
 /** Whether the neighbor is external to some node that has it, as far as objects tell. */
 const isExternal = (store: ObjectStore, peer: PeerObject): boolean =>
