@@ -85,6 +85,13 @@ export class KernelTable {
     return routes.find((route) => !this.#isDown(route)) ?? routes[0]
   }
 
+  /** Whether the route to an address leads over this link alone, without a gateway. A default route says nothing of links. */
+  isBeside(link: string, address: Uint8Array): boolean {
+    const route = this.lookupUp(address)
+    if (route?.type !== 'unicast' || route.prefix.length === 0 || route.hops.length === 0) return false
+    return route.hops.every((hop) => hop.gateway === undefined && hop.interface === link)
+  }
+
   #isDown({ type, hops }: KernelRoute): boolean {
     return type === 'unicast' && hops.length > 0 && !hops.some((hop) => this.links.isUp(hop.interface))
   }

@@ -292,10 +292,13 @@ export class Engine {
   }
 
   #takeRoutes(input: Extract<Input, { kind: 'kernel' }>, now: Millis): void {
-    const { facts, defaults, kernel } = this.#parts
+    const { facts, defaults, kernel, sessions } = this.#parts
     const isOther = defaults.take(input.change)
+    const wasKnown = kernel?.isKnown
     kernel?.take(input, now)
-    if (isOther && !facts.stopping) this.#reconciler.followFound(now)
+    if (facts.stopping) return
+    if (kernel?.isKnown) sessions.followRoutes(wasKnown ? input.change : undefined, now)
+    if (isOther) this.#reconciler.followFound(now)
   }
 
   #takeCni(input: Extract<Input, { kind: 'cni' }>, now: Millis): void {

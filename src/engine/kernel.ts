@@ -7,7 +7,7 @@
  *
  * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
-import { formatAddress } from '../base/address.ts'
+import { type Address, addressBytes, formatAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
@@ -273,6 +273,16 @@ export class Kernel {
   /** Routes to pods of other nodes that objects want (`nodeRoutes: Direct`), in the order of their prefixes. */
   get nodeRoutes(): NodeRouteRows {
     return new NodeRouteRows(this.#nodeRoutes, this.#routes)
+  }
+
+  /** The kernel's routes have been read once. */
+  get isKnown(): boolean {
+    return this.#routes.isKnown
+  }
+
+  /** Whether the route to an address leads over this link alone, without a gateway; false until the kernel has been read. */
+  isBeside(link: string, address: Address): boolean {
+    return this.#routes.isKnown && this.#routes.table.isBeside(link, addressBytes(address))
   }
 
   /** The current problems; the same array while they have not changed. */

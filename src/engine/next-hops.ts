@@ -22,6 +22,8 @@ export interface NextHopChoice {
   readonly link: string | undefined
   /** The neighbor is on it too. */
   readonly isOnLink: boolean
+  /** It is in none of the link's networks, but the kernel has a route to it over the link without a gateway. */
+  readonly isBeside: boolean
   /** The networks of that link, if the neighbor is on it too. */
   readonly shared: readonly Prefix[]
   /** Those of them that the neighbor has an address in. Where that is not known: the network of our next hop. */
@@ -37,6 +39,8 @@ export interface Place {
   readonly links: LinkTable
   /** The interface of the session, as last known. */
   readonly link: string | undefined
+  /** Whether a kernel route leads to an address over this link without a gateway. */
+  isBeside(link: string, remote: Address): boolean
   /** The next hop for neighbors over a link. */
   chosen(link: string): NextHopChoice['chosen'] | undefined
   /** By family: a next hop on the shared link that the neighbor has sent. It has an address in that network. */
@@ -48,8 +52,10 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
 }
 
 /** What is advertised, or why not, as a text that changes with it. */
-export const nextHopsKey = ({ text, held, link, lacksLink, shared, subnets }: NextHopChoice): string =>
-  JSON.stringify([text, held, link, lacksLink, shared.map(textOf), subnets.map(textOf)])
+export const nextHopsKey = (choice: NextHopChoice): string => {
+  const { text, held, link, isBeside, lacksLink, shared, subnets } = choice
+  return JSON.stringify([text, held, link, isBeside, lacksLink, shared.map(textOf), subnets.map(textOf)])
+}
 
 const textOf = ({ text }: Prefix): string => text
 
@@ -59,6 +65,7 @@ class Choice {
   readonly #link: Link | undefined
   /** The neighbor is on the link too. */
   readonly #isOnLink: boolean
+  readonly #isBeside: boolean
   readonly #chosen: Partial<Record<Family, Address>> = {}
 
   constructor(session: Session, place: Place) {
@@ -69,6 +76,8 @@ class Choice {
     const holder = links.holder(session.local.address, session.remote.address)
     this.#link = holder ?? (link === undefined ? undefined : links.get(link))
     this.#isOnLink = this.#link !== undefined && isOnLink(this.#link, session.remote.address)
+    this.#isBeside =
+      this.#link !== undefined && !this.#isOnLink && place.isBeside(this.#link.name, session.remote.address)
     for (const family of FAMILIES) {
       const address = this.#choose(family)
       if (address !== undefined) this.#chosen[family] = address
@@ -91,8 +100,8 @@ class Choice {
     const shared = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
     const link = this.#link?.name ?? this.#place.link
     const subnets = this.#subnets(shared)
-    const isOnLink = this.#isOnLink
-    return { bytes, text, held, link, isOnLink, lacksLink: this.#lacksLink, shared, subnets, chosen: this.#chosen }
+    const where = { link, isOnLink: this.#isOnLink, isBeside: this.#isBeside, lacksLink: this.#lacksLink }
+    return { bytes, text, held, ...where, shared, subnets, chosen: this.#chosen }
   }
 
   /**
@@ -158,7 +167,7 @@ class Choice {
     const { links } = this.#place
     const name = this.#link?.name
     // RFC 2545 §3: a link-local address is for those on the link. On ours it would be that of a stranger.
-    const isThere = name !== undefined && this.#isOnLink
+    const isThere = name !== undefined && (this.#isOnLink || this.#isBeside)
     return links.isKnown && (!isThere || !links.isUp(name) || !links.hasIpv6(name))
   }
 

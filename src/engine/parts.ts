@@ -98,7 +98,9 @@ export class Parts {
     this.requested = new Requested(sourceKind)
     this.facts = this.#firstFacts(options)
     this.rib = new Rib({ ...(hashKey !== undefined && { hashKey }), memoryLimit })
-    this.sessions = new Sessions(this.neighbors, this.rib, this.links, this.out, this.bfd)
+    this.sessions = new Sessions(this.neighbors, this.rib, this.links, this.out, this.bfd, (link, address) => {
+      return this.kernel?.isBeside(link, address) === true
+    })
     this.restart = this.#makeRestart(boot)
     this.byHand = new ByHand(boot)
     this.objects = new Objects({

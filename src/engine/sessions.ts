@@ -2,8 +2,9 @@
  * Carries out the actions of neighbors, and connects sessions with the RIB: a session that comes up becomes a peer of
  * the RIB, and its received UPDATEs are passed to the RIB. `sending.ts` sends those of the RIB.
  */
-import { bareAddress, isLinkLocal } from '../base/address.ts'
+import { type Address, bareAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
+import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
@@ -11,6 +12,7 @@ import type { MessageError } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
 import { REFRESH } from '../bgp/wire/route-refresh.ts'
 import type { NodeIntent, PeerIntent } from '../cluster/intent.ts'
+import { GODWIT_PROTOCOL, type KernelChange } from '../dataplane/kernel.ts'
 import { isOnLink, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
 import { Failover } from './failover.ts'
@@ -44,6 +46,9 @@ type Dial = Extract<PeerAction, { kind: 'dial' }>
 type Up = Extract<PeerAction, { kind: 'up' }>
 type Refresh = Extract<PeerAction, { kind: 'refresh' }>
 
+/** When more kernel routes than this have changed, all neighbors beyond the networks of their link are looked at. */
+const FEW = 64
+
 export class Sessions {
   readonly #neighbors: Neighbors
   readonly #rib: Rib
@@ -62,8 +67,20 @@ export class Sessions {
   readonly rangeMembers = new RangeMembers()
   readonly #twins: Twins
   readonly #failover: Failover
+  /** Whether a kernel route leads to an address over a link without a gateway. */
+  readonly #isBeside: (link: string, address: Address) => boolean
+  /** Neighbors with a session that are in no network of its link, by address: kernel routes say whether they are on it. */
+  readonly #outside = new Map<Neighbor, Prefix>()
 
-  constructor(neighbors: Neighbors, rib: Rib, links: LinkTable, out: Outbox, bfd: Bfd) {
+  constructor(
+    neighbors: Neighbors,
+    rib: Rib,
+    links: LinkTable,
+    out: Outbox,
+    bfd: Bfd,
+    isBeside: (link: string, address: Address) => boolean,
+  ) {
+    this.#isBeside = isBeside
     this.#neighbors = neighbors
     this.#links = links
     this.#rib = rib
@@ -118,6 +135,19 @@ export class Sessions {
       if (session === undefined) continue
       const isTouched = link === undefined || touched.names.has(link) || isNamed
       if (isTouched || touched.addresses.has(bareAddress(session.local.address))) this.#followNextHops(neighbor, now)
+    }
+  }
+
+  /** Kernel routes have changed: neighbors may be reached on the link now, or no longer. Undefined: all were read. */
+  followRoutes(change: KernelChange | undefined, now: Millis): void {
+    if (this.#outside.size === 0) return
+    const changed = change === undefined ? undefined : fewPrefixesOf(change)
+    for (const [neighbor, host] of this.#outside) {
+      if (changed !== undefined && !changed.some((prefix) => contains(prefix, host))) continue
+      const { link, isBeside } = neighbor.nextHops ?? {}
+      const { session } = neighbor.peer
+      if (link === undefined || session === undefined) continue
+      if (this.#isBeside(link, session.remote.address) !== isBeside) this.#followNextHops(neighbor, now)
     }
   }
 
@@ -302,9 +332,13 @@ export class Sessions {
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
     const nextHops = this.#nextHopsOf(neighbor, session, node)
     neighbor.nextHops = nextHops
-    neighbor.interface = nextHops.isOnLink ? nextHops.link : undefined
+    const { link, isOnLink, isBeside } = nextHops
+    neighbor.interface = isOnLink || isBeside ? link : undefined
+    const host = link === undefined || isOnLink ? undefined : hostPrefix(session.remote.address)
+    if (host === undefined) this.#outside.delete(neighbor)
+    else this.#outside.set(neighbor, host)
     this.#failover.follow(neighbor, session)
-    if (nextHops.link !== undefined) this.#chosen.set(nextHops.link, nextHops.chosen)
+    if (link !== undefined) this.#chosen.set(link, nextHops.chosen)
   }
 
   #nextHopsOf({ name, nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
@@ -313,12 +347,14 @@ export class Sessions {
       heard: this.#rib.heardOnLink(name),
       links: this.#links,
       link: nextHops?.link,
+      isBeside: this.#isBeside,
       chosen: (link) => this.#chosen.get(link),
     })
   }
 
   #down(neighbor: Neighbor, keep: readonly Family[], now: Millis): void {
     neighbor.nextHops = undefined
+    this.#outside.delete(neighbor)
     if (keep.length === 0) this.#forget(neighbor)
     this.#sending.end(neighbor)
     const { leftFamilies } = neighbor
@@ -388,6 +424,12 @@ export class Sessions {
   flush(now: Millis): boolean {
     return this.#sending.flush((neighbor, event) => this.handle(neighbor, event, now))
   }
+}
+
+/** The prefixes of changed routes of other programs; undefined: there are too many. */
+function fewPrefixesOf({ gone, present }: KernelChange): readonly Prefix[] | undefined {
+  if (gone.length + present.length > FEW) return undefined
+  return [...gone, ...present].filter(({ protocol }) => protocol !== GODWIT_PROTOCOL).map(({ prefix }) => prefix)
 }
 
 /** What ends a session over an UPDATE; one with too many routes is held down. */

@@ -59,7 +59,8 @@ function choose(links: LinkTable, scene: Scene = {}): NextHopChoice {
   const node = { name: 'n1', addresses } as unknown as NodeIntent
   const chosen = () => (told === undefined ? undefined : { ipv6: told })
   const host = heard === undefined ? undefined : hostPrefix(heard)
-  return nextHopsFor(session, { node, links, link: undefined, chosen, heard: host ? { [host.family]: host } : {} })
+  const heardHosts = host ? { [host.family]: host } : {}
+  return nextHopsFor(session, { node, links, link: undefined, isBeside: () => false, chosen, heard: heardHosts })
 }
 
 const ETH0 = link(2, 'eth0', '10.0.0.11/24', 'fd00:10::11/64', 'fe80::11/64')
