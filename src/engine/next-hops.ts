@@ -43,7 +43,7 @@ export interface Place {
   isBeside(link: string, remote: Address): boolean
   /** The next hop for neighbors over a link. */
   chosen(link: string): NextHopChoice['chosen'] | undefined
-  /** By family: a next hop on the shared link that the neighbor has sent. It has an address in that network. */
+  /** By family: a next hop on the shared link that the neighbor, an external one, has sent. It has an address in that network. */
   readonly heard: HeardNextHops
 }
 

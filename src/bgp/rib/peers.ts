@@ -17,7 +17,7 @@ export const KIND = { own: 0, internal: 1, external: 2 } as const
 
 export const OWN = 0
 
-/** By family: the first next hop on the shared link that a neighbor sent. */
+/** By family: the first next hop on the shared link that an external neighbor sent. */
 export type HeardNextHops = Readonly<Partial<Record<Family, Prefix>>>
 
 export const NOTHING_HEARD: HeardNextHops = {}
@@ -41,9 +41,13 @@ export class PeerSlot {
     this.remoteAddress = addressBytes(peer.remoteAddress)
   }
 
-  /** It announced routes with this next hop, of 4, 16 or 32 octets. */
+  /**
+   * It announced routes with this next hop, of 4, 16 or 32 octets. An internal neighbor leaves next hops as they came (RFC 4271
+   * §5.1.3): they say nothing of its own addresses.
+   */
   hear(bytes: Uint8Array, start: number, length: number): void {
-    const { link = [] } = this.peer
+    const { link = [], peerType } = this.peer
+    if (peerType === 'internal') return
     const known = this.heard[length > ADDRESS_BYTES.ipv4 ? 'ipv6' : 'ipv4']
     if (link.length === 0 || (known !== undefined && isIn(link, known))) return
     const octets = Math.min(length, ADDRESS_BYTES.ipv6)

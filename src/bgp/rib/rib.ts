@@ -221,7 +221,7 @@ export class Rib {
     return { ...ALL_WELL, ...exceeded, crowded, memory, problems, endOfRib }
   }
 
-  /** By family: a next hop on the link of a neighbor that it sent. Another value whenever something was added. */
+  /** By family: a next hop on the link of an external neighbor that it sent. Another value whenever something was added. */
   heardOnLink(name: string): HeardNextHops {
     return this.#peers.get(name)?.heard ?? NOTHING_HEARD
   }
