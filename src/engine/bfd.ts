@@ -27,6 +27,8 @@ interface Wanted extends BfdSettings {
   readonly remote: Address
   /** The node's address for the session, where there is one. */
   readonly local: Address | undefined
+  /** Where `local` is on no link to the neighbor, an address of that link is used instead, as for BGP. */
+  readonly localMayYield: boolean
 }
 
 type Way = Pick<BfdIntent, 'hops' | 'interface' | 'local'>
@@ -124,23 +126,25 @@ export class Bfd {
 
   /** A session that is Up stays on its way, as long as the node's address for it is the same. */
   #intentFor(wanted: Wanted, links: readonly Link[]): BfdIntent {
-    const { remote, minimumTtl = NO_MINIMUM } = wanted
+    const { localMayYield, ...settings } = wanted
+    const { remote, minimumTtl = NO_MINIMUM } = settings
     const asked = this.#sessions.get(remote)?.state === 'Up' ? this.#asked.get(remote) : undefined
-    const isFromHere = this.#askedFor.get(remote)?.local === wanted.local
+    const before = this.#askedFor.get(remote)
+    const isFromHere = before !== undefined && before.local === wanted.local && before.localMayYield === localMayYield
     const isAsked = asked !== undefined && isFromHere && (wanted.minimumTtl === undefined || asked.hops === 'multi')
     const { hops, interface: link, local } = isAsked ? asked : this.#wayTo(wanted, links)
-    return { ...wanted, minimumTtl, hops, interface: link, local }
+    return { ...settings, minimumTtl, hops, interface: link, local }
   }
 
   /** RFC 5881 if the neighbor is on a link of ours; else, and where configured, RFC 5883. */
-  #wayTo({ remote, local, minimumTtl }: Wanted, links: readonly Link[]): Way {
+  #wayTo({ remote, local, localMayYield, minimumTtl }: Wanted, links: readonly Link[]): Way {
     if (isLinkLocal(remote)) return { hops: 'single', interface: remote.split('%')[1], local }
     const around = minimumTtl === undefined ? links.filter((link) => isOnLink(link, remote)) : []
     if (around.length === 0) return { hops: 'multi', interface: undefined, local }
     // On a network that two of our links share, its packets may arrive on either.
     const only = around.length === 1 ? around[0]?.name : undefined
-    const isBeside = local !== undefined && this.#links.isBesideSubnet(local, remote)
-    return { hops: 'single', interface: only, local: isBeside ? undefined : local }
+    const isElsewhere = localMayYield && local !== undefined && this.#links.isBesideSubnet(local, remote)
+    return { hops: 'single', interface: only, local: isElsewhere ? undefined : local }
   }
 
   /** Neighbors that are lost by this report. */
@@ -276,14 +280,15 @@ const leastText = (least: number): string =>
  * router sees that it is on purpose.
  */
 function wantedFor({ intent, peer }: Neighbor): Wanted | undefined {
-  const { bfd, address, sourceAddress } = intent
+  const { bfd, address, sourceAddress, sourceMayYield } = intent
   if (bfd === undefined || !peer.started || address === UNHEARD) return undefined
-  return { ...bfd, remote: address, local: sourceAddress }
+  return { ...bfd, remote: address, local: sourceAddress, localMayYield: sourceMayYield }
 }
 
 const isSame = (a: Wanted, b: Wanted): boolean =>
   a.remote === b.remote &&
   a.local === b.local &&
+  a.localMayYield === b.localMayYield &&
   a.transmit === b.transmit &&
   a.receive === b.receive &&
   a.multiplier === b.multiplier &&

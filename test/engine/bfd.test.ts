@@ -147,6 +147,17 @@ describe('how far a neighbor is', () => {
     expect(asked.at(-1)).toMatchObject([{ hops: 'single', local: undefined }])
   })
 
+  test('… unless BGP keeps to the node’s address, as objects may say', () => {
+    const { world, one, asked, change } = scene()
+    links(world, one, '10.0.0.7/24')
+    const found = ['UseNodeIP', undefined].map((sourceAddress) => {
+      change({ sourceAddress })
+      return asked.at(-1)?.[0]?.local
+    })
+    expect(found).toEqual([HERE, undefined])
+    expect(Object.keys(asked.at(-1)?.[0] ?? {})).not.toContain('localMayYield')
+  })
+
   test('one that is Up stays on its way while addresses change; one that is not follows them', () => {
     const { world, one, asked } = scene()
     const before = asked.length
