@@ -136,7 +136,7 @@ export class KnownRoutes {
 
   /**
    * The families of routes that may have been removed with it, or have got another interface name. The kernel reports the end
-   * of IPv6 routes before that of their link, unless `net.ipv6.route.skip_notify_on_dev_down` is set: then they are still here.
+   * of IPv6 routes right after that of their link, unless `net.ipv6.route.skip_notify_on_dev_down` is set: then they stay here.
    */
   touchedBy(loss: Loss): Family[] {
     if (loss.kind !== 'address') return FAMILIES.filter((family) => this.#dependents[family].has(loss.name))

@@ -81,6 +81,8 @@ export class Rtnetlink {
   /** Everything has been read once. */
   #isKnown = false
   #areLinksUnclear = false
+  /** By link: losses that may have taken IPv6 routes along. Whether the kernel says so shows in the events that follow. */
+  readonly #lost = new Map<string, Loss>()
   #error: string | undefined
   #lastReadingTook: Millis = 0
   /** Default routes are wanted, where no other routes are read. */
@@ -218,7 +220,7 @@ export class Rtnetlink {
   }
 
   #readSoon(): void {
-    const isUnclear = this.#areLinksUnclear || this.#routes.unclear.size > 0
+    const isUnclear = this.#areLinksUnclear || this.#routes.unclear.size > 0 || this.#lost.size > 0
     if (!isUnclear || !this.#isKnown || this.#isStopped || this.#timer !== undefined) return
     const wait = Math.max(QUIET, Math.min(this.#lastReadingTook * 3, LONGEST_QUIET))
     this.#timer = setTimeout(() => {
@@ -229,6 +231,8 @@ export class Rtnetlink {
 
   async #readUnclear(): Promise<void> {
     if (this.#reader === undefined) return
+    this.#judgeLosses()
+    if (!this.#areLinksUnclear && this.#routes.unclear.size === 0) return
     const before = performance.now()
     try {
       if (this.#areLinksUnclear) await this.#readLinks()
@@ -355,6 +359,13 @@ export class Rtnetlink {
     return table === MAIN_TABLE || table === this.#table || protocol === GODWIT_PROTOCOL
   }
 
+  /** IPv6 routes over lost links that are still known: the kernel has removed them without a word, or not at all. */
+  #judgeLosses(): void {
+    const isTouched = (loss: Loss): boolean => this.#routes.touchedBy(loss).includes('ipv6')
+    if ([...this.#lost.values()].some(isTouched)) this.#routes.unclear.add('ipv6')
+    this.#lost.clear()
+  }
+
   /** The kernel does not report which IPv4 routes it removes with the link, and IPv6 routes only as it is set. */
   async #takeLoss(loss: Loss): Promise<void> {
     if (!this.#readsRoutes) return
@@ -364,6 +375,7 @@ export class Rtnetlink {
     if (this.#isWriting) for (const family of mayBe) this.#routes.unclear.add(family)
     // All IPv4 routes over a deleted link go with it; of IPv6 routes those parts that lead over it.
     const isDropped = loss.kind === 'link-deleted' && touched.delete('ipv4')
+    if (touched.delete('ipv6')) this.#lost.set(loss.name, loss)
     for (const family of touched) this.#routes.unclear.add(family)
     if (isDropped) await this.#inPieces(this.#routes.dropLink(loss.name, PIECE))
     this.#readSoon()

@@ -8,6 +8,7 @@ import {
   routeKey,
 } from '../../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../../src/dataplane/links.ts'
+import { RTM_GETROUTE } from '../../../src/edge/kernel/netlink-route.ts'
 import type { OpenNetlink } from '../../../src/edge/kernel/netlink-socket.ts'
 import { RouteWriter } from '../../../src/edge/kernel/route-writer.ts'
 import { Rtnetlink } from '../../../src/edge/kernel/rtnetlink.ts'
@@ -159,6 +160,33 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     await until('ours too', () => follower.gone.has('fd30::/64'))
     expect(follower.gone.has('fd31::/64')).toBe(false)
   })
+
+  test.each(['link set e1 down', 'link del e1'])(
+    'that reports them does not have its table read: %s',
+    async (words) => {
+      const dumps = { 2: 0, 10: 0 }
+      const counted = (open: OpenNetlink): OpenNetlink => {
+        return (options) => {
+          const socket = open(options)
+          const send = socket.send.bind(socket)
+          socket.send = (bytes) => {
+            const [type, family] = [bytes[4], bytes[16] as keyof typeof dumps]
+            if (type === RTM_GETROUTE) dumps[family]++
+            send(bytes)
+          }
+          return socket
+        }
+      }
+      await follow({ openSocket: counted(netlinkIn(host as Namespace)) })
+      const before = { ...dumps }
+      ip(words)
+      await until('gone', () => follower.list().join() === '10.20.0.0/16,fd20::/64')
+      // A reading of IPv4 is over, and one of IPv6 would be over with it.
+      await until('read', () => dumps[2] > before[2])
+      await write()
+      expect(dumps[10]).toBe(before[10])
+    },
+  )
 
   test('a route of ours that went with its link is told as gone', async () => {
     const gone: string[] = []
