@@ -87,12 +87,21 @@ export class LinkTable {
    * lend one address: then the one that `remote` is on, and of those one that is up.
    */
   holder(address: Address, remote?: Address): Link | undefined {
-    const [bare = address, zone] = address.split('%')
-    const holders = this.#holders.get(bare).flatMap((index) => this.#byIndex.get(index) ?? [])
-    if (zone !== undefined) return holders.find(({ name }) => name === zone)
+    const holders = this.#holdersOf(address)
     const around = remote === undefined ? [] : holders.filter((link) => isOnLink(link, remote))
     const among = around.length > 0 ? around : holders
     return among.find(({ up }) => up) ?? among[0]
+  }
+
+  /** Whether one of these links has this address of ours; with a zone, only that one counts. */
+  isHeldBy(names: ReadonlySet<string>, address: Address): boolean {
+    return this.#holdersOf(address).some(({ name }) => names.has(name))
+  }
+
+  #holdersOf(address: Address): readonly Link[] {
+    const [bare = address, zone] = address.split('%')
+    const holders = this.#holders.get(bare).flatMap((index) => this.#byIndex.get(index) ?? [])
+    return zone === undefined ? holders : holders.filter(({ name }) => name === zone)
   }
 
   isOwn(address: Address): boolean {

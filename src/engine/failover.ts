@@ -2,6 +2,7 @@
  * Fast external failover: a session with an external neighbor on a link of ours ends when that link is lost, or our address
  * on it, and does not wait for its hold timer. When the link is back, the neighbor is dialled at once.
  */
+import type { Address } from '../base/address.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { isOnLink, type Link, type LinkTable } from '../dataplane/links.ts'
 import type { Neighbor } from './neighbors.ts'
@@ -13,14 +14,23 @@ export interface LinkLoss {
 
 type Ends = Pick<Session, 'local' | 'remote'>
 
+/** Neighbors that lost their session with one interface and one address of ours, and the addresses of each session. */
+interface Waiting {
+  readonly name: string
+  readonly address: Address | undefined
+  readonly neighbors: Map<Neighbor, Ends | undefined>
+}
+
 export class Failover {
   readonly #links: LinkTable
   /** The interface that a session depends on. */
   readonly #restsOn = new Map<Neighbor, string>()
   /** By interface: neighbors whose sessions depend on it. */
   readonly #standing = new Map<string, Set<Neighbor>>()
-  /** By interface: neighbors that lost their session with it, and the addresses that it had. */
-  readonly #waiting = new Map<string, Map<Neighbor, Ends | undefined>>()
+  /** By interface and address: many neighbors wait for few of them. */
+  readonly #waiting = new Map<string, Waiting>()
+  /** Where in `#waiting` a neighbor is. */
+  readonly #waitsIn = new Map<Neighbor, string>()
 
   constructor(links: LinkTable) {
     this.#links = links
@@ -50,7 +60,7 @@ export class Failover {
   /** No object defines it any more. */
   remove(neighbor: Neighbor): void {
     this.forget(neighbor)
-    for (const name of this.#waiting.keys()) this.#stopWaiting(name, neighbor)
+    this.#stopWaiting(neighbor)
   }
 
   /** Neighbors whose sessions depend on what these links no longer have. */
@@ -61,8 +71,7 @@ export class Failover {
         const reason = neighbor.intent.fastFailover ? this.#whyLost(name, neighbor) : undefined
         if (reason === undefined) continue
         lost.push({ neighbor, reason })
-        const others = this.#waiting.get(name) ?? new Map<Neighbor, Ends | undefined>()
-        this.#waiting.set(name, others.set(neighbor, neighbor.peer.session))
+        this.#wait(name, neighbor)
       }
     }
     return lost
@@ -71,20 +80,37 @@ export class Failover {
   /** Neighbors that lost a session with a link that is back, and our address with it, or on another link. */
   backOn(names: ReadonlySet<string>): Neighbor[] {
     const back: Neighbor[] = []
-    for (const [name, waiting] of this.#waiting) {
-      for (const [neighbor, ends] of waiting) {
+    for (const { name, address, neighbors } of this.#waiting.values()) {
+      const isTouched = names.has(name) || (address !== undefined && this.#links.isHeldBy(names, address))
+      if (!isTouched) continue
+      for (const [neighbor, ends] of neighbors) {
         const link = ends === undefined ? this.#links.get(name) : this.#linkOf(ends)
         if (link?.up !== true || !(names.has(link.name) || names.has(name))) continue
         back.push(neighbor)
-        this.#stopWaiting(name, neighbor)
+        this.#stopWaiting(neighbor)
       }
     }
     return back
   }
 
-  #stopWaiting(name: string, neighbor: Neighbor): void {
-    const others = this.#waiting.get(name)
-    if (others?.delete(neighbor) === true && others.size === 0) this.#waiting.delete(name)
+  #wait(name: string, neighbor: Neighbor): void {
+    this.#stopWaiting(neighbor)
+    const ends = neighbor.peer.session
+    const address = ends?.local.address
+    const key = `${name} ${address ?? ''}`
+    const waiting = this.#waiting.get(key) ?? { name, address, neighbors: new Map() }
+    waiting.neighbors.set(neighbor, ends)
+    this.#waiting.set(key, waiting)
+    this.#waitsIn.set(neighbor, key)
+  }
+
+  #stopWaiting(neighbor: Neighbor): void {
+    const key = this.#waitsIn.get(neighbor)
+    const neighbors = key === undefined ? undefined : this.#waiting.get(key)?.neighbors
+    if (key === undefined || neighbors === undefined) return
+    this.#waitsIn.delete(neighbor)
+    neighbors.delete(neighbor)
+    if (neighbors.size === 0) this.#waiting.delete(key)
   }
 
   #whyLost(name: string, { peer: { session } }: Neighbor): string | undefined {

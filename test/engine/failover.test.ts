@@ -1,5 +1,5 @@
 /** Fast external failover: a session ends with its link, or its address there, and comes back with it. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Session } from '../../src/bgp/session/types.ts'
 import type { Capability } from '../../src/bgp/wire/message.ts'
 import { type Link, LinkTable } from '../../src/dataplane/links.ts'
@@ -205,6 +205,25 @@ test('a neighbor that is removed while its link is down is not kept', () => {
   failover.remove(neighbor)
   links([link()])
   expect(failover.backOn(new Set(['eth0']))).toEqual([])
+})
+
+test('links of pods come and go without a look at those that wait for another link', () => {
+  const pod = link({ index: 9, name: 'veth1', addresses: [{ ...ADDRESS, address: 'fe80::ecee', length: 64 }] })
+  const { links, table } = linkTable([link(), pod])
+  const waiting = Array.from({ length: 100 }, (_, at) => standIn({ local: OUR_ADDRESS, remote: `10.0.0.${at + 1}` }))
+  const failover = new Failover(table)
+  for (const neighbor of waiting) failover.follow(neighbor, neighbor.peer.session as Session)
+  links([link({ addresses: [] })])
+  expect(failover.lostOn(['eth0'])).toHaveLength(100)
+  const looks = vi.spyOn(table, 'holder')
+  links([{ ...pod, up: false }])
+  expect(failover.backOn(new Set(['veth1']))).toEqual([])
+  expect(looks).not.toHaveBeenCalled()
+  links([link({ addresses: [] }), link({ index: 7, name: 'br0' })])
+  expect(failover.backOn(new Set(['br0']))).toEqual(waiting)
+  looks.mockClear()
+  expect(failover.backOn(new Set(['eth0', 'br0']))).toEqual([])
+  expect(looks).not.toHaveBeenCalled()
 })
 
 function linkTable(first: readonly Link[]) {
