@@ -142,6 +142,7 @@ export class Sessions {
   followRoutes(change: KernelChange | undefined, now: Millis): void {
     if (this.#outside.size === 0) return
     const changed = change === undefined ? undefined : fewPrefixesOf(change)
+    if (changed?.length === 0) return
     for (const [neighbor, host] of this.#outside) {
       if (changed !== undefined && !changed.some((prefix) => contains(prefix, host))) continue
       const { link, isBeside } = neighbor.nextHops ?? {}
@@ -428,8 +429,9 @@ export class Sessions {
 
 /** The prefixes of changed routes of other programs; undefined: there are too many. */
 function fewPrefixesOf({ gone, present }: KernelChange): readonly Prefix[] | undefined {
-  if (gone.length + present.length > FEW) return undefined
-  return [...gone, ...present].filter(({ protocol }) => protocol !== GODWIT_PROTOCOL).map(({ prefix }) => prefix)
+  const changed: Prefix[] = []
+  for (const { protocol, prefix } of [...gone, ...present]) if (protocol !== GODWIT_PROTOCOL) changed.push(prefix)
+  return changed.length > FEW ? undefined : changed
 }
 
 /** What ends a session over an UPDATE; one with too many routes is held down. */
