@@ -5,7 +5,7 @@
  * of their names: communities and prepended AS numbers add up; for LOCAL_PREF, MED and next hop the last value counts.
  */
 import { addressBytes } from '../base/address.ts'
-import { FAMILIES } from '../base/family.ts'
+import { FAMILIES, type Family } from '../base/family.ts'
 import { hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Operation, Rule } from '../bgp/policy/rule.ts'
 import { coveredBy, FOR_ALL, type Naming, nameRoute } from './aggregation.ts'
@@ -137,6 +137,19 @@ function coverableRanges(routes: readonly RouteChoice[], store: ObjectStore): Co
     ...[...kinds].map((kind) => ({ field: SERVICE_FIELDS[kind], prefixes: cidrs?.[kind] ?? [] })),
   ]
 }
+
+/** The lengths of covering prefixes that nodes may advertise for LoadBalancer addresses. This node need not be selected. */
+export function coveringLengths(store: ObjectStore): Readonly<Record<Family, readonly number[]>> {
+  const choosing = [...store.table('BGPAdvertisement').values()].filter(({ routes }) =>
+    routes.some((choice) => choice.kind === 'services' && choice.kinds.includes('load-balancer')),
+  )
+  const lengths = (family: Family): number[] => [
+    ...new Set(choosing.flatMap(({ aggregation }) => aggregation[family] ?? [])),
+  ]
+  return { ipv4: lengths('ipv4').sort(byNumber), ipv6: lengths('ipv6').sort(byNumber) }
+}
+
+const byNumber = (a: number, b: number): number => a - b
 
 function operationsOf(
   { communities, localPref, med, prepend }: AdvertisementObject,

@@ -2,6 +2,7 @@
  * What a cluster is, whichever node looks at it: its nodes, where their pods are, and the ranges that belong to it. Builders for
  * several nodes of one store share it.
  */
+import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
@@ -20,6 +21,7 @@ export class ClusterSurvey {
   readonly nodes: NodeSurvey
   readonly pools = new Answers<readonly PoolObject[]>()
   readonly podRanges = new Answers<readonly Prefix[]>()
+  readonly coveringLengths = new Answers<Readonly<Record<Family, readonly number[]>>>()
   readonly ranges = new Answers<readonly PrefixMatch[]>()
   readonly peerObjects = new Answers<readonly PeerObject[]>()
   readonly alike = new Answers<readonly Alike[]>(Object.is)

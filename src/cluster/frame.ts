@@ -9,6 +9,7 @@ import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { AddressClashes } from './address-clashes.ts'
 import {
   type Advertising,
+  coveringLengths,
   type InterfaceAddresses,
   interfaceProblems,
   interfacesOf,
@@ -228,14 +229,16 @@ export class FramePlanner {
 
   *#planRanges(store: ObjectStore, settings: Settings): Work<RangesPlan> {
     const { serviceCidrs, loadBalancerAggregation } = settings
-    const { pools: known, podRanges, ranges } = this.#cluster
+    const { pools: known, podRanges, coveringLengths: lengths, ranges } = this.#cluster
     const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#meter, FEW_COST, () => [
       ...store.table('IPPool').values(),
     ])
     const podIndex = this.#nodes.podCidrs
     const podCidrs = yield* podRanges.askLong('', [podIndex.revision], () => coverInOrder(podIndex.values()))
-    const all = yield* ranges.askLong('', [pools, podCidrs, serviceCidrs, loadBalancerAggregation], () =>
-      clusterRanges(pools, podCidrs, settings),
+    const asked = [store, store.revisionOf('BGPAdvertisement')]
+    const covering = lengths.ask('', asked, this.#meter, FEW_COST, () => coveringLengths(store))
+    const all = yield* ranges.askLong('', [pools, podCidrs, serviceCidrs, loadBalancerAggregation, covering], () =>
+      clusterRanges(pools, podCidrs, settings, covering),
     )
     return { pools, podCidrs, all }
   }

@@ -1,5 +1,5 @@
 /** The ranges that belong to the cluster: IP pools, pod CIDRs of all nodes, configured service ranges. */
-import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
+import { ADDRESS_BITS, FAMILIES, type Family } from '../base/family.ts'
 import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import { within } from '../bgp/policy/prefix-set.ts'
@@ -13,12 +13,13 @@ import type { Settings } from './settings.ts'
 /**
  * Pools, pod CIDRs and service ranges. A `disabled` pool is included: the addresses that it has assigned are still routed.
  * A LoadBalancer range that is not advertised as a whole may be as wide as 0.0.0.0/0: of it, only single addresses are the
- * cluster's.
+ * cluster's, and prefixes of a length in `covering`.
  */
 export function* clusterRanges(
   pools: Iterable<PoolObject>,
   podCidrs: Iterable<Prefix>,
   { serviceCidrs, loadBalancerAggregation: isWhole }: Pick<Settings, 'serviceCidrs' | 'loadBalancerAggregation'>,
+  covering: Readonly<Record<Family, readonly number[]>>,
 ): Work<PrefixMatch[]> {
   const { cluster, external, 'load-balancer': balanced } = serviceCidrs
   const services = [...cluster, ...external, ...(isWhole ? balanced : [])]
@@ -27,6 +28,11 @@ export function* clusterRanges(
   return [
     ...whole.map((prefix) => within(prefix)),
     ...single.map((prefix) => within(prefix, ADDRESS_BITS[prefix.family])),
+    ...single.flatMap((prefix) =>
+      covering[prefix.family]
+        .filter((length) => length >= prefix.length)
+        .map((length) => ({ prefix, minLength: length, maxLength: length })),
+    ),
   ]
 }
 

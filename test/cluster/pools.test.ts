@@ -5,7 +5,7 @@ import { evaluate } from '../../src/bgp/policy/evaluate.ts'
 import { cover } from '../../src/cluster/pools.ts'
 import { route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf } from '../support/cluster.ts'
-import { bgpConfiguration, bgpPeer, ipPool, node } from '../support/objects.ts'
+import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node } from '../support/objects.ts'
 
 const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
 
@@ -74,6 +74,33 @@ describe("of a LoadBalancer range that is not advertised as a whole, only single
     expect(isTheirs('disabled', text)).toEqual([expected, expected])
     expect(isTheirs('Enabled', text)).toEqual(['accept', 'accept'])
   })
+})
+
+test('of such a range, the lengths too that a BGPAdvertisement of any node asks for', () => {
+  const covering = (length: object, kinds: string[]) =>
+    bgpAdvertisement(kinds.join('-').toLowerCase(), {
+      nodeSelector: 'name == "other"',
+      aggregationLength: length,
+      routes: [{ services: { kinds } }],
+    })
+  const ranges = [{ cidr: '203.0.0.0/16' }, { cidr: '2001:db8::/48' }]
+  const peer = peerOf(
+    bgpConfiguration({ serviceLoadBalancerIPs: ranges, serviceLoadBalancerAggregation: 'Disabled' }),
+    covering({ ipv4: 24, ipv6: 64 }, ['LoadBalancerIP']),
+    covering({ ipv4: 25 }, ['ExternalIP']),
+    covering({ ipv4: 12 }, ['ExternalIP', 'LoadBalancerIP']),
+  )
+  const accepted = (text: string) =>
+    evaluate(peer?.importPolicy ?? REJECT_ALL, route(text), 'internal').kind === 'accept'
+  const tried = [
+    '203.0.113.0/24',
+    '203.0.113.7/32',
+    '2001:db8:0:1::/64',
+    '203.0.0.0/16',
+    '203.0.0.0/12',
+    '203.0.113.0/25',
+  ]
+  expect(tried.filter(accepted)).toEqual(['203.0.113.0/24', '203.0.113.7/32', '2001:db8:0:1::/64'])
 })
 
 test('a pool with disableBGPExport closes its range before own routes are let out', () => {

@@ -202,7 +202,9 @@ describe('what users asked', () => {
       'cilium#34296: the router tells it, why do I not have it?',
       '172.20.0.5',
       { objects: [...BASE, TOR()], router: ['172.20.0.0/24'] },
-      [/import +Global_10_0_0_1: rejected \(172\.20\.0\.0\/24: outside this cluster's IP pools and pod CIDRs/],
+      [
+        /import +Global_10_0_0_1: rejected \(172\.20\.0\.0\/24: outside this cluster's IP pools, pod CIDRs and service ranges \(with/,
+      ],
     ],
     [
       'cilium#20652: nobody tells a route to it',

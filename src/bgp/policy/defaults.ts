@@ -42,11 +42,13 @@ export function builtinExport(pools: readonly PrefixMatch[], advertiseLearned: b
     name: 'built-in export',
     rules: [own, reflected, ...(advertiseLearned ? [] : [toExternal]), pooled],
     otherwise: 'reject',
-    otherwiseReason:
-      "learned from another neighbor and outside this cluster's IP pools and pod CIDRs; " +
-      'it is advertised if an export rule of a BGPFilter accepts it',
+    otherwiseReason: `learned from another neighbor and ${OUTSIDE}; it is advertised if an export rule of a BGPFilter accepts it`,
   }
 }
+
+const OUTSIDE =
+  "outside this cluster's IP pools, pod CIDRs and service ranges (with serviceLoadBalancerAggregation Disabled, only single " +
+  'addresses and prefixes of an aggregationLength count in LoadBalancer ranges)'
 
 /** What is accepted from a neighbor: routes inside the cluster's IP pools, pod CIDRs and service ranges. */
 export function builtinImport(prefixes: readonly PrefixMatch[]): Policy {
@@ -54,9 +56,7 @@ export function builtinImport(prefixes: readonly PrefixMatch[]): Policy {
     name: 'built-in import',
     rules: [gracefulShutdown(prefixes), accept('routes of the cluster', { prefixes })],
     otherwise: 'reject',
-    otherwiseReason:
-      "outside this cluster's IP pools and pod CIDRs; " +
-      'it is accepted if an import rule of a BGPFilter that the BGPPeer names accepts it',
+    otherwiseReason: `${OUTSIDE}; it is accepted if an import rule of a BGPFilter that the BGPPeer names accepts it`,
   }
 }
 

@@ -43,7 +43,8 @@ test('a refusal says why and how to open it', () => {
     kind: 'reject',
     rule: 'built-in import',
     reason:
-      "outside this cluster's IP pools and pod CIDRs; " +
+      "outside this cluster's IP pools, pod CIDRs and service ranges (with serviceLoadBalancerAggregation Disabled, only " +
+      'single addresses and prefixes of an aggregationLength count in LoadBalancer ranges); ' +
       'it is accepted if an import rule of a BGPFilter that the BGPPeer names accepts it',
   })
   const refused = evaluate(builtinExport(POOLS, false), internal('10.0.0.0/26'), 'external')
