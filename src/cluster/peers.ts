@@ -213,14 +213,20 @@ function* chooseOnePerEndpoint(
   refusals: Map<string, string>,
 ): Work<Named[]> {
   const chosen = new Map<string, Named>()
+  /** By name of a node: the BGPPeer that defines all sessions with it. */
+  const owners = new Map<string, PeerObject>()
   const meter = new CostMeter()
   yield candidates.length * LOOK_COST
   for (const candidate of [...candidates].sort(byRank)) {
     const winner = chosen.get(candidate.endpoint)
     meter.add(LOOK_COST)
     if (meter.isDue) yield meter.take()
+    noteOwner(owners, candidate, winner)
     if (winner === undefined) {
-      chosen.set(candidate.endpoint, candidate)
+      const { kind, node } = candidate
+      const owner = kind === 'Mesh' && node !== undefined ? owners.get(node.name) : undefined
+      if (owner === undefined) chosen.set(candidate.endpoint, candidate)
+      else refusals.set(candidate.name, `BGPPeer/${owner.name} defines the sessions with Node/${node?.name}`)
       continue
     }
     if (winner.object === candidate.object) continue
@@ -230,6 +236,15 @@ function* chooseOnePerEndpoint(
   }
   yield chosen.size * LOOK_COST
   return [...chosen.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/**
+ * A BGPPeer that selects a node, or takes the first of its sessions in the mesh, takes the others too: beside it they would carry
+ * what its filters, its drain or its errors keep back.
+ */
+function noteOwner(owners: Map<string, PeerObject>, { node, object }: Candidate, winner: Candidate | undefined): void {
+  const owner = object === undefined ? winner?.object : object.remote === undefined ? object : undefined
+  if (node !== undefined && owner !== undefined) owners.set(node.name, owner)
 }
 
 function byRank(a: Candidate, b: Candidate): number {

@@ -298,6 +298,50 @@ describe('one address and port is one neighbor', () => {
     expect(intent.refusals.get('Mesh_10_0_0_2')).toBe('BGPPeer/to-b defines this neighbor')
     expect(intent.problems).toEqual([])
   })
+
+  const annotations = { 'projectcalico.org/IPv4Address': '10.0.0.2/24', 'projectcalico.org/IPv6Address': 'fd00::2/64' }
+  const calicos = node('b', { addresses: ['10.0.0.2', 'fd00::2'], labels: { reflector: 'yes' }, annotations })
+  test.each<[string, object, string[], string[]]>([
+    ['that names it by IPv4', { peerIP: '10.0.0.2' }, ['Global_10_0_0_2'], ['Mesh_10_0_0_2', 'Mesh_fd00__2']],
+    [
+      'with another AS',
+      { peerIP: '10.0.0.2', asNumber: 65000 },
+      ['Global_10_0_0_2'],
+      ['Mesh_10_0_0_2', 'Mesh_fd00__2'],
+    ],
+    [
+      'that selects it for one family',
+      { peerSelector: 'has(reflector)', addressFamilies: ['ipv6'] },
+      ['Global_fd00__2'],
+      ['Mesh_10_0_0_2', 'Mesh_fd00__2'],
+    ],
+    [
+      'that selects it for the other one',
+      { peerSelector: 'has(reflector)', addressFamilies: ['ipv4'] },
+      ['Global_10_0_0_2'],
+      ['Mesh_10_0_0_2', 'Mesh_fd00__2'],
+    ],
+    // As beside any node: the session over IPv4 is that of the mesh.
+    ['that names it by IPv6', { peerIP: 'fd00::2' }, ['Global_fd00__2', 'Mesh_10_0_0_2'], ['Mesh_fd00__2']],
+    [
+      'that names another speaker there',
+      { peerIP: '10.0.0.2:1790' },
+      ['Global_10_0_0_2_port_1790', 'Mesh_10_0_0_2', 'Mesh_fd00__2'],
+      [],
+    ],
+  ])('the mesh with a node that Calico gave both addresses, beside a BGPPeer %s', (_name, spec, sessions, refused) => {
+    const toB = bgpPeer('to-b', { ...('peerIP' in spec && { asNumber: 64512 }), filters: ['missing'], ...spec })
+    const intent = meshOf('a', a, calicos, toB)
+    expect(peersOf(intent)).toEqual(sessions)
+    expect([...intent.refusals.keys()].filter((name) => name.startsWith('Mesh')).sort()).toEqual(refused)
+  })
+
+  test.each([
+    { peerIP: '10.0.0.2', asNumber: 64512 },
+    { peerSelector: 'has(reflector)', addressFamilies: ['ipv4'] },
+  ])('the other end of a BGPPeer leaves the same sessions of the mesh: %j', (spec) =>
+    expect(peersOf(meshOf('b', a, calicos, bgpPeer('to-b', { node: 'a', ...spec })))).toEqual(['Node_10_0_0_1']),
+  )
 })
 
 describe('peerSelector', () => {
