@@ -3,6 +3,7 @@
  * neighbor would gain or lose.
  */
 import { familyOfAddress } from '../base/address.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { whyReset } from '../bgp/session/change.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
@@ -121,25 +122,48 @@ function namedPairs(before: NodePreview, after: NodePreview): Pair[] {
 /** Nodes of the mesh that were in one row and are in one row, or in none. That a node is new or gone is said of itself. */
 function meshPairs(before: NodePreview, after: NodePreview, moves: readonly Move[]): Pair[] {
   const [old, now] = [rowsByGroup(before), rowsByGroup(after)]
-  const pairs = new Map<string, Omit<Pair, 'label'> & { count: number }>()
+  const pairs = new Map<string, Omit<Pair, 'label'> & { over: string; count: number }>()
   for (const move of moves) {
-    const [was, is] = [move.old && old.get(move.old), move.now && now.get(move.now)]
     const count = move.names.size - (move.names.has(after.node) ? 1 : 0)
-    const isTold = move.old !== undefined && move.now !== undefined && (was ?? is) !== undefined
-    if (count === 0 || !isTold) continue
-    const resets = is && move.resets[familyOfAddress(is.intent.address)]
-    const key = [was && before.peers.indexOf(was), is && after.peers.indexOf(is), resets].join()
-    const pair = pairs.get(key) ?? { old: was, now: is, resets, count: 0 }
-    pairs.set(key, pair)
-    pair.count += count
+    if (count === 0 || move.old === undefined || move.now === undefined) continue
+    for (const { was, is, over } of rowPairs(old.get(move.old) ?? [], now.get(move.now) ?? [])) {
+      const resets = is && move.resets[overFamily(is)]
+      const key = [was && before.peers.indexOf(was), is && after.peers.indexOf(is), over, resets].join()
+      const pair = pairs.get(key) ?? { old: was, now: is, over, resets, count: 0 }
+      pairs.set(key, pair)
+      pair.count += count
+    }
   }
-  return [...pairs.values()].map(({ count, ...pair }) => ({ ...pair, label: meshLabel(count) }))
+  return [...pairs.values()].map(({ over, count, ...pair }) => ({ ...pair, label: meshLabel(count, over) }))
 }
 
-const rowsByGroup = ({ peers }: NodePreview): ReadonlyMap<Alike, PeerPreview> =>
-  new Map(peers.flatMap((peer) => peer.groups.map((group) => [group, peer] as const)))
+interface RowPair {
+  readonly was: PeerPreview | undefined
+  readonly is: PeerPreview | undefined
+  readonly over: string
+}
 
-const meshLabel = (count: number): string => `the mesh (${count} ${count === 1 ? 'node' : 'nodes'})`
+/** Where a group has a row for each family, the sessions over one family are a pair. */
+function rowPairs(before: readonly PeerPreview[], after: readonly PeerPreview[]): readonly RowPair[] {
+  const isOne = before.length < 2 && after.length < 2
+  const pairs = isOne
+    ? [{ was: before[0], is: after[0], over: '' }]
+    : FAMILIES.map((family) => {
+        const [was, is] = [before, after].map((rows) => rows.find((row) => overFamily(row) === family))
+        return { was, is, over: ` over ${FAMILY_WORDS[family]}` }
+      })
+  return pairs.filter(({ was, is }) => (was ?? is) !== undefined)
+}
+
+const overFamily = ({ intent }: PeerPreview): Family => familyOfAddress(intent.address)
+
+const rowsByGroup = ({ peers }: NodePreview): ReadonlyMap<Alike, readonly PeerPreview[]> => {
+  const rows = new Map<Alike, PeerPreview[]>()
+  for (const peer of peers) for (const group of peer.groups) rows.set(group, [...(rows.get(group) ?? []), peer])
+  return rows
+}
+
+const meshLabel = (count: number, over = ''): string => `the mesh${over} (${count} ${count === 1 ? 'node' : 'nodes'})`
 
 export const peerLabel = (peer: PeerPreview): string => (isMesh(peer) ? meshLabel(peer.count) : peer.intent.name)
 

@@ -236,6 +236,22 @@ describe('what a change would do', () => {
     ])
   })
 
+  test('each of the two sessions with a node that Calico gave both addresses is compared with itself', () => {
+    const addresses = ['10.1.0.2', 'fd00:1::2']
+    const annotations = {
+      'projectcalico.org/IPv4Address': '10.1.0.2/24',
+      'projectcalico.org/IPv6Address': 'fd00:1::2/64',
+    }
+    const [plain, calicos] = [node('m2', { addresses }), node('m2', { addresses, annotations })]
+    const over = { node: 'n1', peer: 'the mesh over IPv6 (1 node)' }
+    const lines = (before: ApiObject, after: ApiObject) => change([ONE, CLUSTER, before], [ONE, CLUSTER, after])
+    expect(lines(calicos, plain)).toEqual([{ kind: 'session-removed', ...over }])
+    expect(lines(plain, calicos).filter(({ kind }) => kind.startsWith('session'))).toEqual([
+      { kind: 'session-added', ...over },
+    ])
+    expect(lines(calicos, calicos)).toEqual([])
+  })
+
   test('routes come and go', () => {
     const configuration = bgpConfiguration({ asNumber: 64512, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] })
     expect(change([ONE, CLUSTER, TOR], [ONE, configuration, TOR])).toEqual([
