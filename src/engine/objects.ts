@@ -165,11 +165,16 @@ export class Objects {
 
   /**
    * A host of a range that was a neighbor before the restart: it is dialled, since it may wait for us. Not where its address
-   * is that of another neighbor, or the range has no room. False while the range is held.
+   * is that of another neighbor, or the range has no room; where it is not dialled, as without a restart time, it is not made
+   * either. False while the range is held.
    */
   callBack(address: Address, node: NodeIntent, now: Millis): boolean {
-    if (this.#ranges.around(address)?.held !== undefined) return false
-    if (this.#neighbors.calledBy(address) === undefined) this.callFrom(address, node, now)
+    const range = this.#ranges.around(address)
+    if (range?.held !== undefined) return false
+    // None gives way to another one that is only called back.
+    if (range === undefined || this.#isFull(range) || this.#neighbors.calledBy(address) !== undefined) return true
+    const neighbor = this.callFrom(address, node, now)
+    if (typeof neighbor !== 'string') this.forgetCaller(neighbor, now)
     return true
   }
 

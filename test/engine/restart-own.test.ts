@@ -266,6 +266,21 @@ describe('the agent is killed', () => {
     expect(known()).toEqual(['Global_10_0_0_1 '])
   })
 
+  test.each<[string, object, string[]]>([
+    ['takes no place where it is not dialled', { maxRestartTime: '0s' }, []],
+    ['does not push out the one before it where the limit is lower now', { peerRangeLimit: 1 }, ['Global_10_0_0_1 ']],
+  ])('one that called from a range %s', (_, spec, expected) => {
+    const range = { peerRange: '10.0.0.0/28', remoteAS: 'external' }
+    const objects = [bgpPeer('tors', range)]
+    const lab = new RestartLab({}, objects)
+    for (const host of [lab.worker, ...lab.routers]) lab.world.crash(host)
+    objects[0] = bgpPeer('tors', { ...range, ...spec })
+    lab.start()
+    lab.world.pass(500)
+    const known = lab.world.ask(lab.worker, 'show protocols').match(/Global_10_0_0_\d+ /g) ?? []
+    expect(known).toEqual(expected)
+  })
+
   test('again and again, while it is still restarting', () => {
     const lab = new RestartLab()
     for (const pause of [3_000, 200, 1_000]) {
