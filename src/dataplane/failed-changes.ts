@@ -6,7 +6,7 @@ const FIRST_RETRY: Millis = 1_000
 const LAST_RETRY: Millis = 60_000
 
 export class FailedChanges {
-  /** `ownKey` of the routes. */
+  /** Of the routes. */
   readonly #keys = new SplitMap<true>()
   #retryAt: Millis | undefined
   #delay = FIRST_RETRY
@@ -28,16 +28,13 @@ export class FailedChanges {
     return this.#retryAt
   }
 
-  /**
-   * A batch of changes was carried out. `hasFailed`: some of them failed; `othersFailed`: removals of routes that are not ours
-   * wait for the same retry. The delay grows with each retry, not with each batch.
-   */
-  applied(hasFailed: boolean, othersFailed: boolean, now: Millis): void {
+  /** A batch of changes was carried out. `hasFailed`: some of them failed. The delay grows with each retry, not with each batch. */
+  applied(hasFailed: boolean, now: Millis): void {
     if (hasFailed) {
       if (this.#retryAt !== undefined) return
       this.#retryAt = now + this.#delay
       this.#delay = Math.min(this.#delay * 2, LAST_RETRY)
-    } else if (this.#keys.size === 0 && !othersFailed) this.#delay = FIRST_RETRY
+    } else if (this.#keys.size === 0) this.#delay = FIRST_RETRY
   }
 
   /** Whether it is time to try again. */

@@ -5,6 +5,8 @@
  *
  * In: what the kernel has, and which prefixes have a route of ours. Out: removals.
  */
+import type { Millis } from '../base/units.ts'
+import { FailedChanges } from './failed-changes.ts'
 import { type KernelRoute, type RouteChange, routeKey } from './kernel.ts'
 
 export class Inheritance {
@@ -16,8 +18,8 @@ export class Inheritance {
   readonly #admitted = new Set<string>()
   /** Keys of the routes to be removed. */
   readonly #due = new Set<string>()
-  /** Keys of those whose last removal failed. */
-  readonly #failed = new Set<string>()
+  /** Removals that failed have a delay of their own: one that never succeeds delays no route of ours. */
+  readonly #failed = new FailedChanges()
 
   /** `from`: protocol numbers. */
   constructor(from: readonly number[]) {
@@ -28,8 +30,9 @@ export class Inheritance {
     return this.#routes.size
   }
 
-  get hasFailed(): boolean {
-    return this.#failed.size > 0
+  /** When failed removals are tried again. */
+  get deadline(): Millis | undefined {
+    return this.#failed.deadline
   }
 
   get isBusy(): boolean {
@@ -96,13 +99,16 @@ export class Inheritance {
     return changes
   }
 
-  applied(route: KernelRoute, isFailed: boolean): void {
-    if (isFailed) this.#failed.add(routeKey(route))
-    else this.gone(route)
+  /** A batch of changes was carried out: these removals succeeded, and these failed. */
+  applied(removed: readonly KernelRoute[], failed: readonly KernelRoute[], now: Millis): void {
+    for (const route of removed) this.gone(route)
+    for (const key of failed.map(routeKey)) if (this.#routes.has(key)) this.#failed.add(key)
+    this.#failed.applied(failed.length > 0, now)
   }
 
-  retry(): void {
-    for (const key of this.#failed) this.#due.add(key)
+  retry(now: Millis): void {
+    if (!this.#failed.takeDue(now)) return
+    for (const key of this.#failed.keys()) this.#due.add(key)
   }
 
   #forget(key: string): boolean {

@@ -211,27 +211,33 @@ export class RouteKeeper {
 
   applied(changes: readonly RouteChange[], failures: readonly Failure[], now: Millis): void {
     const reasons = new Map(failures.map(({ index, reason }) => [index, reason]))
+    const inherited: Record<'removed' | 'failed', KernelRoute[]> = { removed: [], failed: [] }
+    let hasFailed = false
     for (const [index, change] of changes.entries()) {
       const { route } = change
       const reason = reasons.get(index)
-      if (route.protocol !== GODWIT_PROTOCOL) this.#inheritance.applied(route, reason !== undefined)
-      else if (reason !== undefined) this.#targets.noteFailure(ownKey(route), route.prefix, reason)
-      else this.#done(change)
+      if (route.protocol !== GODWIT_PROTOCOL) inherited[reason === undefined ? 'removed' : 'failed'].push(route)
+      else if (reason === undefined) this.#done(change)
+      else {
+        this.#targets.noteFailure(ownKey(route), route.prefix, reason)
+        hasFailed = true
+      }
     }
     this.#inFlight.clear()
-    this.#targets.failed.applied(failures.length > 0, this.#inheritance.hasFailed, now)
+    this.#targets.failed.applied(hasFailed, now)
+    this.#inheritance.applied(inherited.removed, inherited.failed, now)
   }
 
   /** When failed and contested changes are tried again. */
   deadline(): Millis | undefined {
-    return earlier(this.#targets.failed.deadline, this.#targets.contest.deadline())
+    const { failed, contest } = this.#targets
+    return earlier(earlier(failed.deadline, this.#inheritance.deadline), contest.deadline())
   }
 
   retry(now: Millis): void {
     for (const key of this.#targets.contest.release(now, PLACES_AT_ONCE)) this.#touchAt(key)
-    if (!this.#targets.failed.takeDue(now)) return
-    this.#walks.add(this.#touchFailed())
-    this.#inheritance.retry()
+    this.#inheritance.retry(now)
+    if (this.#targets.failed.takeDue(now)) this.#walks.add(this.#touchFailed())
   }
 
   /** All neighbors have sent their routes after the start: unwanted routes of a previous run are removed. */
