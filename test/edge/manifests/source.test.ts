@@ -247,11 +247,11 @@ describe('the folder of manifests', () => {
     await known.until('trouble', () => known.problems.size > 0)
     expect([...known.problems.values()].join()).not.toMatch(/also in|\(2\)/)
     expect(keys()).toEqual(['BGPPeer/moved', 'BGPPeer/stays'])
-    // Without the new place it may still be in the old one: a fault deletes nothing.
+    // Deleted from its new place it is gone: the older copy does not come back.
     await rm(path('b.yaml'))
-    await known.until('back', () => asNumber() !== 65009)
-    await write('a.yaml', peer('stays'))
     await hasNot('BGPPeer/moved')
+    expect([keys(), known.problems.size]).toEqual([['BGPPeer/stays'], 1])
+    await write('a.yaml', peer('stays'))
     await noTrouble()
   })
 
