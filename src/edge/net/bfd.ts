@@ -52,6 +52,7 @@ export class Bfd {
   #watch: NodeJS.Timeout | undefined
   /** Checks since it was heard. */
   #missed = 0
+  #isSilenceTold = false
   #isStopped = false
 
   constructor({ feed, start, outlivesUs }: BfdOptions) {
@@ -109,6 +110,7 @@ export class Bfd {
   #hear(news: readonly BfdNews[]): void {
     if (this.#missed >= MOST_MISSED) this.#wake()
     this.#missed = 0
+    this.#isSilenceTold = false
     if (news.length === 0 && !this.#isStopped) this.#watch ??= setInterval(() => this.#check(), CHECK).unref()
     if (news.length === 0) return
     this.#feed({ kind: 'bfd-error', text: undefined })
@@ -119,7 +121,9 @@ export class Bfd {
   /** After a long turn of our own its messages are read before the next check. */
   #check(): void {
     this.#missed++
-    if (this.#missed === MOST_MISSED && this.#sessions.length > 0) this.#feed({ kind: 'bfd-error', text: SILENT })
+    if (this.#missed < MOST_MISSED || this.#isSilenceTold || this.#sessions.length === 0) return
+    this.#isSilenceTold = true
+    this.#feed({ kind: 'bfd-error', text: SILENT })
   }
 
   /** It goes on: what it knew before counts no more, and it tells all anew. */
@@ -133,6 +137,7 @@ export class Bfd {
     clearInterval(this.#watch)
     this.#watch = undefined
     this.#missed = 0
+    this.#isSilenceTold = false
     for (const answered of [...this.#asking.values()]) answered()
     if (this.#isStopped) return
     // Where no session is wanted, it need not be there.

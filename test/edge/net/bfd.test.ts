@@ -87,6 +87,10 @@ describe('BFD that stands still', () => {
       scene.perform()
       vi.advanceTimersByTime(60_000)
       expect(scene.inputs).toEqual([])
+      // It still stands still when somebody is.
+      scene.perform(intent())
+      vi.advanceTimersByTime(60_000)
+      expect(errors(scene)).toEqual([expect.stringContaining('it stands still')])
     }))
 })
 
