@@ -198,7 +198,10 @@ class Agent {
     this.#source.followPods?.(this.#pods)
   }
 
-  /** Where the kernel routes of a speaker are to be taken over, it may still run: then nothing begins before it has ended. */
+  /**
+   * Where the kernel routes of a speaker are to be taken over, it may still run: then nothing begins before it has ended. It has
+   * the port of BGP, whichever one the objects, which are not known yet, name for us.
+   */
   async #awaitSpeaker(): Promise<void> {
     if (this.#options.adopt.length === 0) return
     const text = `another speaker has port ${BGP_PORT} of this machine: sessions begin, and its routes are taken over, when it has ended`
@@ -352,6 +355,7 @@ class Agent {
         this.#statusFile?.perform(effect)
         return
       case 'done':
+        this.#ending.abort()
         this.#end()
         return
     }

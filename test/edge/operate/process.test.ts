@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { runBfd } from '../../../src/bfd-process.ts'
+import { isRoot, Namespace } from '../../support/namespace.ts'
 
 const MAIN = new URL('../../../src/main.ts', import.meta.url).pathname
 const run = promisify(execFile)
@@ -51,11 +52,15 @@ async function fullPipe(): Promise<number> {
   return fd
 }
 
-function startAgent(words: readonly string[] = [], out: 'pipe' | number = 'pipe'): ChildProcess {
+/** `before`: words in front of the process's own. */
+function startAgent(
+  words: readonly string[] = [],
+  out: 'pipe' | number = 'pipe',
+  before: readonly string[] = [],
+): ChildProcess {
   const always = ['agent', '--node', 'n1', '--source', folder, '--dataplane', 'none', '--http', 'none']
-  const child = spawn(process.execPath, [MAIN, ...always, '--control', socketAt(), ...words], {
-    stdio: ['ignore', out, out],
-  })
+  const [program = '', ...rest] = [...before, process.execPath, MAIN, ...always, '--control', socketAt(), ...words]
+  const child = spawn(program, rest, { stdio: ['ignore', out, out] })
   children.push(child)
   return child
 }
@@ -114,6 +119,25 @@ test.each(['down', 'graceful restart'])('%s ends the process', async (command) =
   const ended = once(child, 'exit')
   await ask(...command.split(' '))
   expect(await ended).toEqual([0, null])
+})
+
+test.skipIf(!isRoot)('down ends it also while it waits for another speaker to end', async () => {
+  const space = new Namespace('wait')
+  try {
+    const listen = 'require("node:net").createServer().listen(179, () => console.log("listens"))'
+    const [enter = '', ...words] = [...space.enter, process.execPath, '-e', listen]
+    const speaker = spawn(enter, words, { stdio: ['ignore', 'pipe', 'inherit'] })
+    children.push(speaker)
+    await once(speaker.stdout, 'data')
+    const child = startAgent(['--dataplane', 'linux', '--adopt', 'bird'], 'pipe', space.enter)
+    const codes = collect(child)
+    await vi.waitFor(() => expect(codes).toContain('speaker-awaited'), { timeout: 20_000 })
+    const ended = once(child, 'exit')
+    await ask('down')
+    expect(await ended).toEqual([0, null])
+  } finally {
+    space.remove()
+  }
 })
 
 test('a second `godwit bfd` leaves the first alone until that one ends, and ends itself when it is told to', async () => {
