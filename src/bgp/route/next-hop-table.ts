@@ -99,7 +99,7 @@ export class NextHopTable {
   /** Whether its packets leave over a link with one of these networks, by a gateway other than the next hop itself. */
   leadsInto(id: number, networks: readonly Prefix[]): boolean {
     const detour = this.detours.get(id)
-    return detour !== undefined && detour.some((one) => networks.some((other) => one.text === other.text))
+    return detour?.some((one) => networks.some((other) => one.text === other.text)) === true
   }
 
   /** Whether it has no global address, so that it is valid only on the link of its session (RFC 4291 §2.5.6). */
