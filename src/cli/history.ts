@@ -1,4 +1,4 @@
-/** The history of the interactive shell as a file: newest line first, readable only for its owner. */
+/** The history of the interactive shell as a file: the newest line is the last. It is created readable only for its owner. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -21,7 +21,7 @@ export async function readHistory(path: string): Promise<string[]> {
     .slice(0, HISTORY_LENGTH)
 }
 
-/** A history that cannot be kept is not worth a word. */
+/** Errors are ignored: the shell works without a history. */
 export async function writeHistory(path: string, newestFirst: readonly string[]): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })

@@ -29,7 +29,7 @@ export const REFUSED_TEXTS: readonly string[] = [
   'the AS path does not begin with the neighbor AS',
   'this node originated it (ORIGINATOR_ID is our router ID)',
   'our cluster ID is in its CLUSTER_LIST',
-  'the next hop is not a unicast address',
+  'the next hop is a loopback, multicast or reserved address',
   'the next hop is our own address',
   'rejected by import policy',
   'import policy makes the attributes too large',
@@ -66,7 +66,7 @@ export function whyNotUsable(
   const { bytes, start, length } = nextHop
   const global = length === 32 ? 16 : length
   if (isAt(slot.remoteAddress, bytes, start, global)) return 0
-  if (isMartian(bytes, start, global)) return REFUSED.martianNextHop
+  if (isMartianNextHop(bytes, start, global)) return REFUSED.martianNextHop
   // RFC 4271 §5.1.3: a next hop that is the receiver's own address leads nowhere.
   if (peers.isOwnAddress(bytes, start, global)) return REFUSED.ownNextHop
   return 0
@@ -88,9 +88,9 @@ function isLeaked(ours: Role, onlyToCustomer: Asn, remoteAs: Asn): boolean {
   return ours === 'provider' || ours === 'rs-server' || (ours === 'peer' && onlyToCustomer !== remoteAs)
 }
 
-function isMartian(bytes: Uint8Array, start: number, length: number): boolean {
+function isMartianNextHop(bytes: Uint8Array, start: number, length: number): boolean {
   const first = bytes[start] as number
-  // 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3.
+  // 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3. Destinations in 240.0.0.0/4 are accepted (`base/martian`), routers there are not.
   if (length === 4) return first === 0 || first === 127 || first >= 224
   // ff00::/8, and ::, ::1, ::a.b.c.d, ::ffff:a.b.c.d.
   if (first === 0xff) return true

@@ -16,6 +16,7 @@ export const REASON = {
   deferred: 12,
   straying: 13,
   detour: 14,
+  noExportSubconfed: 15,
 } as const
 export const REASON_TEXTS: readonly string[] = [
   '',
@@ -33,4 +34,5 @@ export const REASON_TEXTS: readonly string[] = [
   'learned, and this agent has restarted: such routes are selected when the neighbors have sent theirs',
   'learned, and this node does not forward to it: the kernel has another route, which drops its packets or leads them back, or none of ours',
   'learned, and its next hop is reached by a gateway on the link of this neighbor: packets would go back there',
+  'community NO_EXPORT_SUBCONFED',
 ]

@@ -152,7 +152,8 @@ export class Exporter {
     // RFC 1997: well-known communities are for the receivers of a route. Our own routes carry them to the neighbors.
     if (kind !== KIND.own && (flags & BOUND) !== 0) {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
-      if (this.#external && (flags & (CARRIES.noExport | CARRIES.noExportSubconfed)) !== 0) return REASON.noExport
+      if (this.#external && (flags & CARRIES.noExport) !== 0) return REASON.noExport
+      if (this.#external && (flags & CARRIES.noExportSubconfed) !== 0) return REASON.noExportSubconfed
       // RFC 9494 §4.3: not to a neighbor that does not know long-lived stale routes.
       if ((flags & CARRIES.longLivedStale) !== 0 && !this.view.longLived) return REASON.longLived
     }

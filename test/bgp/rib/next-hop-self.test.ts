@@ -152,5 +152,5 @@ test.each([
   expect(rib.receive(source.name, update, 0, update.length, 0).error).toBeUndefined()
   settle(rib)
   const { rows } = rib.page({ family: 'ipv6', filtered: true }, undefined, 9)
-  expect(rows).toMatchObject([{ best: false, reason: 'the next hop is not a unicast address' }])
+  expect(rows).toMatchObject([{ best: false, reason: 'the next hop is a loopback, multicast or reserved address' }])
 })

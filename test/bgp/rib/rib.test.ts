@@ -101,6 +101,15 @@ describe('what goes to whom', () => {
     expect(heard(rib, from).size).toBe(0)
   })
 
+  test.each([
+    [0xff01, 'community NO_EXPORT'],
+    [0xff03, 'community NO_EXPORT_SUBCONFED'],
+  ])('65535:%i: the reason names it', (low, reason) => {
+    const rib = ribWith(a, b)
+    announce(rib, a, [X], { ...learned, communities: [[0xffff, low]] })
+    expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe(reason)
+  })
+
   test('our own: IGP, next hop self, in both families', () => {
     const rib = ribWith(a, internal)
     rib.originate([ownRoute(X, [[65000, 1]]), ownRoute('2001:db8::/32')], 0)
