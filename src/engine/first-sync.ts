@@ -1,5 +1,5 @@
 /**
- * Decides when every neighbor has sent all its routes after a start. Only then is a kernel route of a previous run that
+ * Decides when every neighbor has sent all its routes: after a start, and where direct routes are handed over to neighbors. Only then is a kernel route of a previous run that
  * no neighbor has advertised again known to be stale.
  *
  * End-of-RIB marks the end (RFC 4724 §2). Routers to which graceful restart is not offered need not send it, and some
@@ -28,12 +28,12 @@ export interface Syncing {
   neighbors(): readonly SyncingNeighbor[]
   counts(name: string, family: Family): Told
   /** No neighbor is held only because something has not been read yet. */
-  areAllKnown(): boolean
+  areKeysRead(): boolean
 }
 
 export interface SyncingNeighbor {
   readonly name: string
-  /** It is not dialled. */
+  /** It is disabled or held, or this node has left. */
   readonly isStopped: boolean
   readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }
@@ -55,7 +55,7 @@ export class FirstSync {
   readonly #seen = new Map<string, Seen>()
   #lookAt: Millis
 
-  /** `now`: objects are known, and neighbors are dialled from here on. */
+  /** `now`: from here on neighbors are dialled, or the routes that are handed over are asked of them. */
   constructor(rooms: Syncing, now: Millis) {
     this.#rooms = rooms
     this.#startedAt = now
@@ -67,14 +67,14 @@ export class FirstSync {
     return this.#lookAt
   }
 
-  /** Never before `deadline`: each check visits every neighbor. */
+  /** False before `deadline`: each check visits every neighbor. */
   isOver(now: Millis): boolean {
     if (now < this.#lookAt) return false
     this.#lookAt = now + LOOK
     const isLate = now >= this.#startedAt + ANYWAY
     // All are checked, so that each pause is measured from its beginning.
     const waiting = this.#rooms.neighbors().filter((neighbor) => !this.#hasTold(neighbor, now))
-    return isLate || (waiting.length === 0 && this.#rooms.areAllKnown())
+    return isLate || (waiting.length === 0 && this.#rooms.areKeysRead())
   }
 
   #hasTold({ name, session, isStopped }: SyncingNeighbor, now: Millis): boolean {
@@ -86,7 +86,7 @@ export class FirstSync {
     const received = counts.reduce((sum, { importUpdates, importWithdraws }) => {
       return sum + importUpdates.received + importWithdraws.received
     }, 0)
-    const since = this.#pauseOf(name, session.conn, received, now)
+    const since = this.#quietSince(name, session.conn, received, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
     // RFC 4724 §4.1: one that has restarted advertises nothing before it has gathered its own routes; silence is not
     // its End-of-RIB.
@@ -95,7 +95,7 @@ export class FirstSync {
   }
 
   /** Since when it has sent nothing more. */
-  #pauseOf(name: string, conn: ConnId, received: number, now: Millis): Millis {
+  #quietSince(name: string, conn: ConnId, received: number, now: Millis): Millis {
     const before = this.#seen.get(name)
     if (before?.conn === conn && before.received === received) return before.at
     this.#seen.set(name, { conn, received, at: now })

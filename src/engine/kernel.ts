@@ -397,7 +397,7 @@ export class Kernel {
   readonly #syncing: Syncing = {
     neighbors: () => [...this.#syncingNeighbors()],
     counts: (name, family) => this.#rooms.rib.counts(name, family),
-    areAllKnown: () => this.#rooms.areKeysRead(),
+    areKeysRead: () => this.#rooms.areKeysRead(),
   }
 
   #isTimeToSweep(now: Millis): boolean {

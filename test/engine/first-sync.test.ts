@@ -11,7 +11,7 @@ class Rack {
   readonly sync = new FirstSync(
     {
       neighbors: () => [...this.up.keys()].map((name) => this.#neighbor(name)),
-      areAllKnown: () => !this.awaitsKeys,
+      areKeysRead: () => !this.awaitsKeys,
       counts: (name) => {
         const { told = 0, ended = false } = this.up.get(name) ?? {}
         const counter = { received: told, rejected: 0, filtered: 0, ignored: 0, accepted: told }

@@ -31,7 +31,7 @@
  * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
  */
 import { growU32, usedBytes } from '../route/columns.ts'
-import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, withNextHop } from './chunk.ts'
+import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, writeNextHop } from './chunk.ts'
 import { Exporter } from './export.ts'
 import type { ExportTables, ExportView } from './export-view.ts'
 import type { LocRib } from './loc-rib.ts'
@@ -354,7 +354,7 @@ export class Group {
       if (standing.kind === 'synced') chunk = this.#pullSynced(member, standing, maxBytes)
       else if (standing.kind !== 'moving') chunk = this.#pullOwn(member, standing.pending, maxBytes)
       if (chunk === undefined) return undefined
-      if (chunk.messages > 0) return withNextHop(chunk, member.nextHop)
+      if (chunk.messages > 0) return writeNextHop(chunk, member.nextHop)
     }
   }
 

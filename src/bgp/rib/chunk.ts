@@ -15,7 +15,7 @@ import { nextHopKey } from './receiver.ts'
 export interface Chunk {
   /** The octets as its last reader got them; other readers may still hold them. */
   bytes: Uint8Array
-  /** Where the next hop is written where it is this node. */
+  /** Where next hops stand that are this node: each reader gets its own address of this node there. */
   readonly nextHopOffsets: readonly number[]
   /** The address of this node that the last reader got there. */
   nextHop: Uint8Array | undefined
@@ -39,7 +39,7 @@ export interface Updates {
   readonly messages: number
 }
 
-/** In place of the number of a neighbor. */
+/** The number of the neighbor that routes came from, where they came from several. */
 export const SEVERAL = -1
 
 /** A chunk without content. */
@@ -96,14 +96,14 @@ export class ChunkEncoder {
     let withdrawn = 0
     this.#count = 0
     packer.begin(this.#context, maxBytes)
-    for (let fits = true; fits && pending.size > 0 && !packer.isFull; ) {
+    for (let progresses = true; progresses && pending.size > 0 && !packer.isFull; ) {
       const { messages } = packer
       const bucket = pending.firstBucket()
       if (bucket === WITHDRAW) withdrawn += this.#packWithdrawals(pending, needed)
       else this.#packAnnouncements(pending, bucket, from, nextHops)
       packer.close()
-      // A prefix that does not fit into this run begins the next one.
-      fits = packer.messages > messages || pending.head(bucket) === 0
+      // Without a further message the next prefix does not fit any more: it begins the next chunk.
+      progresses = packer.messages > messages || pending.head(bucket) === 0
     }
     return {
       bytes: packer.finish(),
@@ -157,8 +157,8 @@ export class ChunkEncoder {
   }
 }
 
-/** A chunk with the next hop of one reader. Octets that another reader has are copied, not changed. */
-export function withNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Updates {
+/** Writes the next hop of one reader into a chunk. Octets that another reader has are copied, not changed. */
+export function writeNextHop(chunk: Chunk, nextHop: Uint8Array | undefined): Updates {
   if (nextHop === undefined || chunk.nextHopOffsets.length === 0) return chunk
   if (chunk.nextHop === undefined || !equalBytes(chunk.nextHop, nextHop)) {
     if (chunk.nextHop !== undefined) chunk.bytes = chunk.bytes.slice()

@@ -59,6 +59,7 @@ export class FamilyRib {
   readonly adjOut: Planes
   /** By path: the routes that we originate. */
   readonly local = new Map<number, LocalRoute>()
+  /** Whether a learned route was ever advertised with this node as its next hop: all exporters share it. */
   readonly relaying = { began: false }
   readonly #peers: Peers
   /** Destinations that kube-proxy handles on this node. */
@@ -70,7 +71,7 @@ export class FamilyRib {
   readonly #selection: Selection
   readonly #reviewer: Reviewer
   readonly #sweeps = new Sweeps()
-  /** The last one: until it begins, others join. */
+  /** The latest removal: until its sweep begins, further neighbors join it. */
   #removal: Removal | undefined
 
   constructor(family: Family, key: HashKey, shared: SharedTables) {
@@ -109,7 +110,7 @@ export class FamilyRib {
     this.#neighbors.withdraw(slot, bytes, start, end)
   }
 
-  /** Why no route with these attributes and next hop may be used; 0: they may. */
+  /** Why no route with these attributes and this next hop may be used; 0: such routes may be used. */
   whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
     return this.#neighbors.whyNotUsableFrom(slot, attributes, nextHop)
   }
@@ -119,9 +120,9 @@ export class FamilyRib {
     return this.#neighbors.rejected.awaitsMemory
   }
 
-  /** Memory was freed: routes that were rejected for lack of it may be requested again. */
-  memoryFreed(): void {
-    this.#neighbors.memoryFreed()
+  /** Where there is memory again, routes that were rejected for lack of it may be requested again. */
+  retryRejected(): void {
+    this.#neighbors.retryRejected()
   }
 
   /** BoRR, EoRR, End-of-RIB, and the end of the time of stale routes. */
@@ -292,7 +293,7 @@ export class FamilyRib {
 
   /** Gives unused memory back, a part at a time. Returns what is left of the budget. */
   tidy(budget: number): number {
-    // No path moves: free ids are put in order, and the end is lowered. Not while a sweep goes by ids up to that end.
+    // This lowers the highest id, which a running sweep relies on. No path gets another id.
     if (this.paths.isUntidy && this.#sweeps.isEmpty) this.paths.tidy()
     return this.prefixes.isUntidy ? this.prefixes.tidy(budget) : budget
   }

@@ -15,9 +15,9 @@ export interface ImportCounters {
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
   withdraws: { received: number; rejected: number; ignored: number; accepted: number }
   endOfRib: boolean
-  /** The warning that the limit is near has been given. */
+  /** The warning that the number of routes is near its limit has been given. */
   warned: boolean
-  /** The warnings that the memory limit is near, and that routes are refused for it, have been given. */
+  /** The warning that the memory of routes is near its limit has been given. */
   memoryWarned: boolean
   /** Whether routes are refused for lack of memory; `since now`: that is not logged yet. */
   memoryRejected: 'no' | 'since now' | 'logged'

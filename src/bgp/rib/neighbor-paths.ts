@@ -193,7 +193,7 @@ export class NeighborPaths {
 
   // ── Import policy ────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Why no route with these attributes and next hop may be used; 0: they may. */
+  /** Why no route with these attributes and this next hop may be used; 0: such routes may be used. */
   whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
     return whyNotUsable(slot, this.#peers, this.#attributeTable, attributes, nextHop)
   }
@@ -253,9 +253,9 @@ export class NeighborPaths {
   // ── Memory ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Memory was freed: routes that were rejected for lack of it may be requested again. */
-  memoryFreed(): void {
+  retryRejected(): void {
     if (!this.rejected.awaitsMemory) return
-    this.rejected.memoryFreed((peer) => {
+    this.rejected.retry((peer) => {
       const slot = this.#peers.slots[peer]
       const counters = slot === undefined ? undefined : this.#counters.get(slot)
       if (slot === undefined || counters === undefined) return false

@@ -107,7 +107,7 @@ export class PeerSessions {
       (before.lacksLink !== peer.lacksLink ? ASK.decision : 0)
     for (const family of FAMILIES) {
       if (asks !== 0) this.#ribs[family].review().notePeer(slot.index, asks)
-      this.#ribs[family].memoryFreed()
+      this.#ribs[family].retryRejected()
     }
   }
 

@@ -39,7 +39,7 @@ export class RejectedRoutes {
   }
 
   /** Memory was freed: neighbors with rejected routes for which `hasRoom` is true will be asked for a refresh. */
-  memoryFreed(hasRoom: (peer: number) => boolean): void {
+  retry(hasRoom: (peer: number) => boolean): void {
     for (const peer of this.#awaitMemory) {
       if (!hasRoom(peer)) continue
       this.#awaitMemory.delete(peer)

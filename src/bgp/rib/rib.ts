@@ -274,7 +274,7 @@ export class Rib {
     this.#ribs.ipv6.advance(this.#ribs.ipv6.busy ? Math.max(left, budget >> 1, 1) : left, now)
     this.#sessions.reclaim()
     this.#memory.advance(now)
-    for (const family of FAMILIES) this.#ribs[family].memoryFreed()
+    for (const family of FAMILIES) this.#ribs[family].retryRejected()
   }
 
   /** `advance` has work left. */

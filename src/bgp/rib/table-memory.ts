@@ -61,7 +61,7 @@ export class TableMemory {
     if (this.#isShort && this.#countedAt + COUNT_EVERY <= now) {
       this.#count(now)
       this.#noteUntidy(now)
-      for (const family of FAMILIES) this.#ribs[family].memoryFreed()
+      for (const family of FAMILIES) this.#ribs[family].retryRejected()
     }
     if (this.#tidyAt === undefined || this.#tidyAt > now) return
     this.#tidyAt = undefined

@@ -1,9 +1,9 @@
 /**
- * Passes on the objects of one list, page by page. Only changes are passed on: to parse ten thousand objects again would
- * delay all sessions.
+ * Passes on the objects of one list, page by page. The reflector hands in only those that have changed: to parse ten thousand
+ * objects again would delay all sessions.
  *
  * The first list of a kind replaces what was known of it. Its first page does so, so that a long list is never held whole;
- * but where objects may be known from another selection (`whole`), those of later pages would be missing until they arrive:
+ * but where objects may be known from another selection (`whole`: pods, whose selection changes), those of later pages would be missing until they arrive:
  * there all pages do it together, up to a bound.
  */
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
@@ -21,7 +21,7 @@ export const MOST_HELD = 10_000
 export class ListReport {
   readonly #resource: Resource
   readonly #pass: (change: ObjectChange) => void
-  /** Objects of a first list; undefined: what was known is replaced. */
+  /** Objects of a first list until they replace what was known; undefined: objects are passed on one by one. */
   #held: Named[] | undefined
 
   constructor(resource: Resource, pass: (change: ObjectChange) => void, isFirst: boolean) {
