@@ -364,7 +364,6 @@ export class Manifests implements Source {
   #report(): void {
     if (this.#stopped) return
     this.#unread = new Set([...this.#files].filter(([file, known]) => this.#mayHide(file, known)).map(([file]) => file))
-    this.#dropMoved()
     const { objects, problems } = this.#whole()
     this.#keepMissing(objects)
     const changes = this.#synced || this.#folderError !== undefined ? [] : this.#replacements(objects)
@@ -376,20 +375,6 @@ export class Manifests implements Source {
     if (this.#synced || this.#folderError !== undefined) return
     this.#synced = true
     this.#feed({ kind: 'synced' })
-  }
-
-  /** What a file held before it was wrong, and another file has now, has moved: deleted there, it does not come back. */
-  #dropMoved(): void {
-    const wrong = [...this.#files].filter(([, { kept }]) => kept.length > 0)
-    if (wrong.length === 0) return
-    const there = [...this.#files].filter(([file]) => !this.#isGone(file))
-    const held = new Set(there.flatMap(([, { content }]) => content.objects.map(keyOf)))
-    for (const [file, known] of wrong)
-      this.#files.set(file, { ...known, kept: known.kept.filter((object) => !held.has(keyOf(object))) })
-  }
-
-  #isGone(file: string): boolean {
-    return this.#unsettled.get(file)?.signature === GONE
   }
 
   /** An object that no file has any more may be on its way into a file that is being written. */
@@ -427,11 +412,9 @@ export class Manifests implements Source {
    */
   #whole(): { objects: Map<string, ManifestObject>; problems: Map<string, FileProblem> } {
     const objects = new Map<string, ManifestObject>()
+    const isGone = (file: string) => this.#unsettled.get(file)?.signature === GONE
     const byName = [...this.#files].sort(([a], [b]) => (a < b ? -1 : 1))
-    const [there, gone] = [
-      byName.filter(([file]) => !this.#isGone(file)),
-      byName.filter(([file]) => this.#isGone(file)),
-    ]
+    const [there, gone] = [byName.filter(([file]) => !isGone(file)), byName.filter(([file]) => isGone(file))]
     const held = (files: typeof byName) => files.flatMap(([, { content }]) => content.objects)
     const addIfNone = (object: ManifestObject): boolean => {
       const isFirst = !objects.has(keyOf(object))
