@@ -104,7 +104,7 @@ export class Sessions {
     const { session } = neighbor.peer
     if (this.#node === undefined) return
     if (session === undefined) {
-      if (neighbor.peer.hasStaleRoutes) this.#rib.setImportSide(neighbor.name, importSideOf(neighbor, this.#node))
+      this.#setPeer(neighbor)
       return
     }
     const { nextHops: before, leftFamilies } = neighbor
@@ -170,9 +170,10 @@ export class Sessions {
   }
 
   #setPeer(neighbor: Neighbor): void {
-    const { session } = neighbor.peer
-    if (session === undefined || this.#node === undefined) return
-    this.#rib.setPeer(ribPeerOf(neighbor, session, this.#node))
+    const { session, hasStaleRoutes } = neighbor.peer
+    if (this.#node === undefined) return
+    if (session !== undefined) this.#rib.setPeer(ribPeerOf(neighbor, session, this.#node))
+    else if (hasStaleRoutes) this.#rib.setImportSide(neighbor.name, importSideOf(neighbor, this.#node))
     this.#sending.noteChange()
   }
 
@@ -358,11 +359,8 @@ export class Sessions {
     this.#outside.delete(neighbor)
     if (keep.length === 0) this.#forget(neighbor)
     this.#sending.end(neighbor)
-    const { leftFamilies } = neighbor
     // Its twin takes back the families that it left to this session, before this one ends.
-    this.#applyLeft(this.#twins.remove(neighbor, now))
-    // Kept routes of a family that it left to the twin stay unused: the twin has newer ones.
-    if (keep.length > 0) neighbor.leftFamilies = leftFamilies
+    this.#applyLeft(this.#twins.remove(neighbor, keep, now))
     if (keep.length > 0) this.#rib.losePeer(neighbor.name, keep)
     else this.#rib.removePeer(neighbor.name)
   }
@@ -370,6 +368,7 @@ export class Sessions {
   /** Its last session has ended, and no object defines it any more. */
   remove(neighbor: Neighbor): void {
     this.#failover.remove(neighbor)
+    this.#twins.forget(neighbor)
     this.rangeMembers.delete(neighbor.intent.address)
   }
 

@@ -159,4 +159,7 @@ test('routes that are kept for a session that is lost stay unused where the twin
   expect(worker.told('session-down').map(({ fields }) => fields.peer)).toEqual([FOUR])
   world.change(worker, [upsert(ipPool('other', { cidr: '10.99.0.0/16' }))])
   expect(used(world, worker, 'fd00:99')).toEqual(['fd00:99:1::/64 from fd00:10::1'])
+  // The twin goes for good: what is kept is all that there is.
+  world.change(worker, [remove(six)])
+  expect(used(world, worker, 'fd00:99')).toEqual(['fd00:99:1::/64 from 10.0.0.1'])
 })
