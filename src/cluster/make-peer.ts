@@ -57,7 +57,7 @@ export function makePeer(
     sourceInterface: object?.sourceInterface,
     // Other nodes accept sessions from this address only.
     sourceMayYield: object?.source === 'node-or-link' && node === undefined,
-    families: object?.families ?? defaultFamilies(candidate, me),
+    families: object?.families ?? candidate.families ?? defaultFamilies(candidate, me),
     yields: object?.families === undefined,
     holdTime: object?.holdTime ?? HOLD_TIME,
     keepaliveTime: object?.keepaliveTime,

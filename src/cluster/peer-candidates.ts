@@ -58,6 +58,8 @@ export interface Candidate {
   readonly localAs: Asn
   /** The neighbor, if it is a node of the cluster. */
   readonly node: ClusterNode | undefined
+  /** Those of a session of the mesh beside a BGPPeer for the other one; absent: all that both ends have. */
+  readonly families?: readonly Family[]
 }
 
 /** A candidate with its name and endpoint. */

@@ -18,6 +18,7 @@ import {
   type Candidate,
   choosesNodes,
   directCandidates,
+  familyOf,
   type Named,
   namesAsNeighbor,
   nodeCandidates,
@@ -213,7 +214,7 @@ function* chooseOnePerEndpoint(
   refusals: Map<string, string>,
 ): Work<Named[]> {
   const chosen = new Map<string, Named>()
-  /** By name of a node: the BGPPeer that defines all sessions with it. */
+  /** By name of a node: the BGPPeer that selects it, or takes the first of its sessions in the mesh. */
   const owners = new Map<string, PeerObject>()
   const meter = new CostMeter()
   yield candidates.length * LOOK_COST
@@ -226,6 +227,8 @@ function* chooseOnePerEndpoint(
       const { kind, node } = candidate
       const owner = kind === 'Mesh' && node !== undefined ? owners.get(node.name) : undefined
       if (owner === undefined) chosen.set(candidate.endpoint, candidate)
+      else if (owner.remote !== undefined)
+        chosen.set(candidate.endpoint, { ...candidate, families: [familyOf(candidate)] })
       else refusals.set(candidate.name, `BGPPeer/${owner.name} defines the sessions with Node/${node?.name}`)
       continue
     }
@@ -239,8 +242,8 @@ function* chooseOnePerEndpoint(
 }
 
 /**
- * A BGPPeer that selects a node, or takes the first of its sessions in the mesh, takes the others too: beside it they would carry
- * what its filters, its drain or its errors keep back.
+ * A BGPPeer that selects a node takes all of its sessions in the mesh. One that names the address of the first leaves the other,
+ * as in Calico, with the family of its address alone: with both it would carry what the BGPPeer keeps back.
  */
 function noteOwner(owners: Map<string, PeerObject>, { node, object }: Candidate, winner: Candidate | undefined): void {
   const owner = object === undefined ? winner?.object : object.remote === undefined ? object : undefined

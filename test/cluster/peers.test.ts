@@ -302,12 +302,12 @@ describe('one address and port is one neighbor', () => {
   const annotations = { 'projectcalico.org/IPv4Address': '10.0.0.2/24', 'projectcalico.org/IPv6Address': 'fd00::2/64' }
   const calicos = node('b', { addresses: ['10.0.0.2', 'fd00::2'], labels: { reflector: 'yes' }, annotations })
   test.each<[string, object, string[], string[]]>([
-    ['that names it by IPv4', { peerIP: '10.0.0.2' }, ['Global_10_0_0_2'], ['Mesh_10_0_0_2', 'Mesh_fd00__2']],
+    ['that names it by IPv4', { peerIP: '10.0.0.2' }, ['Global_10_0_0_2', 'Mesh_fd00__2'], ['Mesh_10_0_0_2']],
     [
       'with another AS',
       { peerIP: '10.0.0.2', asNumber: 65000 },
-      ['Global_10_0_0_2'],
-      ['Mesh_10_0_0_2', 'Mesh_fd00__2'],
+      ['Global_10_0_0_2', 'Mesh_fd00__2'],
+      ['Mesh_10_0_0_2'],
     ],
     [
       'that selects it for one family',
@@ -337,11 +337,21 @@ describe('one address and port is one neighbor', () => {
   })
 
   test.each([
-    { peerIP: '10.0.0.2', asNumber: 64512 },
-    { peerSelector: 'has(reflector)', addressFamilies: ['ipv4'] },
-  ])('the other end of a BGPPeer leaves the same sessions of the mesh: %j', (spec) =>
-    expect(peersOf(meshOf('b', a, calicos, bgpPeer('to-b', { node: 'a', ...spec })))).toEqual(['Node_10_0_0_1']),
+    [{ peerIP: '10.0.0.2', asNumber: 64512 }, ['Mesh_fd00__1', 'Node_10_0_0_1']],
+    [{ peerSelector: 'has(reflector)', addressFamilies: ['ipv4'] }, ['Node_10_0_0_1']],
+  ])('the other end of a BGPPeer leaves the same sessions of the mesh: %j', (spec, sessions) =>
+    expect(peersOf(meshOf('b', a, calicos, bgpPeer('to-b', { node: 'a', ...spec })))).toEqual(sessions),
   )
+
+  test('a session of the mesh beside a BGPPeer for the other address carries the family of its own alone', () => {
+    const toB = bgpPeer('to-b', { peerIP: '10.0.0.2', asNumber: 64512, node: 'a' })
+    for (const [name, mesh] of [
+      ['a', 'Mesh_fd00__2'],
+      ['b', 'Mesh_fd00__1'],
+    ] as const) {
+      expect(meshOf(name, a, calicos, toB).peers.get(mesh)?.families).toEqual(['ipv6'])
+    }
+  })
 })
 
 describe('peerSelector', () => {
