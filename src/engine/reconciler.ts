@@ -177,9 +177,10 @@ export class Reconciler {
   }
 
   #setDecision({ decision }: NodeIntent): void {
-    const { rib, objects } = this.#parts
-    // Also of ranges from which nobody has called yet.
-    const sameClusterLength = [...objects.intents()].some(reflectsThroughUs)
+    const { rib, objects, neighbors } = this.#parts
+    // Ranges too: nobody may have called yet. Hosts of ranges too: they may keep filters that the range no longer has.
+    const sameClusterLength =
+      neighbors.all().some(({ intent }) => reflectsThroughUs(intent)) || [...objects.intents()].some(reflectsThroughUs)
     rib.setDecision({ ...decision, sameClusterLength })
   }
 

@@ -295,7 +295,7 @@ export class Restart {
   /** Hosts of ranges that the run before knew: until they call, not every neighbor has sent its routes. */
   get callers(): readonly Address[] {
     const { callers = [], carried } = this.#previous ?? {}
-    return [...callers, ...(carried?.callers ?? [])]
+    return [...callers, ...(carried?.callers ?? [])].slice(0, MOST_CALLERS)
   }
 
   /** Those of them that are still to be dialled, after a restart: they may keep our routes and wait for us. */

@@ -193,14 +193,14 @@ export class Ndp {
     if (link.isAnswerAhead) return
     link.isAnswerAhead = true
     const now = performance.now()
-    // Timers count whole milliseconds: one for a part of one would come too soon, and the answer a second late.
+    // Timers count whole milliseconds and may fire one too soon: the answer would then come with the next look, a second late.
     const wait = Math.ceil(Math.max(Math.random() * ANSWER_DELAY, link.toAllAt + ALL_NODES_PAUSE - now))
     const at = now + wait
     link.nextAt = Math.min(link.nextAt, at)
     setTimeout(() => {
       link.isAnswerAhead = false
       if ([...this.#links.values()].includes(link)) this.#advertiseIfDue(link, performance.now())
-    }, wait).unref()
+    }, wait + 1).unref()
   }
 
   #answer(link: WantedLink, to: Address): void {
