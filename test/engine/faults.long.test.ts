@@ -321,7 +321,9 @@ describe.each(PEERS)('from an %s peer', (peer) => {
     scene.bad.send(update({ attributes, nlri: NLRI }))
     const { rows } = scene.rig.engine.view(0).routes({ filtered: true }, undefined, 9)
     expect(rows.map(({ prefix, reason }) => `${prefix}: ${reason}`)).toEqual([
-      expect.stringMatching(/^10\.1\.2\.0\/24: the next hop is (?:a loopback, multicast or reserved address|our own address)$/),
+      expect.stringMatching(
+        /^10\.1\.2\.0\/24: the next hop is (?:a loopback, multicast or reserved address|our own address)$/,
+      ),
     ])
     scene.expectToGoOn()
   })
