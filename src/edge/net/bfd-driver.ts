@@ -60,6 +60,8 @@ export class BfdDriver {
   feed(input: BfdInput): void {
     // The reply includes the kernel's drop counters.
     if (input.kind === 'ask') this.#sockets.checkFloods()
+    // A sign of life at once: with the first an agent begins to watch for the next.
+    if (input.kind === 'sessions') this.#report([])
     this.#queue.push(input)
     if (this.#queue.length > 1) return
     for (let first = this.#queue[0]; first !== undefined; first = this.#queue[0]) {
