@@ -162,7 +162,10 @@ export class CalicoCluster {
     await first?.agent.stop()
     expect(first?.agent.running === false, 'an agent that waits does not end')
     await first?.agent.start()
-    const isOld = (line: string) => line.includes('Established') && (/up +([0-9:.]+)/.exec(line)?.[1] ?? '~') < began
+    const isOld = (line: string) => {
+      const since = /up +([0-9:.]+) +Established/.exec(line)?.[1]
+      return since !== undefined && since < began
+    }
     const changed = (await sessions()).filter((line) => !before.includes(line) && !isOld(line))
     expect(changed.length === 0, `sessions of BIRD were other ones before: ${changed.join('; ')}`)
   }

@@ -1,6 +1,6 @@
 /**
- * Decides when every neighbor has sent all its routes: after a start, and where direct routes are handed over to neighbors. Only then is a kernel route of a previous run that
- * no neighbor has advertised again known to be stale.
+ * Decides when every neighbor has sent all its routes: after a start, and where direct routes are handed over to neighbors.
+ * Only then is a kernel route of a previous run, which no neighbor has advertised again, known to be stale.
  *
  * End-of-RIB marks the end (RFC 4724 §2). Routers to which graceful restart is not offered need not send it, and some
  * do not: for them the first pause after their routes counts as the end. The pause is longer than routers hold back

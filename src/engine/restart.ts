@@ -309,8 +309,8 @@ export class Restart {
 
   /**
    * The document for the next run, where it has changed. While routes are deferred that of the previous run stays: not all of
-   * its sessions are back. Later, what this run did not reach goes over to the next one: a neighbor that is not back may still
-   * keep our routes.
+   * its sessions are back. Later, what this run did not reach goes over to the next one, once: a neighbor that is not back
+   * may still keep our routes.
    */
   remember(known: RememberedSessions, now: Millis): RestartDocument | undefined {
     if (this.#deferral !== undefined && this.#previous !== undefined) return undefined
@@ -324,7 +324,9 @@ export class Restart {
     const callers = known.members.first(MOST_CALLERS)
     const carried = this.#carriedOf(kept, known.members, relayed)
     return {
-      ...{ boot: this.#boot, routerId, families },
+      boot: this.#boot,
+      routerId,
+      families,
       ...(relayed && { relayed }),
       ...(callers.length > 0 && { callers }),
       ...(carried && { carried }),

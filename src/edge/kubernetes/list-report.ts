@@ -3,7 +3,8 @@
  * objects again would delay all sessions.
  *
  * The first list of a kind replaces what was known of it. Its first page does so, so that a long list is never held whole;
- * but where objects may be known from another selection (`whole`: pods, whose selection changes), those of later pages would be missing until they arrive:
+ * but where objects may be known from another selection (`whole`: pods, whose selection changes), those of later pages would
+ * be missing until they arrive:
  * there all pages do it together, up to a bound.
  */
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'

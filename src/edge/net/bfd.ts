@@ -19,7 +19,10 @@ export interface BfdRunner {
   stop(): Promise<void>
 }
 
-/** Throws where it cannot be started. `hear` gets its reports, and once a second an empty list while it is alive. `ended` is called once, with the reason. */
+/**
+ * Throws where it cannot be started. `hear` gets its reports, and while it is alive an empty list: at once, and then each second.
+ * `ended` is called once, with the reason.
+ */
 export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
 
 export interface BfdOptions {
