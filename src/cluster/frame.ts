@@ -259,7 +259,8 @@ export class FramePlanner {
       [store, store.revisionOf('BGPPeer')],
       this.#meter,
       FEW_COST,
-      () => [...store.table('BGPPeer').values()],
+      // By name: which one is named to a person must not depend on the order in which they came.
+      () => [...store.table('BGPPeer').values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     )
     const secretsRevision = store.revisionOf('Secret')
     const restsOn = [store, me, nodes, objects, settings, policies, secretsRevision]

@@ -233,7 +233,7 @@ test('the order in which good objects arrive does not matter', () => {
       })
       expect(first).toEqual(second)
     }),
-    { numRuns: 200 },
+    { numRuns: 1000 },
   )
 })
 
