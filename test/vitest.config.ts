@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
     pool: 'threads',
+    setupFiles: ['test/support/seed.ts'],
     // Node strips the types itself: nothing is transformed, and tests run what users run.
     experimental: { viteModuleRunner: false },
     projects: [
