@@ -13,7 +13,7 @@ import type { Problem } from './intent.ts'
 import type { ClusterNode } from './node.ts'
 import type { AdvertisementObject, PeerObject, RouteChoice, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { PoolObject } from './pool.ts'
-import { podPools, poolAround } from './pools.ts'
+import { placed, podPools, poolAround } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import type { Claim } from './route-book.ts'
 import { matches } from './selector.ts'
@@ -48,7 +48,7 @@ export function surveyAdvertisements(store: ObjectStore, me: ClusterNode): Adver
       unknown === undefined ? undefined : `BGPAdvertisement/${object.name}: no community has the name ${unknown}`
     return { object, operations: operationsOf(object, aliases), held: object.held ?? held }
   })
-  return { all, pools: podPools(store.table('IPPool').values()), problems }
+  return { all, pools: podPools(placed(store.table('IPPool').values())), problems }
 }
 
 type Aliases = ReadonlyMap<string, readonly number[]>
@@ -131,7 +131,7 @@ function coverableRanges(routes: readonly RouteChoice[], store: ObjectStore): Co
   const cidrs = store.get('BGPConfiguration', 'default')?.serviceCidrs
   const namesPods = routes.some(({ kind }) => kind === 'podCIDRs' || kind === 'pools')
   const kinds = new Set(routes.flatMap((choice) => (choice.kind === 'services' ? choice.kinds : [])))
-  const pools = namesPods ? podPools(store.table('IPPool').values()).map(({ prefix }) => prefix) : []
+  const pools = namesPods ? podPools(placed(store.table('IPPool').values())).map(({ prefix }) => prefix) : []
   return [
     ...(namesPods ? [{ field: 'IPPool', prefixes: pools }] : []),
     ...[...kinds].map((kind) => ({ field: SERVICE_FIELDS[kind], prefixes: cidrs?.[kind] ?? [] })),

@@ -37,7 +37,7 @@ import { podsWanted } from './pod-routes.ts'
 import type { PodCidrSource } from './pods.ts'
 import { Policies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
-import { clusterRanges, coverInOrder, overlapProblems } from './pools.ts'
+import { clusterRanges, coverInOrder, overlapProblems, placed, unexportedRules, unplacedRules } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { felixWrites, leftToFelix, programProblems } from './program-routes.ts'
 import { podRangeProblems, serviceRanges } from './service-ranges.ts'
@@ -183,7 +183,7 @@ export class FramePlanner {
     const { nodes } = this.#nodes
     const ranges = yield* this.#planRanges(store, settings)
     const held = heldExport(store)
-    const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, advertising, ranges, held))
+    const plan = yield* this.#planPeers(store, inputs, this.#policiesOf(store, inputs, ranges, held))
     yield this.#meter.take()
     const { nodeRoutes, dataplane } = yield* this.#planKernel(inputs, ranges)
     const hosts = this.#nodes.hosts.revision
@@ -200,7 +200,7 @@ export class FramePlanner {
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
     const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, rangeProblems]
     const podProblems = this.#podProblems(store, inputs)
-    const ofHolds = [held.own, held.all, leave]
+    const ofHolds = [held.own, held.all, ...held.unplaced, leave]
     const ofFrame = [settings, problems, podProblems, me, nodes, inputs.interfaces, ...ofHolds, ...ofPlans]
     return this.#answers.frame.ask('', ofFrame, this.#meter, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
@@ -230,9 +230,9 @@ export class FramePlanner {
   *#planRanges(store: ObjectStore, settings: Settings): Work<RangesPlan> {
     const { serviceCidrs, loadBalancerAggregation } = settings
     const { pools: known, podRanges, coveringLengths: lengths, ranges } = this.#cluster
-    const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#meter, FEW_COST, () => [
-      ...store.table('IPPool').values(),
-    ])
+    const pools = known.ask('', [store, store.revisionOf('IPPool')], this.#meter, FEW_COST, () =>
+      placed(store.table('IPPool').values()),
+    )
     const podIndex = this.#nodes.podCidrs
     const podCidrs = yield* podRanges.askLong('', [podIndex.revision], () => coverInOrder(podIndex.values()))
     const asked = [store, store.revisionOf('BGPAdvertisement')]
@@ -243,10 +243,20 @@ export class FramePlanner {
     return { pools, podCidrs, all }
   }
 
-  #policiesOf(store: ObjectStore, advertising: Advertising, { pools, all }: RangesPlan, held: HeldExport): Policies {
-    const restsOn = [store, all, pools, advertising, held.own, held.all, store.revisionOf('BGPFilter')]
+  #policiesOf(
+    store: ObjectStore,
+    { advertising, settings }: FrameInputs,
+    { pools, all }: RangesPlan,
+    held: HeldExport,
+  ): Policies {
+    const { own, all: whole, unplaced } = held
+    // Of the settings only service ranges count, and only beside a pool that closes an unknown range.
+    const services = unplaced.length === 0 ? undefined : settings
+    const restsOn = [store, all, pools, advertising, services, store.revisionOf('BGPFilter'), own, whole, ...unplaced]
     return this.#answers.policies.ask('', restsOn, this.#meter, FEW_COST, () => {
-      this.#policies = new Policies(store, all, pools, advertising.all, held, this.#policies)
+      const around = services === undefined ? [] : serviceRanges(services, pools)
+      const closed = [...unexportedRules(pools), ...unplacedRules(unplaced, pools, around)]
+      this.#policies = new Policies(store, all, closed, advertising.all, held, this.#policies)
       return this.#policies
     })
   }

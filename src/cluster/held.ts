@@ -3,6 +3,7 @@ import type { Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { HeldParts } from './objects.ts'
 import { allHeld } from './parse/configuration.ts'
+import type { UnplacedPool } from './pool.ts'
 import { makeProblem } from './problem.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -18,25 +19,34 @@ export function heldByConfiguration(store: ObjectStore, name: string): HeldParts
 export interface HeldExport {
   readonly own: string | undefined
   readonly all: string | undefined
+  /** Pools that close a range which is not known. */
+  readonly unplaced: readonly UnplacedPool[]
 }
 
 export const heldExport = (store: ObjectStore): HeldExport => ({
   own: store.whyHidden('BGPAdvertisement'),
   all: store.whyHidden('IPPool'),
+  unplaced: [...store.table('IPPool').values()].filter((pool) => pool.prefix === undefined),
 })
 
 /** A pool with `disableBGPExport` closes its range for learned routes too. */
-export function heldExportRules({ own, all }: HeldExport): Rule[] {
+export function heldExportRules({ own, all }: Pick<HeldExport, 'own' | 'all'>): Rule[] {
   const rule = (match: Rule['match'], reason: string | undefined): Rule[] =>
     reason === undefined ? [] : [{ name: 'export held', match, action: 'reject', operations: [], reason }]
   return [...rule({}, all), ...rule({ source: 'own' }, own)]
 }
 
-export function heldExportProblems({ own, all }: HeldExport): Problem[] {
+export function heldExportProblems({ own, all, unplaced: pools }: HeldExport): Problem[] {
   const why = all ?? own
-  if (why === undefined) return []
+  if (why === undefined) return pools.map(unplacedProblem)
   const what = all === undefined ? 'own route' : 'route'
   return [
     makeProblem({ code: 'export-held', object: 'export', says: `${why}; no ${what} is advertised until it is read` }),
   ]
+}
+
+function unplacedProblem({ name, family }: UnplacedPool): Problem {
+  const what = family === undefined ? 'route' : `${family === 'ipv4' ? 'IPv4' : 'IPv6'} route`
+  const says = `sets disableBGPExport, and its cidr cannot be read: no ${what} is advertised that is in no other IPPool and no service range`
+  return makeProblem({ code: 'export-held', object: `IPPool/${name}`, field: 'spec.cidr', says })
 }

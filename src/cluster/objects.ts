@@ -16,7 +16,7 @@ import type {
   ServiceLoopPrevention,
   Signing,
 } from './intent.ts'
-import type { PoolNat, PoolObject } from './pool.ts'
+import type { PoolNat, PoolObject, UnplacedPool } from './pool.ts'
 import type { Labels, Selector } from './selector.ts'
 import type { ObjectRef } from './source.ts'
 
@@ -311,7 +311,7 @@ export interface ParsedObjects {
   readonly BGPPeer: PeerObject
   readonly BGPFilter: FilterObject
   readonly BGPAdvertisement: AdvertisementObject
-  readonly IPPool: PoolObject
+  readonly IPPool: PoolObject | UnplacedPool
   readonly FelixConfiguration: FelixObject
   readonly BlockAffinity: AffinityObject
   readonly IPAMBlock: BlockObject

@@ -5,8 +5,6 @@ import { advertisementRules, forPeer, type NodeAdvertisement } from './advertise
 import { type HeldExport, heldExportRules } from './held.ts'
 import type { PeerObject } from './objects.ts'
 import { type FilterRules, type PartedPolicies, policiesOf, type RulesAround } from './policy-parts.ts'
-import type { PoolObject } from './pool.ts'
-import { unexportedRules } from './pools.ts'
 import { same } from './same.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -66,11 +64,11 @@ export class Policies {
   readonly #advertising: readonly NodeAdvertisement[]
   readonly #made: Generations
 
-  /** `ranges`: what belongs to the cluster. `earlier`: the previous policies. */
+  /** `ranges`: what belongs to the cluster. `closed`: what pools reject of it. `earlier`: the previous policies. */
   constructor(
     store: ObjectStore,
     ranges: readonly PrefixMatch[],
-    pools: Iterable<PoolObject>,
+    closed: readonly Rule[],
     advertising: readonly NodeAdvertisement[],
     held: HeldExport,
     earlier?: Policies,
@@ -78,7 +76,6 @@ export class Policies {
     this.#held = heldExportRules(held)
     this.#advertising = advertising
     this.#made = generationAfter(earlier === undefined ? undefined : earlier.#made)
-    const closed = unexportedRules(pools)
     const exportOf = (learned: boolean): Policy => {
       const policy = builtinExport(ranges, learned)
       return { ...policy, rules: [...closed, ...policy.rules] }

@@ -5,10 +5,14 @@ import { CostMeter, type Work } from '../base/work.ts'
 import { within } from '../bgp/policy/prefix-set.ts'
 import type { PrefixMatch, Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
-import type { PoolObject } from './pool.ts'
+import type { PoolObject, UnplacedPool } from './pool.ts'
 import { byPosition, PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
+
+/** The pools with a known range. */
+export const placed = (pools: Iterable<PoolObject | UnplacedPool>): PoolObject[] =>
+  [...pools].filter((pool) => pool.prefix !== undefined)
 
 /**
  * Pools, pod CIDRs and service ranges. A `disabled` pool is included: the addresses that it has assigned are still routed.
@@ -60,6 +64,25 @@ function unexportedRule({ name, prefix }: PoolObject): Rule {
   const rule = `IPPool/${name} disableBGPExport`
   const match = { prefixes: [within(prefix)] }
   return { name: rule, match, action: 'reject', operations: [], reason: `inside ${prefix.text}, and ${rule} is set` }
+}
+
+/**
+ * What may lie inside a pool that closes an unknown range is not advertised, unless a filter accepts it first. Pools do not
+ * overlap, and such a pool holds no services: what lies in other pools and in service ranges does not wait for its `cidr`.
+ */
+export function unplacedRules(
+  closed: readonly UnplacedPool[],
+  pools: readonly PoolObject[],
+  services: readonly PrefixMatch[],
+): Rule[] {
+  const elsewhere = [...pools.map(({ prefix }) => within(prefix)), ...services]
+  return closed.map(({ name, family }) => ({
+    name: `IPPool/${name} disableBGPExport`,
+    match: { ...(family && { family }), notPrefixes: elsewhere },
+    action: 'reject',
+    operations: [],
+    reason: `IPPool/${name} sets disableBGPExport for a cidr that cannot be read: it may lie there`,
+  }))
 }
 
 /** The most overlaps that are named. */

@@ -8,7 +8,7 @@ import type { Problem } from './intent.ts'
 import { filterProblem } from './make-peer.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
 import { whyNoFilter } from './policies.ts'
-import { overlapProblems } from './pools.ts'
+import { overlapProblems, placed } from './pools.ts'
 import { selectionProblems } from './selections.ts'
 import { readSettings } from './settings.ts'
 import type { ObjectStore } from './store.ts'
@@ -35,7 +35,7 @@ export function* referenceProblems(store: ObjectStore): Work<Problem[]> {
     ...[...store.table('BGPAdvertisement').values()].flatMap((one) => referencesOf(one, aliases, store)),
     ...(yield* configurationProblems(store)),
     ...(yield* selectionProblems(store)),
-    ...overlapProblems(store.table('IPPool').values()),
+    ...overlapProblems(placed(store.table('IPPool').values())),
   ]
 }
 

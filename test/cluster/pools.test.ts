@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
 import { evaluate } from '../../src/bgp/policy/evaluate.ts'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { cover } from '../../src/cluster/pools.ts'
-import { route } from '../bgp/policy/support.ts'
-import { intentOf, problemsOf } from '../support/cluster.ts'
-import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node } from '../support/objects.ts'
+import { ownRoute, route } from '../bgp/policy/support.ts'
+import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
+import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node, upsert } from '../support/objects.ts'
 
 const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
 
@@ -112,6 +113,49 @@ test('a pool with disableBGPExport closes its range before own routes are let ou
     name: 'IPPool/lab disableBGPExport',
     action: 'reject',
     match: { prefixes: [{ prefix: { text: '10.244.0.0/16' }, minLength: 16, maxLength: 32 }] },
+  })
+})
+
+describe('a pool whose cidr cannot be read, and never could be', () => {
+  const services = bgpConfiguration({ serviceExternalIPs: [{ cidr: '203.0.113.0/24' }] })
+  const open = ipPool('open', { cidr: '10.245.0.0/16' })
+  const advertised = (spec: object) => {
+    const { exportPolicy = REJECT_ALL } = peerOf(services, open, ipPool('lab', spec)) ?? {}
+    const own = ['10.244.1.0/24', '10.245.1.0/24', '203.0.113.7/32', 'fd00:244:1::/64'].map((text) => ownRoute(text))
+    return own.map((one) => evaluate(exportPolicy, one, 'external').kind).join(' ')
+  }
+
+  test.each<[string, object, string]>([
+    ['closes nothing by default', { cidr: '10.244.0.0/33' }, 'accept accept accept accept'],
+    ['closes its family', { cidr: '10.244.0.0/33', disableBGPExport: true }, 'reject accept accept accept'],
+    ['closes IPv6 alone', { cidr: 'fd00:244::/129', disableBGPExport: true }, 'accept accept accept reject'],
+    ['closes what is no CIDR at all', { cidr: 7, disableBGPExport: true }, 'reject accept accept reject'],
+    ['closes where it says none', { disableBGPExport: true }, 'reject accept accept reject'],
+    ['closes a reserved range', { cidr: '169.254.0.0/16', disableBGPExport: true }, 'reject accept accept accept'],
+    ['may close', { cidr: '10.244.0.0/33', disableBGPExport: 'yes' }, 'reject accept accept accept'],
+  ])('%s', (_, spec, expected) => {
+    expect(advertised(spec)).toEqual(expected)
+  })
+
+  test('is named, and opens again', () => {
+    const store = storeOf([a, rack, ipPool('lab', { cidr: '10.244.0.0/33', disableBGPExport: true })])
+    const builder = new IntentBuilder({ node: 'a' })
+    expect(problemsOf(builder.build(store))).toContainEqual(
+      'IPPool/lab spec.cidr: sets disableBGPExport, and its cidr cannot be read: no IPv4 route is advertised that is in no other IPPool and no service range',
+    )
+    const told = () => {
+      const { exportPolicy = REJECT_ALL } = builder.build(store).peers.get('Global_10_0_0_254') ?? {}
+      return evaluate(exportPolicy, ownRoute('10.244.1.0/24'), 'external')
+    }
+    expect(told()).toMatchObject({
+      reason: 'IPPool/lab sets disableBGPExport for a cidr that cannot be read: it may lie there',
+    })
+    store.apply([upsert(ipPool('lab', { cidr: '10.246.0.0/16', disableBGPExport: true }))])
+    expect(told().kind).toBe('accept')
+    expect(problemsOf(builder.build(store)).join()).not.toMatch(/IPPool/)
+    // What was good once stays in force.
+    store.apply([upsert(ipPool('lab', { cidr: '10.244.0.0/33', disableBGPExport: true }))])
+    expect(told().kind).toBe('accept')
   })
 })
 

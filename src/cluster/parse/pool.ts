@@ -2,7 +2,7 @@
 import { familyOfAddress, isMappedAt } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
 import { contains, hostPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts'
-import type { PoolNat, PoolObject } from '../pool.ts'
+import type { PoolNat, PoolObject, UnplacedPool } from '../pool.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields } from './fields.ts'
@@ -15,7 +15,7 @@ export function parsePool(
   object: Record<string, unknown>,
   { name }: ObjectRef,
   findings: Findings,
-): PoolObject | undefined {
+): PoolObject | UnplacedPool | undefined {
   const root = new Fields(findings, '', object)
   const spec = root.record('spec')
   if (spec === undefined) return findings.missing('spec')
@@ -45,7 +45,15 @@ export function parsePool(
   if (isFaulty('disableBGPExport')) pool.disableBgpExport = true
   if (isFaulty('nat')) pool.natOutgoing = false
   spec.reportUnknown()
-  return prefix === undefined ? undefined : { ...pool, prefix }
+  if (prefix !== undefined) return { ...pool, prefix }
+  return pool.disableBgpExport ? { name, prefix, family: familyMeant(spec.raw('cidr')) } : undefined
+}
+
+/** The family of a `cidr` that is none, where its author can have meant only one. */
+function familyMeant(cidr: unknown): Family | undefined {
+  if (typeof cidr !== 'string') return undefined
+  if (cidr.includes(':')) return 'ipv6'
+  return cidr.includes('.') ? 'ipv4' : undefined
 }
 
 /** Ranges that are no pool's: who routes there has something else there. */
