@@ -798,6 +798,26 @@ describe('BGPAdvertisement', () => {
   })
 })
 
+describe('a BGPAdvertisement with an error in a choice of routes may name all that the choice could name', () => {
+  const ALL = ['cluster', 'external', 'load-balancer']
+  test.each<[string, object, readonly object[]]>([
+    ['pod CIDRs', { podCIDRs: 'true' }, [{ kind: 'podCIDRs' }]],
+    ['pools', { pools: { names: [7] } }, [{ kind: 'pools', names: undefined, selector: undefined }]],
+    ['no pools', { pools: 'lab' }, [{ kind: 'pools', names: undefined, selector: undefined }]],
+    ['services', { services: { kinds: ['LoadBalancer'] } }, [{ kind: 'services', kinds: ALL, namespaces: undefined }]],
+    ['namespaces', { services: { namespaces: 'a' } }, [{ kind: 'services', kinds: ALL, namespaces: undefined }]],
+    ['ranges', { serviceRanges: { kinds: 'ClusterIP' } }, [{ kind: 'serviceRanges', kinds: ALL }]],
+    ['two', { podCIDRs: true, serviceRanges: {} }, [{ kind: 'podCIDRs' }, { kind: 'serviceRanges', kinds: ALL }]],
+    // These name only what is advertised because they name it.
+    ['prefixes', { prefixes: ['10.0.0.0/33'] }, [{ kind: 'prefixes', prefixes: [] }]],
+  ])('%s', (_, choice, expected) => {
+    const { value, partial } = parse('BGPAdvertisement', bgpAdvertisement('x', { routes: [choice], peers: ['tor'] }))
+    expect(value).toBeUndefined()
+    expect(partial?.held).toBe('BGPAdvertisement/x has errors')
+    expect(partial?.routes).toEqual(expect.arrayContaining(expected.map((one) => expect.objectContaining(one))))
+  })
+})
+
 describe('IPPool', () => {
   test('overlay modes are said, NAT and export switches are read', () => {
     const parsed = parse(

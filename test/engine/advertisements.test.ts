@@ -444,10 +444,18 @@ describe('with faults', () => {
   test.each<[string, unknown]>([
     ['no routes', undefined],
     ['a route of no kind', [{}]],
-    ['a route of two', [{ podCIDRs: true, nodeAddresses: true }]],
   ])('%s: it names nothing', (_, routes) => {
     const scene = new Scene(bgpAdvertisement('bad', { routes, peers: ['one'] }))
     expect(scene.heard(scene.two)).toEqual(ALL)
     expect(scene.problems()).toMatch(/BGPAdvertisement\/bad spec\.routes/)
+  })
+
+  test.each<[string, object, readonly string[]]>([
+    ['a route of two', { podCIDRs: true, services: {} }, [...VIPS, ...PODS]],
+    ['a wrong kind of services', { services: { kinds: ['LoadBalancer'] } }, VIPS],
+  ])('%s: what it could name is told to nobody', (_, choice, held) => {
+    const scene = new Scene(bgpAdvertisement('bad', { routes: [choice], peers: ['one'] }))
+    expect([scene.heard(scene.one), scene.heard(scene.two)]).toEqual([without(...held), without(...held)])
+    expect(scene.problems()).toMatch(/BGPAdvertisement\/bad spec\.routes\[0\]/)
   })
 })

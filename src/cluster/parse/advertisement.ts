@@ -1,6 +1,6 @@
 /**
  * Parses BGPAdvertisement, a kind of our own: routes, nodes, peers and attributes. Of one with errors, the routes that it
- * names are still read: they are not advertised.
+ * names are still read: they are not advertised. A choice of routes with an error may name any that it could name.
  */
 
 import { familyOfAddress, isLinkLocal } from '../../base/address.ts'
@@ -64,23 +64,37 @@ export function parseAdvertisement(
 
 const MOST_ROUTES = 64
 
+/** All that a choice could name, of the routes that exist without it. */
+const WIDEST: Readonly<Partial<Record<RouteChoice['kind'], RouteChoice>>> = {
+  podCIDRs: { kind: 'podCIDRs' },
+  pools: { kind: 'pools', names: undefined, selector: undefined },
+  serviceRanges: { kind: 'serviceRanges', kinds: ALL_KINDS },
+  services: {
+    kind: 'services',
+    kinds: ALL_KINDS,
+    namespaces: undefined,
+    selector: undefined,
+    loadBalancerClasses: undefined,
+  },
+}
+
 function readRoutes(spec: Fields): RouteChoice[] {
   if (!spec.has('routes')) spec.findings.missing(spec.at('routes'))
   const given = spec.raw('routes')
   if (Array.isArray(given) && (given.length === 0 || given.length > MOST_ROUTES)) {
     spec.findings.wrong(spec.at('routes'), undefined, `must have 1 to ${MOST_ROUTES} entries`)
   }
-  return spec.records('routes', readChoice)
+  return spec.records('routes', readChoices).flat()
 }
 
-function readChoice(entry: Fields): RouteChoice | undefined {
-  const [kind, more] = CHOICES.filter((choice) => entry.has(choice))
-  if (kind === undefined || more !== undefined) {
-    return entry.findings.wrong(entry.path, undefined, `must have exactly one of ${CHOICES.join(', ')}`)
-  }
-  const choice = readFields(entry, kind)
+function readChoices(entry: Fields): RouteChoice[] {
+  const { findings } = entry
+  const before = findings.faulty.size
+  const kinds = CHOICES.filter((choice) => entry.has(choice))
+  if (kinds.length !== 1) findings.wrong(entry.path, undefined, `must have exactly one of ${CHOICES.join(', ')}`)
+  const choices = kinds.flatMap((kind) => readFields(entry, kind) ?? [])
   entry.reportUnknown()
-  return choice
+  return findings.faulty.size === before ? choices : [...choices, ...kinds.flatMap((kind) => WIDEST[kind] ?? [])]
 }
 
 function readFields(entry: Fields, kind: RouteChoice['kind']): RouteChoice | undefined {
