@@ -8,6 +8,8 @@ type Unit<Name extends string> = number & { readonly unit?: Name }
 export type Millis = Unit<'Millis'>
 /** Whole microseconds, as BFD counts its intervals (RFC 5880 §4.1). */
 export type Micros = Unit<'Micros'>
+/** A size in memory or on the wire: octets, which is 8 bits each. */
+export type Octets = Unit<'Octets'>
 /** Whole seconds, as BGP and Kubernetes count them. */
 export type Seconds = Unit<'Seconds'>
 /** A four-octet AS number (RFC 6793), 1 to 4294967295. */

@@ -68,7 +68,7 @@ export class LastGood {
   }
 
   /** `all`: the kept ones of this kind are all that exist, readable or not. */
-  setHasAll(kind: Restricting, all: boolean): void {
+  setComplete(kind: Restricting, all: boolean): void {
     const name = noOthersName(kind)
     if (this.#now.has(name) === all) return
     if (all) this.#now.set(name, noOthers(kind))

@@ -165,7 +165,7 @@ export class ObjectStore {
       const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
       this.#problems.set(objectName(ref), parsed?.value === undefined ? [] : [used])
     }
-    for (const kind of RESTRICTING) this.lastGood.setHasAll(kind, this.#keepsAll(kind))
+    for (const kind of RESTRICTING) this.lastGood.setComplete(kind, this.#keepsAll(kind))
   }
 
   #keepsAll(kind: Restricting): boolean {

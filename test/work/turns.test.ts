@@ -132,7 +132,7 @@ test.each(['ipv4', 'ipv6', 'blocks'] as const)('%s: the insert that outgrows a t
   const insert = (number: number): void => {
     new DataView(bytes.buffer).setUint32(0, number * 256)
     if (prefixes === undefined) blocks.intern(bytes, 0, 40)
-    else prefixes.hold(prefixes.insert(bytes, 0, what === 'ipv4' ? 24 : 64))
+    else prefixes.retain(prefixes.insert(bytes, 0, what === 'ipv4' ? 24 : 64))
   }
   let worst = 0
   for (let number = 1; number <= 300_000; number++) {

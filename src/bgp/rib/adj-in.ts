@@ -4,7 +4,7 @@
  *
  * Paths that may not be used, or that policy rejects, are kept with the reason.
  */
-import type { Millis } from '../../base/units.ts'
+import type { Millis, Octets } from '../../base/units.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import { grownSize, growU8, growU16, growU32, usedBytes } from '../route/columns.ts'
 import { FreeIds, shrunkSize } from '../route/ids.ts'
@@ -79,10 +79,10 @@ export class AdjIn {
     return count
   }
 
-  /** A new path without attributes: `set` follows. It holds its prefix. */
+  /** A new path without attributes: `set` follows. It retains its prefix. */
   add(prefix: number, peer: number, pathId: number): number {
     const path = this.#take()
-    this.#prefixes.hold(prefix)
+    this.#prefixes.retain(prefix)
     this.prefix[path] = prefix
     this.peer[path] = peer
     if (pathId !== 0 && this.pathId.length === 0) this.pathId = new Uint32Array(this.prefix.length)
@@ -110,7 +110,7 @@ export class AdjIn {
     this.#attributeTable.retain(received)
     this.#attributeTable.retain(attributes)
     this.#nextHopTable.retain(nextHop)
-    this.#letGo(path)
+    this.#release(path)
     this.received[path] = received
     this.attributes[path] = attributes
     this.nextHop[path] = nextHop
@@ -127,7 +127,7 @@ export class AdjIn {
       while (this.next[before] !== path) before = this.next[before] as number
       this.next[before] = after
     }
-    this.#letGo(path)
+    this.#release(path)
     this.prefix[path] = 0
     this.next[path] = this.#free
     this.#free = path
@@ -136,13 +136,13 @@ export class AdjIn {
     this.#prefixes.release(prefix)
   }
 
-  memory(): number {
+  memory(): Octets {
     const { prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, generation } = this
     const paths = [prefix, next, peer, pathId, received, attributes, nextHop, refused, changed, since, generation]
     return usedBytes(this.end, ...paths) + usedBytes(this.#prefixes.end, this.first)
   }
 
-  #letGo(path: number): void {
+  #release(path: number): void {
     if (this.received[path] === 0) return
     this.#attributeTable.release(this.received[path] as number)
     this.#attributeTable.release(this.attributes[path] as number)

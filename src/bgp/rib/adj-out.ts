@@ -28,8 +28,9 @@
  *    way puts what it fills in there too.
  * 3. What lies before all synced members has come from one neighbor alone where `#pendingSource` or `chunk.source` names
  *   it, and that neighbor has nothing to read there.
- * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are held.
+ * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are retained.
  */
+import type { Octets } from '../../base/units.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
 import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, writeNextHop } from './chunk.ts'
 import { Exporter } from './export.ts'
@@ -47,7 +48,7 @@ export class Group {
   /** The key of the export view, which is equal for all neighbors of the group. */
   readonly key: string
   readonly exporter: Exporter
-  /** By prefix: the block to advertise, 0 for none; held in the block table. */
+  /** By prefix: the block to advertise, 0 for none; retained in the block table. */
   blocks = new Uint32Array(0)
   /** Sweeps that are still filling `blocks`. */
   builds = 0
@@ -117,7 +118,7 @@ export class Group {
   // ── What is to be advertised ───────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * The block of a prefix, whose hold passes to this group. `moved`: it now comes from another neighbor than before.
+   * The block of a prefix, which this group must release. `moved`: it now comes from another neighbor than before.
    * True if an UPDATE is due for it.
    */
   set(prefix: number, block: number, moved: boolean): boolean {
@@ -430,7 +431,7 @@ export class Group {
     return true
   }
 
-  memory(): number {
+  memory(): Octets {
     let bytes = usedBytes(this.#tables.prefixes.end, this.blocks)
     bytes += this.#pending.memory() + (this.#scratch?.memory() ?? 0)
     bytes += this.exporter.memory() + this.#encoder.memory() + this.#log.size

@@ -12,7 +12,7 @@ export interface Announcement {
   bytes: Uint8Array
   start: number
   end: number
-  /** Ids, held by the caller during the call. */
+  /** Ids, retained by the caller during the call. */
   attributes: number
   nextHop: number
   /** Why none of its routes may be used (eligible.ts); 0 where they may. */

@@ -2,7 +2,9 @@
  * Chunks: runs of whole UPDATEs about some prefixes, as an update group keeps them. In: a pending set. Out: a chunk about
  * the prefixes taken from it, encoded once for all members that can share it.
  */
+
 import { equalBytes } from '../../base/bytes.ts'
+import type { Octets } from '../../base/units.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { growU32 } from '../route/columns.ts'
 import type { WireContext } from '../wire/context.ts'
@@ -13,14 +15,14 @@ import type { PrefixTable } from './prefix-table.ts'
 import { nextHopKey } from './receiver.ts'
 
 export interface Chunk {
-  /** The octets as its last reader got them; other readers may still hold them. */
+  /** The octets as its last reader got them; other readers may still have them. */
   bytes: Uint8Array
   /** Where next hops stand that are this node: each reader gets its own address of this node there. */
   readonly nextHopOffsets: readonly number[]
   /** The address of this node that the last reader got there. */
   nextHop: Uint8Array | undefined
   readonly messages: number
-  /** Its prefixes: first the withdrawn, then the announced ones. Each is held. */
+  /** Its prefixes: first the withdrawn, then the announced ones. Each is retained. */
   readonly prefixes: Uint32Array
   readonly withdrawn: number
   /** Peer numbers that the announced routes came from. */
@@ -152,7 +154,7 @@ export class ChunkEncoder {
     this.#taken[this.#count++] = prefix
   }
 
-  memory(): number {
+  memory(): Octets {
     return this.#taken.byteLength
   }
 }

@@ -6,7 +6,7 @@
  * If the next hop is this node, the upper bit of its length is set and zeros are in its place: which of our addresses it is
  * differs between neighbors, and nothing else does (adj-out.ts writes it).
  */
-import type { RouterId } from '../../base/units.ts'
+import type { Octets, RouterId } from '../../base/units.ts'
 import type { Edit } from '../policy/compile.ts'
 import { CARRIES } from '../route/attribute-table.ts'
 import { IdCache, NOTHING } from '../route/id-cache.ts'
@@ -39,7 +39,7 @@ export class ExportBlocks {
     this.#caches.set(undefined, new IdCache(tables.attributes.blocks, tables.blocks))
   }
 
-  memory(): number {
+  memory(): Octets {
     let bytes = 0
     for (const cache of this.#caches.values()) bytes += cache.memory()
     return bytes
@@ -50,7 +50,7 @@ export class ExportBlocks {
     return nextHop === OURSELVES ? (this.#view.nextHopLength ?? 0) : this.#tables.nextHops.bytes.length(nextHop)
   }
 
-  /** The block for a path that may be advertised, held once, or NOTHING when it fits no message. */
+  /** The block for a path that may be advertised, retained once for the caller, or NOTHING when it fits no message. */
   take(path: number, nextHop: number, edit: Edit | undefined): number {
     const { paths, blocks } = this.#tables
     const id = paths.attributes[path] as number

@@ -3,7 +3,9 @@
  * Two rules depend on the single neighbor and are in adj-out.ts: a route is not advertised to the neighbor it came from,
  * nor with a neighbor's own address as its next hop. Out: the id of a block (`export-blocks.ts`).
  */
+
 import { contains, makePrefix } from '../../base/prefix.ts'
+import type { Octets } from '../../base/units.ts'
 import type { Accepted, NextHopChoice, PolicyInput } from '../policy/compile.ts'
 import { CARRIES } from '../route/attribute-table.ts'
 import { NOTHING } from '../route/id-cache.ts'
@@ -30,7 +32,7 @@ export class Exporter {
   #asked = 0
   /**
    * Routes come in runs. This is the last result that applies to all routes with the same attributes, next hop and kind of
-   * source. Nothing here is held; since ids are used again, serials tell whether they still mean the same.
+   * source. Nothing here is retained; since ids are assigned again, serials tell whether they still mean the same.
    */
   readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, revision: 0, met: NONE_MET }
   #verdict: Accepted = ACCEPT
@@ -60,7 +62,7 @@ export class Exporter {
     }
   }
 
-  /** The block for a prefix and its best path, held once for the caller, or 0 for "advertise nothing". */
+  /** The block for a prefix and its best path, retained once for the caller, or 0 for "advertise nothing". */
   export(prefix: number, path: number): number {
     const { paths, attributes, nextHops, blocks, peers, serviceAddresses, straying } = this.#tables
     const run = this.#run
@@ -140,7 +142,7 @@ export class Exporter {
     for (const id of this.#addresses.values()) this.#tables.nextHops.release(id)
   }
 
-  memory(): number {
+  memory(): Octets {
     return this.#blocks.memory()
   }
 

@@ -2,8 +2,10 @@
  * Advertises one path to each prefix to neighbors: update groups, their members, and their long work (a first feed, a
  * refresh, a move to another group). In: neighbors, and the path of a prefix (`advertise`). Out: UPDATEs (`pull`).
  */
+
 import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
+import type { Octets } from '../../base/units.ts'
 import { Group, type Member } from './adj-out.ts'
 import type { Updates } from './chunk.ts'
 import type { ExportTables, ExportView } from './export-view.ts'
@@ -139,7 +141,7 @@ export class Feeds {
     for (const group of this.#groups.values()) group.grow(capacity)
   }
 
-  memory(): number {
+  memory(): Octets {
     let bytes = 0
     for (const group of this.#groups.values()) bytes += group.memory()
     return bytes
@@ -211,7 +213,7 @@ export class Feeds {
     const visit = (prefix: number): boolean => {
       const best = loc.best[prefix] as number
       // A prefix that has lost its best path is dirty: decision will advertise it.
-      if (prefixes.holds[prefix] === 0 || best === 0 || best === LOST) return false
+      if (prefixes.refs[prefix] === 0 || best === 0 || best === LOST) return false
       if (group.blocks[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
       group.set(prefix, group.exporter.export(prefix, best), false)
       return true
@@ -231,7 +233,7 @@ export class Feeds {
     const { prefixes } = this.#tables
     return new Sweep(
       () => prefixes.end,
-      (prefix) => prefixes.holds[prefix] !== 0 && member.group.catchUp(member, prefix),
+      (prefix) => prefixes.refs[prefix] !== 0 && member.group.catchUp(member, prefix),
       () => {
         this.#endWalk(member)
         member.group.syncIfCaughtUp(member)

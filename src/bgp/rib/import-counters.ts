@@ -4,7 +4,7 @@ import { Generations } from './generations.ts'
  * Import side of one neighbor and family. `updates` and `withdraws` are the columns of "Route change stats" in
  * `show protocols all`, by BIRD's names.
  */
-export interface ImportCounters {
+export interface ImportState {
   /** Paths held, and those of them that may be used. */
   held: number
   usable: number
@@ -26,7 +26,7 @@ export interface ImportCounters {
   readonly generations: Generations
 }
 
-export const newImportCounters = (): ImportCounters => ({
+export const newImportCounters = (): ImportState => ({
   held: 0,
   usable: 0,
   old: 0,
@@ -42,7 +42,7 @@ export const newImportCounters = (): ImportCounters => ({
 })
 
 /** For the next session of a neighbor whose paths were kept: state of held paths stays, counts start at 0. */
-export const renewedCounters = ({ held, usable, octets, old, generations }: ImportCounters): ImportCounters => ({
+export const renewedCounters = ({ held, usable, octets, old, generations }: ImportState): ImportState => ({
   ...newImportCounters(),
   held,
   usable,

@@ -20,7 +20,7 @@ import type { PeerSlot, Peers } from './peers.ts'
 
 export class Importer {
   // The result of the last `evaluate`.
-  /** Has a hold of its own if it differs from the received id. */
+  /** Retained separately if it differs from the received id. */
   attributes = 0
   refused = 0
 

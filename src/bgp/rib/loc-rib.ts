@@ -1,4 +1,5 @@
 /** The Loc-RIB of one family: the best path of each prefix, and the neighbor it came from. */
+import type { Octets } from '../../base/units.ts'
 import { grownSize, growU16, growU32, usedBytes } from '../route/columns.ts'
 
 /** In `from`: no best path. */
@@ -34,7 +35,7 @@ export class LocRib {
   }
 
   /** In octets. `end`: one more than the highest prefix number in use. */
-  memory(end: number): number {
+  memory(end: number): Octets {
     return usedBytes(end, this.best, this.from) + this.preferred.byteLength
   }
 }

@@ -1,5 +1,7 @@
 /** One neighbor in its update group: what has been advertised to it, and what is still to be sent. */
+
 import { addressBytes } from '../../base/address.ts'
+import type { Octets } from '../../base/units.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
 import type { PeerSlot } from './peers.ts'
 import { Pending } from './pending.ts'
@@ -92,7 +94,7 @@ export class GroupMember<Group> {
     if (this.isAdvertised(prefix)) return
     this.#isAdvertised[prefix >>> 5] = (this.#isAdvertised[prefix >>> 5] as number) | (1 << (prefix & 31))
     this.advertised++
-    this.#prefixes.hold(prefix)
+    this.#prefixes.retain(prefix)
   }
 
   noteWithdrawn(prefix: number): void {
@@ -108,7 +110,7 @@ export class GroupMember<Group> {
     this.#prefixes.release(prefix)
   }
 
-  memory(): number {
+  memory(): Octets {
     return usedBytes(wordsFor(this.#prefixes.end), this.#isAdvertised) + (this.pending?.memory() ?? 0)
   }
 }

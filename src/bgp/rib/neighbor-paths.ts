@@ -12,7 +12,7 @@ import { type AdjIn, sinceOf } from './adj-in.ts'
 import { type Announcement, type ByteRange, emptyRange } from './announcement.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
 import type { Importer } from './import.ts'
-import { type ImportCounters, newImportCounters, renewedCounters } from './import-counters.ts'
+import { type ImportState, newImportCounters, renewedCounters } from './import-counters.ts'
 import { costOf, type MemoryLimit, routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
@@ -39,7 +39,7 @@ export class NeighborPaths {
   readonly #memory: MemoryLimit
   readonly #importer: Importer
   readonly #selection: Selection
-  readonly #counters = new Map<PeerSlot, ImportCounters>()
+  readonly #counters = new Map<PeerSlot, ImportState>()
   readonly #address = new Uint8Array(16)
   readonly #nextHopBytes = emptyRange()
 
@@ -73,7 +73,7 @@ export class NeighborPaths {
   }
 
   /** Undefined if the family was never negotiated with this neighbor, or the neighbor is removed. */
-  countersOf(slot: PeerSlot): ImportCounters | undefined {
+  countersOf(slot: PeerSlot): ImportState | undefined {
     return this.#counters.get(slot)
   }
 
@@ -139,7 +139,7 @@ export class NeighborPaths {
   /** The path is unchanged. Nothing to decide, unless it was long-lived stale: then its import result is made anew. */
   #repeat(
     slot: PeerSlot,
-    counters: ImportCounters,
+    counters: ImportState,
     { attributes, refused }: Announcement,
     path: number,
     since: number,
@@ -152,7 +152,7 @@ export class NeighborPaths {
     this.#importer.begin(slot, attributes, refused)
   }
 
-  #rejectPath(slot: PeerSlot, counters: ImportCounters, prefix: number): void {
+  #rejectPath(slot: PeerSlot, counters: ImportState, prefix: number): void {
     counters.updates.rejected++
     if (this.rejected.rejectPath(slot.index, prefix)) counters.crowded = this.#textOf(prefix)
   }
@@ -179,7 +179,7 @@ export class NeighborPaths {
   }
 
   /** `counters`: of the path's neighbor; undefined where it is not known any more. */
-  remove(path: number, counters: ImportCounters | undefined): void {
+  remove(path: number, counters: ImportState | undefined): void {
     const paths = this.#paths
     if (counters !== undefined) {
       this.#memory.charge(counters, -this.#costOf(path))
@@ -219,7 +219,7 @@ export class NeighborPaths {
     if (importer.attributes !== received) this.#attributeTable.release(importer.attributes)
   }
 
-  #evaluate(slot: PeerSlot, path: number, { generations }: ImportCounters): void {
+  #evaluate(slot: PeerSlot, path: number, { generations }: ImportState): void {
     const paths = this.#paths
     const importer = this.#importer
     const prefix = paths.prefix[path] as number
@@ -241,7 +241,7 @@ export class NeighborPaths {
   }
 
   /** The neighbor has announced a path again. True: it was long-lived stale, and its present result is for such a path. */
-  #renew(path: number, counters: ImportCounters): boolean {
+  #renew(path: number, counters: ImportState): boolean {
     const { present } = counters.generations
     const before = this.#paths.generationOf(path)
     if (before === present) return false
@@ -273,12 +273,12 @@ export class NeighborPaths {
   }
 
   /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
-  #rejectForMemory(slot: PeerSlot, counters: ImportCounters, prefix: number, path: number): void {
+  #rejectForMemory(slot: PeerSlot, counters: ImportState, prefix: number, path: number): void {
     counters.updates.rejected++
     this.rejected.rejectForMemory(slot.index)
     if (counters.memoryRejected === 'no') counters.memoryRejected = 'since now'
     // A new prefix has no holder yet.
-    this.#prefixes.hold(prefix)
+    this.#prefixes.retain(prefix)
     if (path !== 0) this.remove(path, counters)
     this.#prefixes.release(prefix)
   }
@@ -294,7 +294,7 @@ export class NeighborPaths {
   }
 }
 
-function countUpdate(counters: ImportCounters, refused: number): void {
+function countUpdate(counters: ImportState, refused: number): void {
   if (refused === 0) {
     counters.usable++
     counters.updates.accepted++

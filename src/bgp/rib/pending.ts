@@ -5,8 +5,9 @@
  * change is never sent.
  *
  * Buckets are doubly linked lists in columns by prefix. For the first prefix of a list, `#before` has its bucket with the
- * bit `IS_BUCKET` in place of a previous prefix. A pending prefix is held, so that its number is not used for another.
+ * bit `IS_BUCKET` in place of a previous prefix. A pending prefix is retained, so that its number is not used for another.
  */
+import type { Octets } from '../../base/units.ts'
 import { grownSize, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
@@ -44,7 +45,7 @@ export class Pending {
   put(prefix: number, bucket: number): void {
     if (bucket >= this.#head.length) this.#growBuckets(bucket)
     if (this.#before[prefix] === 0) {
-      this.#prefixes.hold(prefix)
+      this.#prefixes.retain(prefix)
       this.size++
     } else this.#unlink(prefix)
     const first = this.#head[bucket] as number
@@ -61,7 +62,7 @@ export class Pending {
     this.#prefixes.release(prefix)
   }
 
-  /** Removes a prefix; the caller takes over the hold and must release it. */
+  /** Removes a prefix; the caller must release it. */
   take(prefix: number): void {
     this.#unlink(prefix)
     this.#before[prefix] = 0
@@ -91,7 +92,7 @@ export class Pending {
   }
 
   /** In octets. */
-  memory(): number {
+  memory(): Octets {
     // There are at most as many buckets as prefixes.
     return usedBytes(this.#prefixes.end, this.#next, this.#before, this.#head, this.#nextBucket)
   }

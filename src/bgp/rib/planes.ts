@@ -6,7 +6,9 @@
  * every prefix has at most one path, as without add-path. A plane is made when a prefix has that many paths, and only while
  * some neighbor accepts several.
  */
+
 import type { Family } from '../../base/family.ts'
+import type { Octets } from '../../base/units.ts'
 import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
 import { encodeEndOfRib } from '../wire/update-encode.ts'
 import type { Member } from './adj-out.ts'
@@ -244,7 +246,7 @@ export class Planes {
     }
   }
 
-  memory(): number {
+  memory(): Octets {
     const { end } = this.#tables.prefixes
     return this.#planes.reduce(
       (sum, { chosen, feeds }) => sum + chosen.memory(end) + feeds.memory(),
@@ -269,7 +271,7 @@ export class Planes {
     const { prefixes, paths } = this.#tables
     const decision = this.#decision
     const visit = (prefix: number): false | number => {
-      if (planes !== this.#planes || prefixes.holds[prefix] === 0 || paths.first[prefix] === 0) return false
+      if (planes !== this.#planes || prefixes.refs[prefix] === 0 || paths.first[prefix] === 0) return false
       const before = decision.looks
       this.choose(prefix)
       return 1 + (decision.looks - before) / LOOKS_PER_VISIT

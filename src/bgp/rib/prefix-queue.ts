@@ -1,4 +1,5 @@
 /** A queue of prefixes, each at most once, first in first out. It holds each prefix (prefix-table.ts) until it is taken. */
+import type { Octets } from '../../base/units.ts'
 import { growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
@@ -21,12 +22,12 @@ export class PrefixQueue {
   add(prefix: number): void {
     if (this.#isIn[prefix] === 1) return
     this.#isIn[prefix] = 1
-    this.#prefixes.hold(prefix)
+    this.#prefixes.retain(prefix)
     if (this.size === this.#queue.length) this.#double()
     this.#queue[(this.#first + this.size++) & (this.#queue.length - 1)] = prefix
   }
 
-  /** The next prefix; its hold passes to the caller. The queue must not be empty. */
+  /** The next prefix; the caller must release it. The queue must not be empty. */
   take(): number {
     const prefix = this.#queue[this.#first] as number
     this.#first = (this.#first + 1) & (this.#queue.length - 1)
@@ -35,7 +36,7 @@ export class PrefixQueue {
     return prefix
   }
 
-  memory(): number {
+  memory(): Octets {
     return usedBytes(this.#prefixes.end, this.#isIn) + this.#queue.byteLength
   }
 

@@ -1,12 +1,14 @@
 /**
  * The prefixes of one family, each once, with a small number. In: prefixes as encoded on the wire. Out: ids, the index of
- * all other columns of the RIB. A prefix exists while it is held (by a path, a neighbor it is advertised to, a message that
+ * all other columns of the RIB. A prefix exists while it is retained (by a path, a neighbor it is advertised to, a message that
  * is not sent yet); ids of removed prefixes are used again.
  *
  * A hash table maps prefixes to ids (route/slots.ts). The address words are in a column: one word per IPv4 prefix, four per
  * IPv6 prefix.
  */
+
 import type { Family } from '../../base/family.ts'
+import type { Octets } from '../../base/units.ts'
 import { growI32, grownSize, growU8, growU32, usedBytes } from '../route/columns.ts'
 import type { HashKey } from '../route/hash.ts'
 import { FreeIds, shrunkSize } from '../route/ids.ts'
@@ -20,7 +22,7 @@ export class PrefixTable {
   words = new Int32Array(0)
   lengths = new Uint8Array(0)
   /** Holders of a prefix; 0 where the id is free. */
-  holds = new Uint32Array(0)
+  refs = new Uint32Array(0)
   /** One more than the highest id ever given out. */
   end = 1
   size = 0
@@ -58,20 +60,20 @@ export class PrefixTable {
     return this.width === 1 ? this.#search4(bytes, offset, length) : this.#search6(bytes, offset, length)
   }
 
-  /** The id of a prefix, which is added if it is not there. A new id has no holder yet: the caller must hold it. */
+  /** The id of a prefix, which is added if it is not there. A new id is not retained yet: the caller must do that. */
   insert(bytes: Uint8Array, offset: number, length: number): number {
     return this.find(bytes, offset, length) || this.#add(length)
   }
 
-  hold(id: number): void {
-    this.holds[id] = (this.holds[id] as number) + 1
+  retain(id: number): void {
+    this.refs[id] = (this.refs[id] as number) + 1
   }
 
-  /** Removes one hold; the prefix is removed with the last one. */
+  /** Ends one `retain`; the prefix is removed with the last one. */
   release(id: number): void {
-    const left = (this.holds[id] as number) - 1
-    if (left < 0) throw new Error(`prefix ${id} let go more often than held`)
-    this.holds[id] = left
+    const left = (this.refs[id] as number) - 1
+    if (left < 0) throw new Error(`prefix ${id} released more often than retained`)
+    this.refs[id] = left
     if (left === 0) this.#remove(id)
   }
 
@@ -95,8 +97,8 @@ export class PrefixTable {
     }
   }
 
-  memory(): number {
-    return this.end * this.width * 4 + usedBytes(this.end, this.lengths, this.holds) + this.#slots.memory(this.end)
+  memory(): Octets {
+    return this.end * this.width * 4 + usedBytes(this.end, this.lengths, this.refs) + this.#slots.memory(this.end)
   }
 
   // `#search4` and `#search6` leave the words and the hash for `#add`. The probe stands twice: this is the hot path.
@@ -183,7 +185,7 @@ export class PrefixTable {
       this.words[at + 3] = this.#w3
     }
     this.lengths[id] = length
-    this.holds[id] = 0
+    this.refs[id] = 0
     this.#ofLength[length] = (this.#ofLength[length] as number) + 1
     this.size++
     this.#slots.add(id, this.#hash, this.#slot, this.size)
@@ -204,7 +206,7 @@ export class PrefixTable {
     this.capacity = capacity
     this.words = growI32(this.words, capacity * this.width)
     this.lengths = growU8(this.lengths, capacity)
-    this.holds = growU32(this.holds, capacity)
+    this.refs = growU32(this.refs, capacity)
     this.#slots.grow(capacity)
     this.#grown(capacity)
   }

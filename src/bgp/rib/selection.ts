@@ -3,6 +3,7 @@
  * bounded number in each turn. The best path goes into Loc-RIB and to the planes that advertise it, and its prefix is news
  * for the kernel.
  */
+import type { Octets } from '../../base/units.ts'
 import type { AdjIn } from './adj-in.ts'
 import type { Decision } from './decide.ts'
 import { LOST, type LocRib, NO_PEER } from './loc-rib.ts'
@@ -46,7 +47,7 @@ export class Selection {
   }
 
   /** In octets. */
-  memory(): number {
+  memory(): Octets {
     return this.#dirty.memory() + (this.#news?.memory() ?? 0)
   }
 
@@ -115,7 +116,7 @@ export class Selection {
     this.#news = new PrefixQueue(prefixes)
     this.#news.grow(prefixes.capacity)
     for (let prefix = 1; prefix < prefixes.end; prefix++) {
-      if (prefixes.holds[prefix] !== 0 && this.#loc.best[prefix] !== 0) this.#news.add(prefix)
+      if (prefixes.refs[prefix] !== 0 && this.#loc.best[prefix] !== 0) this.#news.add(prefix)
     }
   }
 

@@ -7,7 +7,7 @@ import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { AdjIn } from './adj-in.ts'
-import type { ImportCounters } from './import-counters.ts'
+import type { ImportState } from './import-counters.ts'
 import type { NeighborPaths } from './neighbor-paths.ts'
 import type { PeerSlot } from './peers.ts'
 import { ASK } from './review.ts'
@@ -118,7 +118,7 @@ export class StaleRoutes {
   }
 
   /** Removes the paths of a neighbor below its lowest valid generation. */
-  #purge(slot: PeerSlot, { generations }: ImportCounters): void {
+  #purge(slot: PeerSlot, { generations }: ImportState): void {
     const paths = this.#paths
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false

@@ -1,28 +1,38 @@
 /**
- * Stores byte strings end to end in segments. No string is copied for growth: when a segment is full, another one is
- * added. Only the first one begins small, and grows.
+ * Stores byte strings end to end in segments. A string is known by its place: the number of its segment, and its offset
+ * there (`offsetIn`). When a segment is full, another one is added, so that growth copies no string. Only
+ * the first segment, and the one to which strings are moved, begin small, and are copied as they grow.
  *
- * Released bytes are counted per segment. When half of all bytes are holes, the owner of the strings moves them out of
- * the segments that are mostly holes (`leaving`, `leave`), and these segments are freed.
+ * Released strings leave holes, which are counted by segment. When more than half of the octets are holes, the owner of the
+ * strings moves them out of the segments that are mostly holes: `startEmptying`, `move` for each, `endEmptying`.
  */
+import type { Octets } from '../../base/units.ts'
+
 const SEGMENT_BITS = 20
-/** Octets of a segment. */
+/** Octets of a full segment. */
 const SEGMENT = 1 << SEGMENT_BITS
-/** Smaller arenas are never compacted. */
-const MODEST = 1 << 16
+/** An arena of so many octets or fewer is never compacted, nor does it shrink. */
+const LEAST_COMPACTED = 1 << 16
+/** With less room than this, in octets, the segment may be too full for the next string (`LONGEST` in byte-table.ts). */
+const ROOM_FOR_LONGEST = 1 << 16
 
 export class Arena {
+  /** Octets of the first segment when it is new. */
   readonly #initial: number
+  /** By number; undefined: freed. */
   #segments: (Uint8Array | undefined)[]
   /** Octets in use, by segment. */
   #live: number[] = [0]
-  #leaving: boolean[] = [false]
+  /** By segment: whether its strings are being moved out. */
+  #emptying: boolean[] = [false]
   readonly #freeNumbers: number[] = []
+  /** The segment to which strings are added. */
   #current = 0
   /** The first free offset in the current segment. */
   #used = 0
-  /** Octets of all segments, and those of them in use. */
+  /** Octets of all segments. */
   #size: number
+  /** Octets in use, in all segments. */
   #allLive = 0
 
   constructor(initial: number) {
@@ -31,78 +41,81 @@ export class Arena {
     this.#size = initial
   }
 
-  /** The segment in which a place lies; it begins there at `at(place)`. */
+  /** The segment of a place; what is stored there begins at `offsetIn(place)`. */
   segment(place: number): Uint8Array {
     return this.#segments[place >>> SEGMENT_BITS] as Uint8Array
   }
 
-  /** Room for so many octets, at most SEGMENT. */
+  /** Reserves room for a string of at most SEGMENT octets, and returns its place. */
   allocate(length: number): number {
-    if (this.#used + length > this.#currentSize) this.#makeRoom(length)
+    if (this.#used + length > this.#currentSize) this.#extend(length)
     const place = ((this.#current << SEGMENT_BITS) | this.#used) >>> 0
     this.#used += length
-    this.take(place, length)
+    this.#count(place, length)
     return place
   }
 
-  /** Octets that were released are in use again. */
-  take(place: number, length: number): void {
-    const number = place >>> SEGMENT_BITS
-    this.#live[number] = (this.#live[number] as number) + length
-    this.#allLive += length
+  /** A hole is in use again: another string of the same length is written there. */
+  reuse(place: number, length: number): void {
+    this.#count(place, length)
   }
 
-  letGo(place: number, length: number): void {
-    const number = place >>> SEGMENT_BITS
-    this.#live[number] = (this.#live[number] as number) - length
-    this.#allLive -= length
+  /** The string is no longer needed: a hole stays in its place. */
+  release(place: number, length: number): void {
+    this.#count(place, -length)
+  }
+
+  #count(place: number, change: number): void {
+    const segment = place >>> SEGMENT_BITS
+    this.#live[segment] = (this.#live[segment] as number) + change
+    this.#allLive += change
   }
 
   /** Whether the next string may need another segment. */
   get isFull(): boolean {
-    return this.#currentSize - this.#used < SEGMENT >> 4
+    return this.#currentSize - this.#used < ROOM_FOR_LONGEST
   }
 
-  /** Whether most of the arena is holes. */
+  /** Whether more than half of the octets that were given out are holes. */
   get isSparse(): boolean {
-    const unused = this.#currentSize - this.#used
-    return this.#size > MODEST && this.#allLive * 2 < this.#size - unused
+    const neverUsed = this.#currentSize - this.#used
+    return this.#size > LEAST_COMPACTED && this.#allLive * 2 < this.#size - neverUsed
   }
 
-  /** Begins to empty the segments that are mostly holes. */
-  startLeaving(): void {
+  /** Chooses the segments to empty: those of which at least half is not in use. */
+  startEmptying(): void {
     for (const [number, segment] of this.#segments.entries()) {
-      this.#leaving[number] = segment !== undefined && (this.#live[number] as number) * 2 <= segment.length
+      this.#emptying[number] = segment !== undefined && (this.#live[number] as number) * 2 <= segment.length
     }
-    this.#begin(this.#initial)
+    this.#startSegment(this.#initial)
   }
 
-  isLeaving(place: number): boolean {
-    return this.#leaving[place >>> SEGMENT_BITS] as boolean
+  isBeingEmptied(place: number): boolean {
+    return this.#emptying[place >>> SEGMENT_BITS] as boolean
   }
 
-  /** Moves bytes to another segment and returns the new place. */
+  /** Moves a string to another segment and returns its new place. */
   move(place: number, length: number): number {
     const to = this.allocate(length)
-    const from = at(place)
-    this.segment(to).set(this.segment(place).subarray(from, from + length), at(to))
-    this.letGo(place, length)
+    const from = offsetIn(place)
+    this.segment(to).set(this.segment(place).subarray(from, from + length), offsetIn(to))
+    this.release(place, length)
     return to
   }
 
-  /** All strings have moved out: frees the emptied segments. */
-  endLeaving(): void {
-    for (const [number, isLeaving] of this.#leaving.entries()) if (isLeaving) this.#giveBack(number)
+  /** All strings have been moved out of the segments that are being emptied: frees these. */
+  endEmptying(): void {
+    for (const [number, isEmptying] of this.#emptying.entries()) if (isEmptying) this.#freeSegment(number)
   }
 
-  /** Frees everything. */
+  /** Forgets all strings. A small segment is kept for the next ones: a table that is empty for a moment needs no new one. */
   clear(): void {
-    if (this.#size > MODEST) {
+    if (this.#size > LEAST_COMPACTED) {
       this.#segments = [new Uint8Array(this.#initial)]
       this.#size = this.#initial
     } else this.#segments = [this.#segments[this.#current]]
     this.#live = [0]
-    this.#leaving = [false]
+    this.#emptying = [false]
     this.#freeNumbers.length = 0
     this.#current = 0
     this.#used = 0
@@ -110,7 +123,7 @@ export class Arena {
     this.#size = this.#currentSize
   }
 
-  memory(): number {
+  memory(): Octets {
     return this.#size
   }
 
@@ -118,11 +131,11 @@ export class Arena {
     return (this.#segments[this.#current] as Uint8Array).length
   }
 
-  #makeRoom(length: number): void {
-    const size = this.#currentSize
-    const wanted = Math.min(SEGMENT, Math.max(size * 4, this.#used + length))
-    if (wanted < this.#used + length) this.#begin(SEGMENT)
-    else this.#grow(wanted)
+  /** Makes room for a string: in the current segment while it may grow, otherwise in another one. */
+  #extend(length: number): void {
+    const needed = this.#used + length
+    if (needed > SEGMENT) this.#startSegment(SEGMENT)
+    else this.#grow(Math.min(SEGMENT, Math.max(this.#currentSize * 4, needed)))
   }
 
   #grow(size: number): void {
@@ -132,24 +145,25 @@ export class Arena {
     this.#segments[this.#current] = grown
   }
 
-  #begin(size: number): void {
+  /** Begins a segment, under the number of a freed one if there is one: a place has 12 bits for it. */
+  #startSegment(size: number): void {
     const number = this.#freeNumbers.pop() ?? this.#segments.length
     if (number >= 1 << (32 - SEGMENT_BITS)) throw new Error('an arena of more than 4 GiB')
     this.#segments[number] = new Uint8Array(size)
     this.#live[number] = 0
-    this.#leaving[number] = false
+    this.#emptying[number] = false
     this.#size += size
     this.#current = number
     this.#used = 0
   }
 
-  #giveBack(number: number): void {
+  #freeSegment(number: number): void {
     this.#size -= (this.#segments[number] as Uint8Array).length
     this.#segments[number] = undefined
-    this.#leaving[number] = false
+    this.#emptying[number] = false
     this.#freeNumbers.push(number)
   }
 }
 
-/** Where in its segment a place lies. */
-export const at = (place: number): number => place & (SEGMENT - 1)
+/** The offset of a place in its segment, in octets. */
+export const offsetIn = (place: number): number => place & (SEGMENT - 1)

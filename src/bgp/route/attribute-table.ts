@@ -4,7 +4,7 @@
  * decision and eligibility compare, read from the block once.
  */
 import { readU32 } from '../../base/bytes.ts'
-import type { Asn, RouterId } from '../../base/units.ts'
+import type { Asn, Octets, RouterId } from '../../base/units.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU16, growU32, usedBytes } from './columns.ts'
@@ -136,7 +136,7 @@ export class AttributeTable {
     return false
   }
 
-  memory(): number {
+  memory(): Octets {
     const { localPref, med, pathLength, neighborAs, originatorId, clusterLength, origin, flags } = this
     const columns = [localPref, med, pathLength, neighborAs, originatorId, clusterLength, origin, flags]
     return this.blocks.memory() + usedBytes(this.blocks.end, ...columns)

@@ -3,11 +3,13 @@
  * stands for them until its last holder releases it.
  *
  * A released string leaves a hole in the arena; the next string of the same length gets the hole and its id. When most of
- * the arena is holes, the remaining strings are moved together, a few at a time, so that churn leaves no waste.
+ * the arena is holes, the remaining strings are moved together, a few at a time, so that changes leave no unused memory.
  *
- * Ids begin at 1 and are used again. Code that keeps an id without holding it compares `serial`, which changes with each use.
+ * Ids begin at 1 and are assigned again. Code that keeps an id without retaining it compares `serial`, which changes each time
+ * the id is assigned.
  */
-import { Arena, at } from './arena.ts'
+import type { Octets } from '../../base/units.ts'
+import { Arena, offsetIn } from './arena.ts'
 import { grownSize, growU16, growU32, usedBytes } from './columns.ts'
 import { type HashKey, hashBytes } from './hash.ts'
 import { Slots } from './slots.ts'
@@ -55,7 +57,7 @@ export class ByteTable {
   }
 
   offset(id: number): number {
-    return at(this.#place[id] as number)
+    return offsetIn(this.#place[id] as number)
   }
 
   length(id: number): number {
@@ -68,7 +70,7 @@ export class ByteTable {
     return this.segment(id).slice(offset, offset + this.length(id))
   }
 
-  /** The id of these bytes, held once more. `refs[id] === 1` afterwards means that it is new. At most LONGEST bytes. */
+  /** The id of these bytes, retained once more. `refs[id] === 1` afterwards means that it is new. At most LONGEST bytes. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashBytes(bytes, start, end, this.#k0, this.#k1)
     const { entries, mask, old, oldMask } = this.#slots
@@ -86,12 +88,12 @@ export class ByteTable {
 
   release(id: number): void {
     const left = (this.refs[id] as number) - 1
-    if (left < 0) throw new Error(`id ${id} let go more often than held`)
+    if (left < 0) throw new Error(`id ${id} released more often than retained`)
     this.refs[id] = left
     if (left === 0) this.#drop(id)
   }
 
-  memory(): number {
+  memory(): Octets {
     const columns = usedBytes(this.end, this.refs, this.serial, this.#place, this.#length, this.#next)
     return columns + this.#slots.memory(this.end) + this.#arena.memory()
   }
@@ -138,7 +140,7 @@ export class ByteTable {
     const id = length < this.#free.length ? (this.#free[length] as number) : 0
     if (id === 0) return 0
     this.#free[length] = this.#next[id] as number
-    this.#arena.take(this.#place[id] as number, length)
+    this.#arena.reuse(this.#place[id] as number, length)
     return id
   }
 
@@ -166,14 +168,14 @@ export class ByteTable {
 
   #drop(id: number): void {
     this.#slots.remove(id)
-    this.#arena.letGo(this.#place[id] as number, this.#length[id] as number)
+    this.#arena.release(this.#place[id] as number, this.#length[id] as number)
     this.size--
     if (this.size === 0) this.#startAnew()
     else if (this.#cursor === 0 || id < this.#cursor) this.#setFree(id)
   }
 
   #setFree(id: number): void {
-    if (this.#cursor !== 0 && this.#arena.isLeaving(this.#place[id] as number)) this.#length[id] = 0
+    if (this.#cursor !== 0 && this.#arena.isBeingEmptied(this.#place[id] as number)) this.#length[id] = 0
     const length = this.#length[id] as number
     if (length >= this.#free.length) this.#free = growU32(this.#free, grownSize(this.#free.length, length + 1))
     this.#next[id] = this.#free[length] as number
@@ -196,7 +198,7 @@ export class ByteTable {
 
   /** Gives memory back, visiting about `budget` ids or slots. Returns the rest of the budget. */
   tidy(budget: number): number {
-    if (this.#cursor === 0 && this.#arena.isSparse) this.#startMoving()
+    if (this.#cursor === 0 && this.#arena.isSparse) this.#startEmptying()
     const left = this.#cursor === 0 ? budget : this.#moveSome(budget)
     return left > 0 ? this.#slots.tidy(this.size, this.end, left) : 0
   }
@@ -204,11 +206,11 @@ export class ByteTable {
   /** Each new string moves a few others while segments are emptied, so that the work does not wait for `tidy`. */
   #makeRoom(): void {
     if (this.#cursor !== 0) this.#moveSome(LOOKS_PER_ADD)
-    else if (this.#arena.isFull && this.#arena.isSparse) this.#startMoving()
+    else if (this.#arena.isFull && this.#arena.isSparse) this.#startEmptying()
   }
 
-  #startMoving(): void {
-    this.#arena.startLeaving()
+  #startEmptying(): void {
+    this.#arena.startEmptying()
     this.#free.fill(0)
     this.#cursor = 1
   }
@@ -219,13 +221,13 @@ export class ByteTable {
     while (left-- > 0) {
       if (this.#cursor >= this.end) {
         this.#cursor = 0
-        this.#arena.endLeaving()
+        this.#arena.endEmptying()
         return left
       }
       const id = this.#cursor++
       const place = this.#place[id] as number
       if (this.refs[id] === 0) this.#setFree(id)
-      else if (this.#arena.isLeaving(place)) this.#place[id] = this.#arena.move(place, this.#length[id] as number)
+      else if (this.#arena.isBeingEmptied(place)) this.#place[id] = this.#arena.move(place, this.#length[id] as number)
     }
     return 0
   }

@@ -1,7 +1,8 @@
 /**
- * Caches results for attribute blocks: (id, key) → id. It holds neither id; their serials tell whether they still mean the
+ * Caches results for attribute blocks: (id, key) → id. It retains neither id: their serials tell whether they still mean the
  * same blocks. Only the last result of each id is kept.
  */
+import type { Octets } from '../../base/units.ts'
 import type { ByteTable } from './byte-table.ts'
 import { grownSize, growU32, usedBytes } from './columns.ts'
 
@@ -40,7 +41,7 @@ export class IdCache {
     this.#resultSerial[id] = result === NOTHING ? 0 : (this.#to.serial[result] as number)
   }
 
-  memory(): number {
+  memory(): Octets {
     return usedBytes(this.#from.end, this.#key) * 4
   }
 }

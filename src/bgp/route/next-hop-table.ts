@@ -2,8 +2,10 @@
  * The next hops of all routes, each once: 4 octets, 16, or 32 (a global and a link-local address). When the resolution of a
  * next hop changes, one row changes.
  */
+
 import { isLinkLocalAt } from '../../base/address.ts'
 import type { Prefix } from '../../base/prefix.ts'
+import type { Octets } from '../../base/units.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU32, usedBytes } from './columns.ts'
 import type { HashKey } from './hash.ts'
@@ -112,7 +114,7 @@ export class NextHopTable {
     for (let id = 1; id < this.bytes.end; id++) if (this.bytes.refs[id] !== 0) yield id
   }
 
-  memory(): number {
+  memory(): Octets {
     return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.reach, this.globalMetric, this.globalReach)
   }
 }

@@ -8,6 +8,7 @@
  * Growth is incremental: the old slots stay beside the new ones, and every change moves some of them. A search looks in
  * both.
  */
+import type { Octets } from '../../base/units.ts'
 import { growI32, usedBytes } from './columns.ts'
 
 export class Slots {
@@ -63,7 +64,7 @@ export class Slots {
   }
 
   /** `ids`: one more than the highest. */
-  memory(ids: number): number {
+  memory(ids: number): Octets {
     return this.entries.byteLength + this.old.byteLength + usedBytes(ids, this.#hashes)
   }
 

@@ -28,7 +28,7 @@ test.each(['ipv4', 'ipv6'] as const)('%s: holds prefixes as a Map would', (famil
       if (table.find(bytes, 0, length) !== known) wrong.push(`${text} is not found`)
       if (add) {
         const id = table.insert(bytes, 0, length)
-        if (known === 0) table.hold(id)
+        if (known === 0) table.retain(id)
         else if (id !== known) wrong.push(`${text} has two ids`)
         model.set(text, id)
       } else if (known !== 0) {
@@ -74,7 +74,7 @@ test('an id of the dead is used again', () => {
   const table = new PrefixTable('ipv6', KNOWN_KEY)
   const { bytes, length } = parsePrefix('2001:db8::/32') as Prefix
   const id = table.insert(bytes, 0, length)
-  table.hold(id)
+  table.retain(id)
   table.release(id)
   expect(table.find(bytes, 0, length)).toBe(0)
   expect(table.insert(bytes, 0, 48)).toBe(id)

@@ -77,7 +77,7 @@ test('what comes and goes in the same lengths stays where it is: nothing is move
   }
 })
 
-test('an id let go more often than held is our own fault', () => {
+test('an id released more often than retained is our own fault', () => {
   const table = new ByteTable(KNOWN_KEY)
   const id = table.intern(block(5), 0, 5)
   table.release(id)
