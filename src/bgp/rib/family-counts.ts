@@ -1,25 +1,25 @@
 /** The counts of one neighbor and family: its routes, and "Route change stats" as `show protocols all` has them. */
 import type { Member } from './adj-out.ts'
 import type { FamilyRib } from './family-rib.ts'
-import { newImportCounters } from './import-counters.ts'
+import { newImportState } from './import-state.ts'
 import { routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot } from './peers.ts'
 import type { FamilyCounts } from './types.ts'
 
 export function familyCounts(rib: FamilyRib, slot: PeerSlot): FamilyCounts {
-  const counters = rib.countersOf(slot) ?? newImportCounters()
+  const state = rib.importStateOf(slot) ?? newImportState()
   return {
-    received: counters.held,
-    accepted: counters.usable,
+    received: state.total,
+    accepted: state.usable,
     preferred: rib.loc.preferred[slot.index] ?? 0,
     memory: {
-      octets: counters.octets,
+      octets: state.octets,
       limit: routeMemoryLimit(slot.peer, rib.family),
-      refuses: counters.memoryRejected !== 'no',
+      refuses: state.memoryRejected !== 'no',
     },
-    importUpdates: { ...counters.updates },
-    importWithdraws: { ...counters.withdraws },
-    endOfRibReceived: counters.endOfRib,
+    importUpdates: { ...state.updates },
+    importWithdraws: { ...state.withdraws },
+    endOfRibReceived: state.endOfRib,
     ...exportCounts(rib, slot),
     endOfRibSent: rib.adjOut.hasFinished(slot),
   }

@@ -20,7 +20,7 @@ import type { Announcement, ByteRange } from './announcement.ts'
 import { Decision } from './decide.ts'
 import type { Deferral } from './export-view.ts'
 import { Importer } from './import.ts'
-import type { ImportState } from './import-counters.ts'
+import type { ImportState } from './import-state.ts'
 import { LocRib } from './loc-rib.ts'
 import type { MemoryLimit } from './memory-limit.ts'
 import { NeighborPaths } from './neighbor-paths.ts'
@@ -239,8 +239,8 @@ export class FamilyRib {
   }
 
   /** Undefined if the family was never negotiated with this neighbor, or the neighbor is removed. */
-  countersOf(slot: PeerSlot): ImportState | undefined {
-    return this.#neighbors.countersOf(slot)
+  importStateOf(slot: PeerSlot): ImportState | undefined {
+    return this.#neighbors.importStateOf(slot)
   }
 
   // ── Best routes ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@
  */
 import type { Family } from '../../base/family.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
-import type { ImportState } from './import-counters.ts'
+import type { ImportState } from './import-state.ts'
 import type { RibPeer } from './types.ts'
 
 /** Rows and slots of a prefix and of one path to it, with its share of Adj-RIB-Out; rounded up. */
@@ -51,16 +51,16 @@ export class MemoryLimit {
     this.limit = limit
   }
 
-  charge(counters: ImportState, octets: number): void {
-    if (counters.octets === 0) this.#accounts++
-    counters.octets += octets
+  charge(state: ImportState, octets: number): void {
+    if (state.octets === 0) this.#accounts++
+    state.octets += octets
     this.#charged += octets
-    if (counters.octets === 0) this.#accounts--
+    if (state.octets === 0) this.#accounts--
   }
 
   /** The neighbor is removed. Its routes still count for all tables until they are removed. */
-  forget(counters: ImportState): void {
-    this.charge(counters, -counters.octets)
+  forget(state: ImportState): void {
+    this.charge(state, -state.octets)
   }
 
   get isTooLarge(): boolean {
@@ -73,15 +73,15 @@ export class MemoryLimit {
   }
 
   /** The octets that a neighbor may be charged with at present. `neighborLimit`: its own limit (`routeMemoryLimit`). */
-  ceiling(counters: ImportState, neighborLimit: number): number {
+  ceiling(state: ImportState, neighborLimit: number): number {
     if (this.limit === undefined || this.tables <= this.limit) return neighborLimit
-    const isLarge = counters.octets * this.#accounts >= this.#charged
+    const isLarge = state.octets * this.#accounts >= this.#charged
     return isLarge || this.tables > this.limit * FAR_TOO_LARGE ? 0 : neighborLimit
   }
 
   /** Whether there is room for routes of the neighbor that were rejected. */
-  hasRoom(counters: ImportState, neighborLimit: number): boolean {
-    return counters.octets < neighborLimit * ROOM && !this.isShort
+  hasRoom(state: ImportState, neighborLimit: number): boolean {
+    return state.octets < neighborLimit * ROOM && !this.isShort
   }
 }
 

@@ -12,7 +12,7 @@ import { type AdjIn, sinceOf } from './adj-in.ts'
 import { type Announcement, type ByteRange, emptyRange } from './announcement.ts'
 import { REFUSED, whyNotUsable } from './eligible.ts'
 import type { Importer } from './import.ts'
-import { type ImportState, newImportCounters, renewedCounters } from './import-counters.ts'
+import { type ImportState, newImportState, renewedImportState } from './import-state.ts'
 import { costOf, type MemoryLimit, routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot, Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
@@ -39,7 +39,7 @@ export class NeighborPaths {
   readonly #memory: MemoryLimit
   readonly #importer: Importer
   readonly #selection: Selection
-  readonly #counters = new Map<PeerSlot, ImportState>()
+  readonly #states = new Map<PeerSlot, ImportState>()
   readonly #address = new Uint8Array(16)
   readonly #nextHopBytes = emptyRange()
 
@@ -59,22 +59,22 @@ export class NeighborPaths {
 
   /** The session is up; paths may be there from the one before. */
   add(slot: PeerSlot): void {
-    const before = this.#counters.get(slot)
-    this.#counters.set(slot, before === undefined ? newImportCounters() : renewedCounters(before))
+    const before = this.#states.get(slot)
+    this.#states.set(slot, before === undefined ? newImportState() : renewedImportState(before))
   }
 
   /** No session is expected any more. Returns how many paths are still to be removed. */
   forget(slot: PeerSlot): number {
-    const counters = this.#counters.get(slot)
-    if (counters !== undefined) this.#memory.forget(counters)
-    this.#counters.delete(slot)
+    const state = this.#states.get(slot)
+    if (state !== undefined) this.#memory.forget(state)
+    this.#states.delete(slot)
     this.rejected.forget(slot.index)
-    return counters?.held ?? 0
+    return state?.total ?? 0
   }
 
   /** Undefined if the family was never negotiated with this neighbor, or the neighbor is removed. */
-  countersOf(slot: PeerSlot): ImportState | undefined {
-    return this.#counters.get(slot)
+  importStateOf(slot: PeerSlot): ImportState | undefined {
+    return this.#states.get(slot)
   }
 
   // ── UPDATEs ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -84,14 +84,14 @@ export class NeighborPaths {
    * rare is called.
    */
   announce(slot: PeerSlot, announcement: Announcement, now: Millis): void {
-    const counters = this.#counters.get(slot)
-    if (counters === undefined) return
+    const state = this.#states.get(slot)
+    if (state === undefined) return
     const { bytes, start, end, attributes, nextHop, refused } = announcement
     const hasPathIds = slot.peer.receive.addPath.includes(this.#family)
     const paths = this.#paths
     const importer = this.#importer
     const cost = costOf(this.#attributeTable, attributes, attributes)
-    const ceiling = this.#memory.ceiling(counters, routeMemoryLimit(slot.peer, this.#family))
+    const ceiling = this.#memory.ceiling(state, routeMemoryLimit(slot.peer, this.#family))
     const since = sinceOf(now)
     importer.begin(slot, attributes, refused)
     for (let at = start; at < end; ) {
@@ -100,37 +100,37 @@ export class NeighborPaths {
       const length = bytes[at] as number
       const address = at + 1
       at = address + ((length + 7) >> 3)
-      counters.updates.received++
+      state.updates.received++
       const prefix = this.#prefixes.insert(bytes, address, length)
       let path = paths.find(prefix, slot.index, pathId)
       if (path !== 0 && paths.received[path] === attributes && paths.nextHop[path] === nextHop) {
-        this.#repeat(slot, counters, announcement, path, since)
+        this.#repeat(slot, state, announcement, path, since)
         continue
       }
       // Paths of a prefix are searched one by one: no neighbor may make that list long.
       if (path === 0 && hasPathIds && paths.countOf(prefix, slot.index) >= MOST_TAKEN) {
-        this.#rejectPath(slot, counters, prefix)
+        this.#rejectPath(slot, state, prefix)
         continue
       }
       const before = path === 0 ? 0 : this.#costOf(path)
-      if (counters.octets + cost - before > ceiling && length > 0 && this.#hasGrown(path, cost)) {
-        this.#rejectForMemory(slot, counters, prefix, path)
+      if (state.octets + cost - before > ceiling && length > 0 && this.#hasGrown(path, cost)) {
+        this.#rejectForMemory(slot, state, prefix, path)
         continue
       }
       importer.evaluate(bytes, address, length)
-      this.#memory.charge(counters, costOf(this.#attributeTable, attributes, importer.attributes) - before)
+      this.#memory.charge(state, costOf(this.#attributeTable, attributes, importer.attributes) - before)
       if (path === 0) {
         path = paths.add(prefix, slot.index, pathId)
-        counters.held++
-        paths.noteGeneration(path, counters.generations.present)
+        state.total++
+        paths.noteGeneration(path, state.generations.present)
       } else {
-        if (paths.refused[path] === 0) counters.usable--
-        this.#renew(path, counters)
+        if (paths.refused[path] === 0) state.usable--
+        this.#renew(path, state)
       }
       paths.set(path, attributes, importer.attributes, nextHop, importer.refused)
       paths.since[path] = since
       if (importer.attributes !== attributes) this.#attributeTable.release(importer.attributes)
-      countUpdate(counters, importer.refused)
+      countUpdate(state, importer.refused)
       this.#selection.add(prefix)
     }
     importer.end()
@@ -139,27 +139,27 @@ export class NeighborPaths {
   /** The path is unchanged. Nothing to decide, unless it was long-lived stale: then its import result is made anew. */
   #repeat(
     slot: PeerSlot,
-    counters: ImportState,
+    state: ImportState,
     { attributes, refused }: Announcement,
     path: number,
     since: number,
   ): void {
-    counters.updates.ignored++
-    if (!this.#renew(path, counters)) return
+    state.updates.ignored++
+    if (!this.#renew(path, state)) return
     // Evaluation goes through the importer, so it ends the run.
     this.#importer.end()
     this.evaluateAgain(slot, path, since)
     this.#importer.begin(slot, attributes, refused)
   }
 
-  #rejectPath(slot: PeerSlot, counters: ImportState, prefix: number): void {
-    counters.updates.rejected++
-    if (this.rejected.rejectPath(slot.index, prefix)) counters.crowded = this.#textOf(prefix)
+  #rejectPath(slot: PeerSlot, state: ImportState, prefix: number): void {
+    state.updates.rejected++
+    if (this.rejected.rejectPath(slot.index, prefix)) state.crowded = this.#textOf(prefix)
   }
 
   withdraw(slot: PeerSlot, bytes: Uint8Array, start: number, end: number): void {
-    const counters = this.#counters.get(slot)
-    if (counters === undefined) return
+    const state = this.#states.get(slot)
+    if (state === undefined) return
     const hasPathIds = slot.peer.receive.addPath.includes(this.#family)
     for (let at = start; at < end; ) {
       const pathId = hasPathIds ? readU32(bytes, at) : 0
@@ -167,25 +167,25 @@ export class NeighborPaths {
       const length = bytes[at] as number
       const prefix = this.#prefixes.find(bytes, at + 1, length)
       at += 1 + ((length + 7) >> 3)
-      counters.withdraws.received++
+      state.withdraws.received++
       const path = prefix === 0 ? 0 : this.#paths.find(prefix, slot.index, pathId)
       if (path === 0) {
-        counters.withdraws.ignored++
+        state.withdraws.ignored++
         continue
       }
-      counters.withdraws.accepted++
-      this.remove(path, counters)
+      state.withdraws.accepted++
+      this.remove(path, state)
     }
   }
 
-  /** `counters`: of the path's neighbor; undefined where it is not known any more. */
-  remove(path: number, counters: ImportState | undefined): void {
+  /** `state`: of the path's neighbor; undefined where it is not known any more. */
+  remove(path: number, state: ImportState | undefined): void {
     const paths = this.#paths
-    if (counters !== undefined) {
-      this.#memory.charge(counters, -this.#costOf(path))
-      counters.held--
-      if (paths.refused[path] === 0) counters.usable--
-      if (paths.generationOf(path) < counters.generations.present) counters.old--
+    if (state !== undefined) {
+      this.#memory.charge(state, -this.#costOf(path))
+      state.total--
+      if (paths.refused[path] === 0) state.usable--
+      if (paths.generationOf(path) < state.generations.present) state.old--
     }
     this.rejected.pathGone(paths.peer[path] as number, paths.prefix[path] as number)
     this.#selection.removePath(path)
@@ -200,18 +200,18 @@ export class NeighborPaths {
 
   /** Policy, or what it reads, has changed. `since`: now, as `sinceOf` has it. */
   evaluateAgain(slot: PeerSlot, path: number, since: number): void {
-    const counters = this.#counters.get(slot)
-    if (counters === undefined) return
+    const state = this.#states.get(slot)
+    if (state === undefined) return
     const importer = this.#importer
-    this.#evaluate(slot, path, counters)
+    this.#evaluate(slot, path, state)
     const paths = this.#paths
     const received = paths.received[path] as number
     const isSame = paths.attributes[path] === importer.attributes && paths.refused[path] === importer.refused
     if (!isSame) {
-      if (paths.refused[path] === 0) counters.usable--
-      if (importer.refused === 0) counters.usable++
+      if (paths.refused[path] === 0) state.usable--
+      if (importer.refused === 0) state.usable++
       const cost = costOf(this.#attributeTable, received, importer.attributes)
-      this.#memory.charge(counters, cost - this.#costOf(path))
+      this.#memory.charge(state, cost - this.#costOf(path))
       paths.set(path, received, importer.attributes, paths.nextHop[path] as number, importer.refused)
       paths.since[path] = since
       this.#selection.add(paths.prefix[path] as number)
@@ -241,13 +241,13 @@ export class NeighborPaths {
   }
 
   /** The neighbor has announced a path again. True: it was long-lived stale, and its present result is for such a path. */
-  #renew(path: number, counters: ImportState): boolean {
-    const { present } = counters.generations
+  #renew(path: number, state: ImportState): boolean {
+    const { present } = state.generations
     const before = this.#paths.generationOf(path)
     if (before === present) return false
     this.#paths.noteGeneration(path, present)
-    counters.old--
-    return counters.generations.isLongLived(before)
+    state.old--
+    return state.generations.isLongLived(before)
   }
 
   // ── Memory ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -257,10 +257,10 @@ export class NeighborPaths {
     if (!this.rejected.awaitsMemory) return
     this.rejected.retry((peer) => {
       const slot = this.#peers.slots[peer]
-      const counters = slot === undefined ? undefined : this.#counters.get(slot)
-      if (slot === undefined || counters === undefined) return false
-      const hasRoom = this.#memory.hasRoom(counters, routeMemoryLimit(slot.peer, this.#family))
-      if (hasRoom) counters.memoryRejected = 'no'
+      const state = slot === undefined ? undefined : this.#states.get(slot)
+      if (slot === undefined || state === undefined) return false
+      const hasRoom = this.#memory.hasRoom(state, routeMemoryLimit(slot.peer, this.#family))
+      if (hasRoom) state.memoryRejected = 'no'
       return hasRoom
     })
   }
@@ -273,13 +273,13 @@ export class NeighborPaths {
   }
 
   /** Rejects a route for lack of memory. The path that was there before is no longer valid, so it is removed too. */
-  #rejectForMemory(slot: PeerSlot, counters: ImportState, prefix: number, path: number): void {
-    counters.updates.rejected++
+  #rejectForMemory(slot: PeerSlot, state: ImportState, prefix: number, path: number): void {
+    state.updates.rejected++
     this.rejected.rejectForMemory(slot.index)
-    if (counters.memoryRejected === 'no') counters.memoryRejected = 'since now'
+    if (state.memoryRejected === 'no') state.memoryRejected = 'since now'
     // A new prefix has no holder yet.
     this.#prefixes.retain(prefix)
-    if (path !== 0) this.remove(path, counters)
+    if (path !== 0) this.remove(path, state)
     this.#prefixes.release(prefix)
   }
 
@@ -294,10 +294,10 @@ export class NeighborPaths {
   }
 }
 
-function countUpdate(counters: ImportState, refused: number): void {
+function countUpdate(state: ImportState, refused: number): void {
   if (refused === 0) {
-    counters.usable++
-    counters.updates.accepted++
-  } else if (refused === REFUSED.policy) counters.updates.filtered++
-  else counters.updates.rejected++
+    state.usable++
+    state.updates.accepted++
+  } else if (refused === REFUSED.policy) state.updates.filtered++
+  else state.updates.rejected++
 }

@@ -27,19 +27,19 @@ export class ReceiveLimits {
     let near: Pick<ReceiveResult, 'nearLimit'> | undefined
     for (const family of families) {
       const limit = maxPrefixes[family]
-      const counters = this.#ribs[family].countersOf(slot)
-      if (limit === undefined || counters === undefined) continue
+      const state = this.#ribs[family].importStateOf(slot)
+      if (limit === undefined || state === undefined) continue
       // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as
       // well.
-      const fresh = counters.held - counters.old
-      if (fresh > limit || counters.old > limit) {
-        return { error: tooMany(family, Math.max(fresh, counters.old), limit), tooMany: family }
+      const fresh = state.total - state.old
+      if (fresh > limit || state.old > limit) {
+        return { error: tooMany(family, Math.max(fresh, state.old), limit), tooMany: family }
       }
       const isNear = fresh >= (warnPrefixes?.[family] ?? limit + 1)
-      if (!isNear) counters.warned = false
+      if (!isNear) state.warned = false
       // One UPDATE gives one warning: that of the other family comes with the next UPDATE.
-      if (!isNear || counters.warned || near !== undefined) continue
-      counters.warned = true
+      if (!isNear || state.warned || near !== undefined) continue
+      state.warned = true
       near = { nearLimit: { family, held: fresh, limit } }
     }
     return near
@@ -48,10 +48,10 @@ export class ReceiveLimits {
   /** A prefix with more paths than are accepted from one neighbor. */
   takeCrowded(slot: PeerSlot): ReceiveResult['crowded'] {
     for (const family of slot.peer.receive.addPath) {
-      const counters = this.#ribs[family].countersOf(slot)
-      if (counters?.crowded === undefined) continue
-      const prefix = counters.crowded
-      counters.crowded = undefined
+      const state = this.#ribs[family].importStateOf(slot)
+      if (state?.crowded === undefined) continue
+      const prefix = state.crowded
+      state.crowded = undefined
       return { family, prefix, most: MOST_TAKEN }
     }
     return undefined
@@ -60,15 +60,15 @@ export class ReceiveLimits {
   /** Its routes take nearly all of the memory that they may, or some were rejected for lack of it. */
   takeMemoryNews(slot: PeerSlot): MemoryNews | undefined {
     for (const family of slot.peer.families) {
-      const counters = this.#ribs[family].countersOf(slot)
-      if (counters === undefined) continue
-      const { octets } = counters
+      const state = this.#ribs[family].importStateOf(slot)
+      if (state === undefined) continue
+      const { octets } = state
       const neighborLimit = routeMemoryLimit(slot.peer, family)
       const isNear = octets >= neighborLimit * NEAR
-      const isNews = isNear && !counters.memoryWarned
-      counters.memoryWarned = isNear
-      if (counters.memoryRejected === 'since now') {
-        counters.memoryRejected = 'logged'
+      const isNews = isNear && !state.memoryWarned
+      state.memoryWarned = isNear
+      if (state.memoryRejected === 'since now') {
+        state.memoryRejected = 'logged'
         return this.#rejectedNews(family, octets, neighborLimit)
       }
       if (isNews) return { family, state: 'near', whose: 'neighbor', octets, limit: neighborLimit }

@@ -22,10 +22,10 @@ export class Removal {
     this.sweep = new Sweep(() => (this.#left === 0 ? 0 : end()), remove, done)
   }
 
-  /** `held`: so many paths there are of it; `done` is called when none is left. */
-  add(neighbor: number, held: number, done: () => void): void {
+  /** `paths`: how many it has; `done` is called when none is left. */
+  add(neighbor: number, paths: number, done: () => void): void {
     this.#isGone[neighbor] = 1
-    this.#left += held
+    this.#left += paths
     this.#whenDone.push(done)
   }
 

@@ -387,7 +387,7 @@ export class Rib {
 
   /** The neighbor has sent its End-of-RIB of this family. */
   hasEnded(name: string, family: Family): boolean {
-    return this.#ribs[family].countersOf(this.#sessions.slot(name))?.endOfRib === true
+    return this.#ribs[family].importStateOf(this.#sessions.slot(name))?.endOfRib === true
   }
 
   /** How often each rule applied; the last number: how often none decided. A route counts once for an update group. */

@@ -7,7 +7,7 @@ import { earlier } from '../../base/timers.ts'
 import type { Millis } from '../../base/units.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
 import type { AdjIn } from './adj-in.ts'
-import type { ImportState } from './import-counters.ts'
+import type { ImportState } from './import-state.ts'
 import type { NeighborPaths } from './neighbor-paths.ts'
 import type { PeerSlot } from './peers.ts'
 import { ASK } from './review.ts'
@@ -41,10 +41,10 @@ export class StaleRoutes {
 
   /** BoRR (RFC 7313 §4): routes that the neighbor does not announce again from here on are stale. */
   beginRefresh(slot: PeerSlot, now: Millis): void {
-    const counters = this.#neighbors.countersOf(slot)
-    if (counters === undefined) return
-    counters.generations.beginRefresh()
-    counters.old = counters.held
+    const state = this.#neighbors.importStateOf(slot)
+    if (state === undefined) return
+    state.generations.beginRefresh()
+    state.old = state.total
     if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
   }
 
@@ -69,33 +69,33 @@ export class StaleRoutes {
 
   /** The neighbor's End-of-RIB (RFC 4724 §4.2): routes that it did not announce again are removed. */
   endOfRib(slot: PeerSlot): void {
-    const counters = this.#neighbors.countersOf(slot)
-    if (counters === undefined) return
-    counters.endOfRib = true
-    if (counters.generations.freshness !== 'refreshing') this.endCycle(slot)
+    const state = this.#neighbors.importStateOf(slot)
+    if (state === undefined) return
+    state.endOfRib = true
+    if (state.generations.freshness !== 'refreshing') this.endCycle(slot)
   }
 
   /** The session is lost: all routes are stale, and are removed unless they are kept. */
   lose(slot: PeerSlot, keep: boolean): void {
     this.#refreshing.delete(slot)
-    const counters = this.#neighbors.countersOf(slot)
-    if (counters === undefined) return
-    const isPurgeDue = counters.generations.lose()
-    counters.old = counters.held
+    const state = this.#neighbors.importStateOf(slot)
+    if (state === undefined) return
+    const isPurgeDue = state.generations.lose()
+    state.old = state.total
     if (!keep) this.endCycle(slot)
-    else if (isPurgeDue) this.#purge(slot, counters)
+    else if (isPurgeDue) this.#purge(slot, state)
   }
 
   /** RFC 9494 §4.2, §4.3: stale routes become the last choice; those with NO_LLGR are removed. */
   beginLongLived(slot: PeerSlot): void {
-    const counters = this.#neighbors.countersOf(slot)
-    if (counters?.generations.beginLongLived() !== true) return
+    const state = this.#neighbors.importStateOf(slot)
+    if (state?.generations.beginLongLived() !== true) return
     const paths = this.#paths
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
-      if (!counters.generations.isLongLived(paths.generationOf(path))) return false
+      if (!state.generations.isLongLived(paths.generationOf(path))) return false
       const flags = this.#attributes.flags[paths.received[path] as number] as number
-      if ((flags & CARRIES.noLongLived) !== 0) this.#neighbors.remove(path, this.#neighbors.countersOf(slot))
+      if ((flags & CARRIES.noLongLived) !== 0) this.#neighbors.remove(path, this.#neighbors.importStateOf(slot))
       else this.#reviewer.askAgain(path, ASK.import)
       return true
     }
@@ -104,8 +104,8 @@ export class StaleRoutes {
 
   /** Removes the routes that are still stale when a refresh or a restart has ended, or its time has run out. */
   endCycle(slot: PeerSlot): void {
-    const counters = this.#neighbors.countersOf(slot)
-    if (counters?.generations.endCycle()) this.#purge(slot, counters)
+    const state = this.#neighbors.importStateOf(slot)
+    if (state?.generations.endCycle()) this.#purge(slot, state)
   }
 
   /** The neighbor is removed. Its number may be used again before a walk for it would begin, so none is left. */
@@ -123,7 +123,7 @@ export class StaleRoutes {
     const visit = (path: number): boolean => {
       if (paths.prefix[path] === 0 || paths.peer[path] !== slot.index) return false
       if (paths.generationOf(path) >= generations.lowestValid) return false
-      this.#neighbors.remove(path, this.#neighbors.countersOf(slot))
+      this.#neighbors.remove(path, this.#neighbors.importStateOf(slot))
       return true
     }
     this.#walk(this.#purges, slot, visit)

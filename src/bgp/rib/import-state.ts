@@ -1,16 +1,16 @@
 import { Generations } from './generations.ts'
 
 /**
- * Import side of one neighbor and family. `updates` and `withdraws` are the columns of "Route change stats" in
- * `show protocols all`, by BIRD's names.
+ * What the RIB keeps of the import side of one neighbor and family, besides its paths. `updates` and `withdraws` are the
+ * columns of "Route change stats" in `show protocols all`, by BIRD's names.
  */
 export interface ImportState {
-  /** Paths held, and those of them that may be used. */
-  held: number
+  /** How many paths there are, and how many of them may be used. */
+  total: number
   usable: number
-  /** Paths held that were announced before the present generation began. */
+  /** How many of them were announced before the present generation began. */
   old: number
-  /** Memory in octets that the paths held are charged with (memory-limit.ts). */
+  /** Memory in octets that these paths are charged with (memory-limit.ts). */
   octets: number
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
   withdraws: { received: number; rejected: number; ignored: number; accepted: number }
@@ -26,8 +26,8 @@ export interface ImportState {
   readonly generations: Generations
 }
 
-export const newImportCounters = (): ImportState => ({
-  held: 0,
+export const newImportState = (): ImportState => ({
+  total: 0,
   usable: 0,
   old: 0,
   octets: 0,
@@ -41,10 +41,10 @@ export const newImportCounters = (): ImportState => ({
   generations: new Generations(),
 })
 
-/** For the next session of a neighbor whose paths were kept: state of held paths stays, counts start at 0. */
-export const renewedCounters = ({ held, usable, octets, old, generations }: ImportState): ImportState => ({
-  ...newImportCounters(),
-  held,
+/** For the next session of a neighbor whose paths were kept: what is known of these paths stays, counts of UPDATEs start at 0. */
+export const renewedImportState = ({ total, usable, octets, old, generations }: ImportState): ImportState => ({
+  ...newImportState(),
+  total,
   usable,
   octets,
   old,
