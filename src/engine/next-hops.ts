@@ -11,7 +11,7 @@ import type { HeardNextHops } from '../bgp/rib/peers.ts'
 import type { Session } from '../bgp/session/types.ts'
 import type { NodeIntent } from '../cluster/intent.ts'
 import { addressesOf, isOnLink, type Link, type LinkTable, networksOf } from '../dataplane/links.ts'
-import { type AddressNeeds, chooseAddress, whyNotUsable } from './own-address.ts'
+import { type AddressNeeds, chooseAddress, whyNotUsableAddress } from './own-address.ts'
 
 export interface NextHopChoice {
   readonly bytes: Readonly<Partial<Record<Family, Uint8Array>>>
@@ -160,7 +160,7 @@ class Choice {
     if (this.#session.local.address.startsWith('127.')) return needs.named
     const holder = needs.named === undefined ? undefined : this.#place.links.holder(needs.named)
     const own = holder?.addresses.find(({ address }) => address === needs.named)
-    return own !== undefined && whyNotUsable(own, needs) === undefined ? own.address : undefined
+    return own !== undefined && whyNotUsableAddress(own, needs) === undefined ? own.address : undefined
   }
 
   get #lacksLink(): boolean {
@@ -190,7 +190,7 @@ class Choice {
     const flaws = addressesOf(this.#link, family)
       .slice(0, MOST_FLAWS)
       .flatMap((own) => {
-        const why = whyNotUsable(own, needs)
+        const why = whyNotUsableAddress(own, needs)
         return why === undefined ? [] : [`${own.address}/${own.length} ${why}`]
       })
     const reason = `interface ${this.#link.name} has no ${label} address that stays`

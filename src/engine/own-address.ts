@@ -30,7 +30,7 @@ export interface AddressNeeds {
  * those from router advertisements.
  */
 export function chooseAddress(link: Link, needs: AddressNeeds): Address | undefined {
-  const usable = addressesOf(link, needs.family).filter((own) => whyNotUsable(own, needs) === undefined)
+  const usable = addressesOf(link, needs.family).filter((own) => whyNotUsableAddress(own, needs) === undefined)
   const beside = usable.filter((own) => isBeside(own, needs.remote))
   const candidates = beside.length > 0 ? beside : usable
   return candidates.sort((a, b) => rankOf(a, needs) - rankOf(b, needs) || (a.address < b.address ? -1 : 1))[0]?.address
@@ -66,7 +66,7 @@ export function whyNotSteady({ address, scope, flags }: LinkAddress): string | u
 export const isSource = (own: LinkAddress): boolean => whyNotSteady(own) === undefined && (own.flags & DEPRECATED) === 0
 
 /** Why it may not be advertised as next hop, as the end of a sentence; undefined: it may. */
-export function whyNotUsable(own: LinkAddress, { family, named, advertised }: AddressNeeds): string | undefined {
+export function whyNotUsableAddress(own: LinkAddress, { family, named, advertised }: AddressNeeds): string | undefined {
   const why = whyNotSteady(own)
   if (why !== undefined) return why
   const { address, length, peer, flags } = own

@@ -40,7 +40,7 @@ export const REFUSED_TEXTS: readonly string[] = [
 ]
 
 /** 0, or why no route of an UPDATE with the attributes `id` and this next hop may be used. */
-export function whyNotUsable(
+export function whyNotEligible(
   slot: PeerSlot,
   peers: Peers,
   attributes: AttributeTable,

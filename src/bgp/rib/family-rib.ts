@@ -111,8 +111,8 @@ export class FamilyRib {
   }
 
   /** Why no route with these attributes and this next hop may be used; 0: such routes may be used. */
-  whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
-    return this.#neighbors.whyNotUsableFrom(slot, attributes, nextHop)
+  whyNotEligible(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
+    return this.#neighbors.whyNotEligible(slot, attributes, nextHop)
   }
 
   /** Routes were rejected for lack of memory. */

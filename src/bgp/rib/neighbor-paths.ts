@@ -10,7 +10,7 @@ import type { AttributeTable } from '../route/attribute-table.ts'
 import type { NextHopTable } from '../route/next-hop-table.ts'
 import { type AdjIn, sinceOf } from './adj-in.ts'
 import { type Announcement, type ByteRange, emptyRange } from './announcement.ts'
-import { REFUSED, whyNotUsable } from './eligible.ts'
+import { REFUSED, whyNotEligible } from './eligible.ts'
 import type { Importer } from './import.ts'
 import { type ImportState, newImportState, renewedImportState } from './import-state.ts'
 import { costOf, type MemoryLimit, routeMemoryLimit } from './memory-limit.ts'
@@ -194,8 +194,8 @@ export class NeighborPaths {
   // ── Import policy ────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why no route with these attributes and this next hop may be used; 0: such routes may be used. */
-  whyNotUsableFrom(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
-    return whyNotUsable(slot, this.#peers, this.#attributeTable, attributes, nextHop)
+  whyNotEligible(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
+    return whyNotEligible(slot, this.#peers, this.#attributeTable, attributes, nextHop)
   }
 
   /** Policy, or what it reads, has changed. `since`: now, as `sinceOf` has it. */
@@ -224,7 +224,7 @@ export class NeighborPaths {
     const importer = this.#importer
     const prefix = paths.prefix[path] as number
     const received = paths.received[path] as number
-    importer.begin(slot, received, this.whyNotUsableFrom(slot, received, this.#nextHopOf(path)))
+    importer.begin(slot, received, this.whyNotEligible(slot, received, this.#nextHopOf(path)))
     this.#prefixes.writeAddress(prefix, this.#address)
     importer.evaluate(this.#address, 0, this.#prefixes.lengths[prefix] as number)
     if (generations.isLongLived(paths.generationOf(path))) importer.markLongLived()

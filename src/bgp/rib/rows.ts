@@ -179,11 +179,11 @@ export class RouteRows {
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = lostAt.get(path)
     if (lost !== undefined) return `lost at ${stepText(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
-    if (decided.best !== path) return this.#whyNotUsable(rib, path)
+    if (decided.best !== path) return this.#whyNotCompared(rib, path)
     return lostAt.size === 0 ? 'only path' : `won at ${stepText(Math.max(...lostAt.values()))}`
   }
 
-  #whyNotUsable({ decision, paths }: FamilyRib, path: number): string {
+  #whyNotCompared({ decision, paths }: FamilyRib, path: number): string {
     const reach = decision.reachOf(path)
     const flags = this.#attributes.flags[paths.attributes[path] as number] as number
     if (reach === REACH.direct && (flags & CARRIES.longLivedStale) !== 0) return 'long-lived stale, unlike another path'

@@ -103,7 +103,7 @@ export class UpdateReader {
     const nextHop = this.#nextHop
     const rib = this.#ribs[family]
     slot.hear(nextHop.bytes, nextHop.start, nextHop.length)
-    announcement.refused = rib.whyNotUsableFrom(slot, announcement.attributes, nextHop)
+    announcement.refused = rib.whyNotEligible(slot, announcement.attributes, nextHop)
     announcement.nextHop = this.#nextHops.intern(nextHop.bytes, nextHop.start, nextHop.start + nextHop.length)
     rib.announce(slot, announcement, now)
     this.#nextHops.release(announcement.nextHop)
