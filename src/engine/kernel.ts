@@ -106,7 +106,7 @@ export class Kernel {
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     this.#loops = new KernelLoops(this.#routes, this.#nft)
     this.#own = new OwnPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
-    rooms.rib.follow()
+    rooms.rib.trackForKernel()
   }
 
   get nft(): KernelNft {

@@ -1,7 +1,7 @@
 /** The lines of the log: a text for people, fields for machines. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
-import type { MemoryNews, ReceiveResult } from '../bgp/rib/types.ts'
+import type { MemoryLimitReport, ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
 import type { UpdateProblem } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
@@ -116,16 +116,16 @@ export const ignoredLine = (peer: string, what: string): LogLine => ({
 
 export const nearLimitLine = (
   peer: string,
-  { family, held, limit }: NonNullable<ReceiveResult['nearLimit']>,
+  { family, routes, limit }: NonNullable<ReceiveResult['nearLimit']>,
 ): LogLine => ({
   level: 'warn',
   code: 'prefixes-near-limit',
-  text: `${peer}: ${held} ${family} routes; the session ends above ${limit}`,
-  fields: { peer, family, routes: held, limit },
+  text: `${peer}: ${routes} ${family} routes; the session ends above ${limit}`,
+  fields: { peer, family, routes, limit },
 })
 
 /** Logged once until there is room again. */
-export function memoryLine(peer: string, { family, state, whose, octets, limit }: MemoryNews): LogLine {
+export function memoryLine(peer: string, { family, state, whose, octets, limit }: MemoryLimitReport): LogLine {
   const fields = { peer, family, octets, limit }
   const takes = `${formatMib(octets)}, ${formatMib(limit)} allowed`
   if (state === 'near') {

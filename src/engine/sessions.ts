@@ -117,9 +117,9 @@ export class Sessions {
   }
 
   #followLimits(neighbor: Neighbor, conn: ConnId, now: Millis): void {
-    const news = this.#rib.takePrefixNews(neighbor.name)
-    if (news?.nearLimit !== undefined) this.#out.log(nearLimitLine(neighbor.name, news.nearLimit))
-    if (news?.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, news.error, news.tooMany), now)
+    const report = this.#rib.takePrefixLimitReport(neighbor.name)
+    if (report?.nearLimit !== undefined) this.#out.log(nearLimitLine(neighbor.name, report.nearLimit))
+    if (report?.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, report.error, report.tooMany), now)
   }
 
   /** Addresses have changed: routes whose next hop changes with them are advertised again at once. */

@@ -140,7 +140,7 @@ class Scene {
   constructor(facts: Facts, logLimit: number) {
     this.facts = facts
     this.rib = new Rib({ logLimit })
-    this.rib.follow()
+    this.rib.trackForKernel()
   }
 
   join(peer: RibPeer, keep: readonly Family[] = []): void {

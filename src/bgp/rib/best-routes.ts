@@ -19,8 +19,8 @@ export class BestRoutes {
     this.#peers = peers
   }
 
-  get hasNews(): boolean {
-    return FAMILIES.some((family) => this.#ribs[family].news > 0)
+  get hasChanges(): boolean {
+    return FAMILIES.some((family) => this.#ribs[family].changedBestCount > 0)
   }
 
   /**
@@ -32,11 +32,11 @@ export class BestRoutes {
     this.#copied.clear()
     const { ipv4, ipv6 } = this.#ribs
     const take = (rib: FamilyRib, most: number) => {
-      while (rib.news > 0 && found.length < most)
-        rib.takeNews((prefix, best) => found.push(this.#bestOf(rib, prefix, best)))
+      while (rib.changedBestCount > 0 && found.length < most)
+        rib.takeChangedBest((prefix, best) => found.push(this.#bestOf(rib, prefix, best)))
     }
     // Half for each family, so that neither waits for a large table of the other.
-    take(ipv4, ipv6.news > 0 ? Math.ceil(limit / 2) : limit)
+    take(ipv4, ipv6.changedBestCount > 0 ? Math.ceil(limit / 2) : limit)
     take(ipv6, limit)
     take(ipv4, limit)
     return found

@@ -245,18 +245,18 @@ export class FamilyRib {
 
   // ── Best routes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** From now on `takeNews` reports changes, beginning with every present best route. */
-  follow(): void {
-    this.#selection.follow()
+  /** From now on `takeChangedBest` reports changes, beginning with every present best route. */
+  trackBest(): void {
+    this.#selection.trackBest()
   }
 
-  /** How many prefixes `takeNews` has to report. */
-  get news(): number {
-    return this.#selection.news
+  /** How many prefixes `takeChangedBest` has to report. */
+  get changedBestCount(): number {
+    return this.#selection.changedBestCount
   }
 
-  takeNews(visit: (prefix: number, best: number) => void): void {
-    this.#selection.takeNews(visit)
+  takeChangedBest(visit: (prefix: number, best: number) => void): void {
+    this.#selection.takeChangedBest(visit)
   }
 
   // ── Work ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -32,7 +32,7 @@ export class NextHopResolver {
   }
 
   /** From now on new next hops are noted, beginning with all that are there. */
-  follow(): void {
+  trackChanges(): void {
     this.#table.fresh ??= new Set(this.#table.ids())
   }
 

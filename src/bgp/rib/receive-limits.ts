@@ -10,7 +10,7 @@ import type { FamilyRib } from './family-rib.ts'
 import { type MemoryLimit, NEAR, routeMemoryLimit } from './memory-limit.ts'
 import type { PeerSlot } from './peers.ts'
 import { MOST_TAKEN } from './rejected-routes.ts'
-import type { MemoryNews, PrefixNews, ReceiveResult } from './types.ts'
+import type { MemoryLimitReport, PrefixLimitReport, ReceiveResult } from './types.ts'
 
 export class ReceiveLimits {
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
@@ -22,7 +22,7 @@ export class ReceiveLimits {
   }
 
   /** Too many routes, or nearly so; undefined: neither. */
-  takePrefixNews(slot: PeerSlot): PrefixNews | undefined {
+  takePrefixLimitReport(slot: PeerSlot): PrefixLimitReport | undefined {
     const { families, maxPrefixes, warnPrefixes } = slot.peer
     let near: Pick<ReceiveResult, 'nearLimit'> | undefined
     for (const family of families) {
@@ -40,7 +40,7 @@ export class ReceiveLimits {
       // One UPDATE gives one warning: that of the other family comes with the next UPDATE.
       if (!isNear || state.warned || near !== undefined) continue
       state.warned = true
-      near = { nearLimit: { family, held: fresh, limit } }
+      near = { nearLimit: { family, routes: fresh, limit } }
     }
     return near
   }
@@ -58,25 +58,25 @@ export class ReceiveLimits {
   }
 
   /** Its routes take nearly all of the memory that they may, or some were rejected for lack of it. */
-  takeMemoryNews(slot: PeerSlot): MemoryNews | undefined {
+  takeMemoryLimitReport(slot: PeerSlot): MemoryLimitReport | undefined {
     for (const family of slot.peer.families) {
       const state = this.#ribs[family].importStateOf(slot)
       if (state === undefined) continue
       const { octets } = state
       const neighborLimit = routeMemoryLimit(slot.peer, family)
       const isNear = octets >= neighborLimit * NEAR
-      const isNews = isNear && !state.memoryWarned
+      const isFirst = isNear && !state.memoryWarned
       state.memoryWarned = isNear
       if (state.memoryRejected === 'since now') {
         state.memoryRejected = 'logged'
-        return this.#rejectedNews(family, octets, neighborLimit)
+        return this.#rejectedReport(family, octets, neighborLimit)
       }
-      if (isNews) return { family, state: 'near', whose: 'neighbor', octets, limit: neighborLimit }
+      if (isFirst) return { family, state: 'near', whose: 'neighbor', octets, limit: neighborLimit }
     }
     return undefined
   }
 
-  #rejectedNews(family: Family, octets: number, neighborLimit: number): MemoryNews {
+  #rejectedReport(family: Family, octets: number, neighborLimit: number): MemoryLimitReport {
     const { isTooLarge, tables, limit } = this.#memory
     return isTooLarge && limit !== undefined
       ? { family, state: 'refused', whose: 'agent', octets: tables, limit }
@@ -85,8 +85,8 @@ export class ReceiveLimits {
 }
 
 /** RFC 4486 §4: Maximum Number of Prefixes Reached, with the family and the limit. */
-function tooMany(family: Family, held: number, limit: number): MessageError {
+function tooMany(family: Family, routes: number, limit: number): MessageError {
   const data = Uint8Array.of(0, AFI[family], SAFI_UNICAST, 0, 0, 0, 0)
   writeU32(data, 3, limit)
-  return messageError(CEASE.code, CEASE.maxPrefixes, `${held} ${family} routes, ${limit} allowed`, data)
+  return messageError(CEASE.code, CEASE.maxPrefixes, `${routes} ${family} routes, ${limit} allowed`, data)
 }

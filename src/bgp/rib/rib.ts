@@ -39,7 +39,7 @@ import type {
   ImportSide,
   LocalRoute,
   OwnPodCidrs,
-  PrefixNews,
+  PrefixLimitReport,
   ReceiveResult,
   RibPeer,
   RouteCount,
@@ -143,8 +143,8 @@ export class Rib {
   }
 
   /** The limits of a neighbor may have changed: whether it has too many routes for them, or nearly so. */
-  takePrefixNews(name: string): PrefixNews | undefined {
-    return this.#limits.takePrefixNews(this.#sessions.slot(name))
+  takePrefixLimitReport(name: string): PrefixLimitReport | undefined {
+    return this.#limits.takePrefixLimitReport(this.#sessions.slot(name))
   }
 
   /** Sets the addresses of this node, in addition to those that it advertises as next hops: no route over them is used. */
@@ -213,11 +213,11 @@ export class Rib {
     const error = this.#reader.read(slot, bytes, start, end, now)
     if (error !== undefined) return { ...ALL_WELL, error }
     const { problems, endOfRib } = this.#reader
-    const exceeded = this.#limits.takePrefixNews(slot)
+    const exceeded = this.#limits.takePrefixLimitReport(slot)
     const crowded = this.#limits.takeCrowded(slot)
-    const memory = this.#limits.takeMemoryNews(slot)
-    const isNews = exceeded !== undefined || crowded !== undefined || memory !== undefined
-    if (!isNews && problems.length === 0 && endOfRib === undefined) return ALL_WELL
+    const memory = this.#limits.takeMemoryLimitReport(slot)
+    const isExceeded = exceeded !== undefined || crowded !== undefined || memory !== undefined
+    if (!isExceeded && problems.length === 0 && endOfRib === undefined) return ALL_WELL
     return { ...ALL_WELL, ...exceeded, crowded, memory, problems, endOfRib }
   }
 
@@ -341,9 +341,9 @@ export class Rib {
   }
 
   /** From now on, changes are kept for `takeBest` and `resolveNextHops`: routes are written into the kernel. */
-  follow(): void {
-    this.#resolver.follow()
-    for (const family of FAMILIES) this.#ribs[family].follow()
+  trackForKernel(): void {
+    this.#resolver.trackChanges()
+    for (const family of FAMILIES) this.#ribs[family].trackBest()
   }
 
   /**
@@ -355,7 +355,7 @@ export class Rib {
   }
 
   get hasNewBest(): boolean {
-    return this.#best.hasNews
+    return this.#best.hasChanges
   }
 
   /**

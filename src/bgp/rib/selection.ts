@@ -1,7 +1,7 @@
 /**
  * Route selection of one family (RFC 4271 §9.1.2): prefixes whose paths have changed wait here, each once, and are decided a
- * bounded number in each turn. The best path goes into Loc-RIB and to the planes that advertise it, and its prefix is news
- * for the kernel.
+ * bounded number in each turn. The best path goes into Loc-RIB and to the planes that advertise it, and its prefix is
+ * reported as changed, for the kernel's routes.
  */
 import type { Octets } from '../../base/units.ts'
 import type { AdjIn } from './adj-in.ts'
@@ -30,7 +30,7 @@ export class Selection {
   readonly #adjOut: Planes
   readonly #dirty: PrefixQueue
   /** Prefixes that were decided since they were taken; undefined if nobody takes them. */
-  #news: PrefixQueue | undefined
+  #changedBest: PrefixQueue | undefined
 
   constructor({ prefixes, paths, decision, loc, adjOut }: SelectionTables) {
     this.#prefixes = prefixes
@@ -43,12 +43,12 @@ export class Selection {
 
   grow(capacity: number): void {
     this.#dirty.grow(capacity)
-    this.#news?.grow(capacity)
+    this.#changedBest?.grow(capacity)
   }
 
   /** In octets. */
   memory(): Octets {
-    return this.#dirty.memory() + (this.#news?.memory() ?? 0)
+    return this.#dirty.memory() + (this.#changedBest?.memory() ?? 0)
   }
 
   /** Every prefix is decided. */
@@ -96,7 +96,7 @@ export class Selection {
       this.#adjOut.advertiseBest(prefix, best, from, moved)
     }
     // Even if the best path stays: the paths that share its traffic may have changed.
-    this.#news?.add(prefix)
+    this.#changedBest?.add(prefix)
     if (this.#adjOut.hasPlanes) this.#chooseSeveral(prefix)
     paths.changed[best] = 0
     this.#prefixes.release(prefix)
@@ -109,19 +109,19 @@ export class Selection {
       paths.changed[path] = 0
   }
 
-  /** From now on `takeNews` reports changes, beginning with every present best route. */
-  follow(): void {
-    if (this.#news !== undefined) return
+  /** From now on `takeChangedBest` reports changes, beginning with every present best route. */
+  trackBest(): void {
+    if (this.#changedBest !== undefined) return
     const prefixes = this.#prefixes
-    this.#news = new PrefixQueue(prefixes)
-    this.#news.grow(prefixes.capacity)
+    this.#changedBest = new PrefixQueue(prefixes)
+    this.#changedBest.grow(prefixes.capacity)
     for (let prefix = 1; prefix < prefixes.end; prefix++) {
-      if (prefixes.refs[prefix] !== 0 && this.#loc.best[prefix] !== 0) this.#news.add(prefix)
+      if (prefixes.refs[prefix] !== 0 && this.#loc.best[prefix] !== 0) this.#changedBest.add(prefix)
     }
   }
 
-  get news(): number {
-    return this.#news?.size ?? 0
+  get changedBestCount(): number {
+    return this.#changedBest?.size ?? 0
   }
 
   /**
@@ -129,9 +129,9 @@ export class Selection {
    * must be one. A prefix that has lost its best route and is not decided yet is not reported: it is reported after decision,
    * and until then its kernel route must not be removed.
    */
-  takeNews(visit: (prefix: number, best: number) => void): void {
-    if (this.#news === undefined) return
-    const prefix = this.#news.take()
+  takeChangedBest(visit: (prefix: number, best: number) => void): void {
+    if (this.#changedBest === undefined) return
+    const prefix = this.#changedBest.take()
     const best = this.#loc.best[prefix] as number
     if (best !== LOST) visit(prefix, best)
     this.#prefixes.release(prefix)

@@ -98,7 +98,7 @@ export interface LearnedHop {
 }
 
 /** Too many routes for the limit of a family, or nearly so. */
-export type PrefixNews = Partial<Pick<ReceiveResult, 'nearLimit' | 'error' | 'tooMany'>>
+export type PrefixLimitReport = Partial<Pick<ReceiveResult, 'nearLimit' | 'error' | 'tooMany'>>
 
 /** The resolution of a next hop as decision needs it (RFC 4271 §9.1.2.1). */
 export interface Reachability {
@@ -120,15 +120,15 @@ export interface ReceiveResult {
   /** `error` says that there are too many routes of this family. */
   readonly tooMany: Family | undefined
   /** The number of routes is near the limit. Reported once, and again only after it was below. */
-  readonly nearLimit: { readonly family: Family; readonly held: number; readonly limit: number } | undefined
+  readonly nearLimit: { readonly family: Family; readonly routes: number; readonly limit: number } | undefined
   /** The routes are near or above the memory limit. Each is reported once, and again only after it was below. */
-  readonly memory: MemoryNews | undefined
+  readonly memory: MemoryLimitReport | undefined
   /** More paths to a prefix than are accepted from one neighbor (RFC 7911): reported once. */
   readonly crowded: { readonly family: Family; readonly prefix: string; readonly most: number } | undefined
 }
 
 /** `refused`: further routes are rejected. `agent`: because of the memory of all tables, not that of this neighbor. */
-export interface MemoryNews {
+export interface MemoryLimitReport {
   readonly family: Family
   readonly state: 'near' | 'refused'
   readonly whose: 'neighbor' | 'agent'

@@ -131,9 +131,9 @@ function isRestart(
   if (before === undefined || dialled || begunAt < since) return false
   // A restarted neighbor sets the Restart State bit in every OPEN. If the current session's OPEN had it too, both
   // connections stem from one restart.
-  const isNews = restart?.restarted === true && !before.restarted
+  const isNewRestart = restart?.restarted === true && !before.restarted
   // One that calls another address of ours has two neighbors configured that are this node, such as a VIP that has moved
   // here: each of its calls would end the session of the other.
   const isSame = current?.local.address === local.address
-  return isNews || (isSame && begunAt - since >= COLLISION_WINDOW)
+  return isNewRestart || (isSame && begunAt - since >= COLLISION_WINDOW)
 }

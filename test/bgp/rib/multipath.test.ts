@@ -145,7 +145,7 @@ describe('who follows', () => {
   /** A and B share, and that has been taken. */
   function following(): Room {
     const made = room()
-    made.rib.follow()
+    made.rib.trackForKernel()
     said(made, a, b)
     news(made)
     return made
@@ -170,7 +170,7 @@ describe('who follows', () => {
       [b, c, a],
     ]) {
       const made = room()
-      made.rib.follow()
+      made.rib.trackForKernel()
       said(made, ...order)
       expect(news(made)).toEqual([['192.0.2.51', '192.0.2.52', '192.0.2.53']])
     }
@@ -202,7 +202,7 @@ describe('who follows', () => {
 
   test('hears that the best is lost when it is known who comes after it, not before', () => {
     const made = room()
-    made.rib.follow()
+    made.rib.trackForKernel()
     said(made, a, b)
     const gone = withdrawal([X])
     made.rib.receive(a.name, gone, 0, gone.length, 0)
@@ -225,7 +225,7 @@ describe('where next hops lead', () => {
 
   function withKernel(known: Readonly<Record<number, number>>): Room {
     const made = room()
-    made.rib.follow()
+    made.rib.trackForKernel()
     for (const [index, peer] of [a, b].entries()) made.say(peer, [X], path(65_100), hopOf(index + 1))
     made.rib.resolveNextHops(kernel(known), 'all')
     settle(made.rib)
@@ -240,7 +240,7 @@ describe('where next hops lead', () => {
 
   test('a path over a BGP route is used where there is no other, and yields to one that needs none, however good it is', () => {
     const made = room()
-    made.rib.follow()
+    made.rib.trackForKernel()
     made.say(a, [X], path(65_100), hopOf(1))
     made.say(b, [X], path(65_100, 7, 7), hopOf(2))
     const judge = (direct: readonly number[]) => {
@@ -268,7 +268,7 @@ describe('where next hops lead', () => {
 
   test('a link-local next hop is none for a neighbor whose link cannot be used, by its global address or not at all', () => {
     const made = room()
-    made.rib.follow()
+    made.rib.trackForKernel()
     const both = (last: number) => `2001:db8::${last} fe80::${last}`
     const Y = '2001:db8:9::/48'
     made.say(a, [Y], path(65_100), both(51))

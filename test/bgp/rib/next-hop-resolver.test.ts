@@ -11,7 +11,7 @@ function followed() {
   const table = new NextHopTable(KNOWN_KEY)
   const changed = new Set<number>()
   const resolver = new NextHopResolver(table, (id) => changed.add(id))
-  resolver.follow()
+  resolver.trackChanges()
   let asked = 0
   /** Returns for how many next hops the kernel was asked. */
   const resolve = (which: 'new' | 'all'): number => {

@@ -444,7 +444,7 @@ describe('telling', () => {
     'a neighbor that is never done with %s is told of the other family all the same, and so is a kernel',
     (_, nth, other) => {
       const rib = ribWith(a)
-      rib.follow()
+      rib.trackForKernel()
       rib.takeBest(1_000)
       const change = (turn: number) => {
         rib.originate(
@@ -473,7 +473,7 @@ describe('telling', () => {
   test('what waits for a kernel that is not read counts as memory of the tables', () => {
     const tables = (follows: boolean): number => {
       const rib = ribWith(a)
-      if (follows) rib.follow()
+      if (follows) rib.trackForKernel()
       const routes = Array.from({ length: 2_000 }, (_, index) => ownRoute(`10.${index >> 8}.${index & 255}.0/24`))
       rib.originate(routes, 0)
       settle(rib)

@@ -51,7 +51,7 @@ describe.each(FAMILIES)('$pods', ({ pods, other, link, on, off }) => {
 
   test('where the next hop is reached by a gateway on the link of a neighbor, that one is not told, others are', () => {
     const rooms = begin(off)
-    rooms.rib.follow()
+    rooms.rib.trackForKernel()
     const resolve = (detour: readonly string[]) => {
       rooms.rib.resolveNextHops(() => ({ reach: 'direct', metric: 1, detour: detour.map(prefix) }), 'all')
       settle(rooms.rib)
