@@ -37,8 +37,8 @@ import { Exporter } from './export.ts'
 import type { ExportTables, ExportView } from './export-view.ts'
 import type { LocRib } from './loc-rib.ts'
 import type { GroupMember } from './member.ts'
+import { leadsTo } from './next-hop-hash.ts'
 import { Pending } from './pending.ts'
-import { leadsTo } from './receiver.ts'
 import type { Sweep } from './sweep.ts'
 import { UpdateLog } from './update-log.ts'
 
@@ -442,7 +442,7 @@ export class Group {
 
 /** Whether a chunk is right for a member as it is. */
 function fits(member: Member, chunk: Chunk): boolean {
-  if (chunk.from.has(member.slot.index) || chunk.nextHops.has(member.addressKey)) return false
+  if (chunk.from.has(member.slot.index) || chunk.nextHops.has(member.addressHash)) return false
   for (let index = 0; index < chunk.withdrawn; index++) {
     if (!member.isAdvertised(chunk.prefixes[index] as number)) return false
   }

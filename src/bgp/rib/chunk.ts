@@ -9,10 +9,10 @@ import type { ByteTable } from '../route/byte-table.ts'
 import { growU32 } from '../route/columns.ts'
 import type { WireContext } from '../wire/context.ts'
 import type { LocRib } from './loc-rib.ts'
+import { nextHopHash } from './next-hop-hash.ts'
 import { Packer } from './pack.ts'
 import { type Pending, WITHDRAW } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
-import { nextHopKey } from './receiver.ts'
 
 export interface Chunk {
   /** The octets as its last reader got them; other readers may still have them. */
@@ -27,7 +27,7 @@ export interface Chunk {
   readonly withdrawn: number
   /** Peer numbers that the announced routes came from. */
   readonly from: ReadonlySet<number>
-  /** Keys of the next hops of others that it announces (receiver.ts). */
+  /** Hashes of the next hops that it announces, but for this node (next-hop-hash.ts). */
   readonly nextHops: ReadonlySet<number>
   /** The neighbor that need not read it, as all of it came from there; or `SEVERAL`. */
   readonly source: number
@@ -58,8 +58,8 @@ export const NO_CHUNK: Chunk = {
   readers: 0,
 }
 
-/** The properties of a neighbor that the encoder needs. */
-interface Receiver {
+/** What the encoder asks of a member of the update group. */
+interface GroupMember {
   isAdvertised(prefix: number): boolean
 }
 
@@ -82,19 +82,19 @@ export class ChunkEncoder {
 
   /**
    * Takes prefixes from a pending set, about `maxBytes` of messages and at least one. A withdrawal that none of the
-   * `receivers` needs is dropped; with `keepWithdrawals` it is not, as chunks that they have not read may announce the prefix.
+   * `members` needs is dropped; with `keepWithdrawals` it is not, as chunks that they have not read may announce the prefix.
    */
   encode(
     pending: Pending,
     maxBytes: number,
     source: number,
-    receivers: readonly Receiver[],
+    members: readonly GroupMember[],
     keepWithdrawals: boolean,
   ): Chunk {
     const packer = this.#packer
     const from = new Set<number>()
     const nextHops = new Set<number>()
-    const needed = keepWithdrawals ? undefined : receivers
+    const needed = keepWithdrawals ? undefined : members
     let withdrawn = 0
     this.#count = 0
     packer.begin(this.#context, maxBytes)
@@ -121,12 +121,12 @@ export class ChunkEncoder {
     }
   }
 
-  /** `receivers`: a withdrawal that none of them needs is dropped; undefined: none is. Returns how many were packed. */
-  #packWithdrawals(pending: Pending, receivers: readonly Receiver[] | undefined): number {
+  /** `members`: a withdrawal that none of them needs is dropped; undefined: none is. Returns how many were packed. */
+  #packWithdrawals(pending: Pending, members: readonly GroupMember[] | undefined): number {
     const before = this.#count
     this.#packer.openWithdraw()
     for (let prefix = pending.head(WITHDRAW); prefix !== 0; prefix = pending.head(WITHDRAW)) {
-      if (receivers !== undefined && !isAdvertisedToAny(receivers, prefix)) pending.remove(prefix)
+      if (members !== undefined && !isAdvertisedToAny(members, prefix)) pending.remove(prefix)
       else if (this.#packer.add(prefix)) this.#take(pending, prefix)
       else break
     }
@@ -136,7 +136,7 @@ export class ChunkEncoder {
   /** Notes in `from` and `nextHops` where the routes came from and where they lead to. */
   #packAnnouncements(pending: Pending, block: number, from: Set<number>, nextHops: Set<number>): void {
     let lastFrom: number | undefined
-    const nextHop = nextHopKey(this.#blocks, block)
+    const nextHop = nextHopHash(this.#blocks, block)
     if (nextHop !== undefined) nextHops.add(nextHop)
     this.#packer.openAnnounce(block)
     for (let prefix = pending.head(block); prefix !== 0; prefix = pending.head(block)) {
@@ -182,9 +182,9 @@ export function joinUpdates(parts: readonly Updates[]): Updates {
   return { bytes, messages }
 }
 
-function isAdvertisedToAny(receivers: readonly Receiver[], prefix: number): boolean {
-  for (let index = 0; index < receivers.length; index++) {
-    if ((receivers[index] as Receiver).isAdvertised(prefix)) return true
+function isAdvertisedToAny(members: readonly GroupMember[], prefix: number): boolean {
+  for (let index = 0; index < members.length; index++) {
+    if ((members[index] as GroupMember).isAdvertised(prefix)) return true
   }
   return false
 }

@@ -3,10 +3,10 @@
 import { addressBytes } from '../../base/address.ts'
 import type { Octets } from '../../base/units.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
+import { addressHash } from './next-hop-hash.ts'
 import type { PeerSlot } from './peers.ts'
 import { Pending } from './pending.ts'
 import type { PrefixTable } from './prefix-table.ts'
-import { addressKey } from './receiver.ts'
 import type { Sweep } from './sweep.ts'
 
 /**
@@ -42,9 +42,9 @@ export class GroupMember<Group> {
   readonly slot: PeerSlot
   group: Group
   standing: Standing<Group>
-  /** Its own address, which it never gets as next hop, and the key of it (receiver.ts). */
+  /** Its own address, which it never gets as next hop, and its hash (next-hop-hash.ts). */
   readonly address: Uint8Array
-  readonly addressKey: number
+  readonly addressHash: number
   /** Our address that it gets as next hop; all members of a group have the same length. */
   nextHop: Uint8Array | undefined
   /** Prefixes advertised to it and not withdrawn. */
@@ -63,7 +63,7 @@ export class GroupMember<Group> {
     this.group = group
     this.standing = { kind: 'lagging', pending: new Pending(prefixes) }
     this.address = addressBytes(slot.peer.remoteAddress)
-    this.addressKey = addressKey(this.address)
+    this.addressHash = addressHash(this.address)
     this.nextHop = slot.peer.nextHops[prefixes.family]
     this.#prefixes = prefixes
     this.#isAdvertised = new Uint32Array(wordsFor(prefixes.capacity))
