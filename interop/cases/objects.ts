@@ -58,6 +58,11 @@ const calicosIpam: Case = {
 
     const own = (...prefixes: readonly string[]) =>
       prefixes.map((prefix) => ownRoute(host, prefix, { transport: 'ipv4' }))
+    await routerHolds(side, own('10.244.77.64/26', 'fd00:244:77::/122'))
+    // The pod is there, and Felix writes the route to it.
+    for (const command of ['link add cali1 type veth peer name pod1', 'link set cali1 up', 'link set pod1 up'])
+      await host.must(['ip', ...command.split(' ')])
+    await host.must(['ip', 'route', 'add', '10.244.79.5', 'dev', 'cali1', 'proto', '80'])
     await routerHolds(side, own('10.244.77.64/26', 'fd00:244:77::/122', '10.244.79.5/32'))
     const expected = ['10.244.77.64/26', 'fd00:244:77::/122']
     await eventually(async () => {

@@ -3,7 +3,8 @@
  * those to a prefix of this node end here.
  */
 
-import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
+import { formatAddress } from '../base/address.ts'
+import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
 import { blackhole } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
@@ -76,11 +77,15 @@ export class KernelRoutes {
     return this.#table.at(prefix).length > 0 ? 'foreign' : 'none'
   }
 
-  /** Where packets to an own prefix end if no pod has the address. A host prefix needs no blackhole. */
+  /** Where packets to an own prefix end if no pod has the address. Of a single address, `endsAt` says that. */
   endingOf(prefix: Prefix): Ending {
-    if (isHostPrefix(prefix)) return { kind: 'here' }
     const present = this.#places.in(prefix.text, MAIN_TABLE)?.present
     return endingOf(blackhole(prefix), present, this.#table.at(prefix), this.#table.links)
+  }
+
+  /** Whether packets to a single address end on this node: at a pod, or because the address is its own. */
+  endsAt(address: Prefix): boolean {
+    return this.leadsToPod(address) || this.#table.isOwn(formatAddress(address.bytes))
   }
 
   /**

@@ -5,6 +5,7 @@ import { makeProblem } from '../cluster/problem.ts'
 import type { KeptOutRoutes } from '../dataplane/kept-out.ts'
 import { describeRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
+import { isOfOnePod } from './own-prefixes.ts'
 
 /** Beyond this many of a kind they are only counted. */
 export const MOST = 10
@@ -34,12 +35,9 @@ export function kernelProblems(
     ...heldBack(
       keeper,
       error,
-      waiting.flatMap(({ origin, prefix }) => (origin === 'pod' ? [] : [prefix])),
+      waiting.flatMap((route) => (isOfOnePod(route) ? [] : [route.prefix])),
     ),
-    ...podsElsewhere(
-      keeper,
-      waiting.filter(({ origin }) => origin === 'pod'),
-    ),
+    ...podsElsewhere(keeper, waiting.filter(isOfOnePod)),
     ...unreached(unresolved),
   ]
 }
@@ -124,14 +122,15 @@ function heldBack(keeper: RouteKeeper, error: string | undefined, waiting: reado
   return [...strayed, ...held].slice(0, MOST)
 }
 
-/** The pod is ready on this node, by the word of its objects. */
+/** The pod is on this node, by the word of its objects. */
 function podsElsewhere(keeper: RouteKeeper, pods: readonly RouteIntent[]): Problem[] {
   if (!keeper.isKnown) return []
-  return pods.slice(0, MOST).map(({ prefix, objects }) => {
+  return pods.slice(0, MOST).map(({ prefix, objects, origin }) => {
     const route = keeper.kernel.lookup(prefix.bytes)
     const way =
       route === undefined ? 'the kernel has no route to it' : `${describeRoute(route)} leads its packets elsewhere`
-    const at = { object: objects[0] ?? 'kernel routes', field: 'status.podIPs', value: prefix.text }
+    const field = origin === 'pod' ? 'status.podIPs' : 'spec.podCIDRs'
+    const at = { object: objects[0] ?? 'kernel routes', field, value: prefix.text }
     return makeProblem({ code: 'pod-elsewhere', ...at, says: `is not advertised: ${way}`, level: 'warning' })
   })
 }

@@ -1,7 +1,7 @@
 /**
  * Prefixes that this node originates and whose packets must end here by what the kernel holds: a pod CIDR is advertised when
- * its blackhole is in the kernel, a single pod when its route is, any other prefix at once. One that a route of another
- * program leads away is withdrawn until that route is gone.
+ * its blackhole is in the kernel, the address of a single pod when its route is, any other prefix at once. One that a route of
+ * another program leads away is withdrawn until that route is gone.
  */
 import { isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
@@ -35,7 +35,7 @@ export class OwnPrefixes {
 
   /** No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business. */
   get isReady(): boolean {
-    return this.#routes.isKnown ? this.waiting.every(({ origin }) => origin === 'pod') : this.#waiting.size === 0
+    return this.#routes.isKnown ? this.waiting.every(isOfOnePod) : this.#waiting.size === 0
   }
 
   change(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
@@ -112,17 +112,30 @@ export class OwnPrefixes {
     if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
   }
 
-  #endsHere({ prefix, origin }: RouteIntent): boolean {
+  #endsHere(route: RouteIntent): boolean {
     const { isKnown, kernel, wanted } = this.#routes
-    if (origin === 'pod') return isKnown && kernel.leadsToPod(prefix)
+    const { prefix } = route
+    if (isOfOnePod(route)) return isKnown && this.#hasPod(route)
     wanted.holdBlackhole(prefix)
     return isKnown && kernel.endingOf(prefix).kind === 'here' && this.#arePodsReady()
   }
 
-  #hasStrayed({ prefix, origin }: RouteIntent): boolean {
+  #hasStrayed(route: RouteIntent): boolean {
+    return isOfOnePod(route) ? !this.#hasPod(route) : this.#routes.kernel.endingOf(route.prefix).kind === 'elsewhere'
+  }
+
+  #hasPod({ prefix, origin }: RouteIntent): boolean {
     const { kernel } = this.#routes
-    return origin === 'pod' ? !kernel.leadsToPod(prefix) : kernel.endingOf(prefix).kind === 'elsewhere'
+    return origin === 'pod' ? kernel.leadsToPod(prefix) : kernel.endsAt(prefix)
   }
 }
 
 const restsOnKernel = ({ origin }: RouteIntent): boolean => origin === 'pod-cidr' || origin === 'pod'
+
+/**
+ * Whether it is the route of a single pod, by a BGPAdvertisement or because Calico's IPAM gave it an address of another node's
+ * block. Objects know the address before the pod is there and after it has gone: without a route to it, packets would go back
+ * to the owner of the block, which sends them here.
+ */
+export const isOfOnePod = ({ origin, prefix }: RouteIntent): boolean =>
+  origin === 'pod' || (origin === 'pod-cidr' && isHostPrefix(prefix))

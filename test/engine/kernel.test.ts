@@ -53,7 +53,7 @@ class Lab {
   /** UPDATEs that the worker sent. */
   readonly sentUpdates: Buffer[] = []
 
-  constructor(open = true, more: Pick<EngineOptions, 'table' | 'adopt'> = {}) {
+  constructor(open = true, more: Pick<EngineOptions, 'table' | 'adopt' | 'calico'> = {}) {
     this.world = new World({
       watch: (host, _, effects) => {
         if (host.name !== 'worker-1') return
@@ -101,7 +101,7 @@ class Lab {
     return kernel
   }
 
-  #start(more: Pick<EngineOptions, 'table' | 'adopt'> = {}, peer = TO_ROUTER): Host {
+  #start(more: Pick<EngineOptions, 'table' | 'adopt' | 'calico'> = {}, peer = TO_ROUTER): Host {
     const objects: ObjectChange[] = [WORKER, CLUSTER, peer, ...POOLS].map((object) => upsert(object))
     return this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], objects, {
       dataplane: 'linux',
@@ -321,6 +321,62 @@ describe('single pods', () => {
     expect(told(lab, '198.51.100.53/32')).toBe(true)
     lab.change(remove(ASKED))
     expect(told(lab)).toBe(true)
+  })
+})
+
+/** By Calico's IPAM: objects know an address before its pod is there, and after it has gone. */
+describe('addresses of blocks of other nodes', () => {
+  const PODS = ['10.245.1.0/26']
+  const BORROWED = '10.245.9.5/32'
+  const ofCalico = (kind: ApiObject['kind'], name: string, spec: object) =>
+    upsert({ apiVersion: 'crd.projectcalico.org/v1', kind, metadata: { name }, spec })
+  const OWN = ofCalico('BlockAffinity', 'own', { cidr: '10.245.1.0/26', node: 'worker-1', state: 'confirmed' })
+  const THEIRS = ofCalico('BlockAffinity', 'theirs', { cidr: '10.245.9.0/26', node: 'tor-1', state: 'confirmed' })
+  const lent = (pod: string | undefined) =>
+    ofCalico('IPAMBlock', 'theirs', {
+      cidr: '10.245.9.0/26',
+      affinity: 'host:tor-1',
+      allocations: [null, null, null, null, null, pod === undefined ? null : 0],
+      attributes: pod === undefined ? [] : [{ secondary: { node: 'worker-1', pod } }],
+    })
+  const start = () => {
+    const lab = new Lab(true, { calico: true })
+    lab.change(OWN, THEIRS, lent('web'))
+    expect(lab.until(() => lab.learned().join() === PODS.join())).toBe(true)
+    lab.world.pass(5_000)
+    return lab
+  }
+  const told = (lab: Lab, ...more: readonly string[]) =>
+    lab.until(() => lab.learned().join() === [...PODS, ...more].join())
+
+  test('are advertised while the kernel has the route to the pod: others would send its packets back here', () => {
+    const lab = start()
+    expect(lab.learned()).toEqual(PODS)
+    expect(lab.problems().join()).toMatch(
+      /Node\/worker-1 spec\.podCIDRs: "10\.245\.9\.5\/32" is not advertised: the kernel has no route to it/,
+    )
+    lab.kernel.addLink('cali1')
+    lab.kernel.addOther(BORROWED, 'cali1', 'unicast', 0)
+    expect(told(lab, BORROWED)).toBe(true)
+    expect(lab.problems().join()).not.toContain(BORROWED)
+    // The machine was started anew: the pod is gone, and the block says so much later.
+    lab.kernel.remove(BORROWED, 4)
+    expect(told(lab)).toBe(true)
+    lab.kernel.addOther(BORROWED, 'cali1', 'unicast', 0)
+    expect(told(lab, BORROWED)).toBe(true)
+    lab.change(lent(undefined))
+    expect(told(lab)).toBe(true)
+  })
+
+  test('are advertised where the node itself has them', () => {
+    const lab = start()
+    lab.kernel.addLink('lo', BORROWED)
+    lab.kernel.remove(BORROWED, 2)
+    expect(told(lab, BORROWED)).toBe(true)
+  })
+
+  test('delay nothing else: End-of-RIB is sent', () => {
+    expect(start().sentUpdates.filter(isEnd)).toHaveLength(2)
   })
 })
 
