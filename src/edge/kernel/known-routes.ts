@@ -54,6 +54,8 @@ export class KnownRoutes {
   #objects = 0
   #reading = 0
   #born = 0
+  /** The route that a dump reported last. */
+  #lastRead: { readonly id: string; readonly born: number } = { id: '', born: 0 }
   #hasReported = false
   #isFirst = true
 
@@ -73,19 +75,33 @@ export class KnownRoutes {
     const first = this.#byId.get(id)
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (!sameRoute(entry.route, reported.route)) continue
-      entry.reading = this.#reading
+      // Ours are read twice.
+      if (entry.reading !== this.#reading) this.#readAgain(id, entry)
       return
     }
     // The only route of its prefix differs from the one before.
     if (first !== undefined && first.next === undefined && first.reading !== this.#reading) this.#remove(id, first)
-    if (!this.#add(id, reported)) countIn(this.#counted, reported.route, 1)
+    if (this.#add(id, reported)) this.#lastRead = { id, born: this.#born }
+    else countIn(this.#counted, reported.route, 1)
   }
 
-  /** A route from an event: new, or in place of another. */
-  added(reported: ReportedRoute, isReplacement: boolean): void {
+  /** Of equal routes the kernel uses the first: one that it has behind a later one is told again, as the last of them. */
+  #readAgain(id: string, entry: Entry): void {
+    entry.reading = this.#reading
+    const isBehind = this.#lastRead.id !== id || this.#lastRead.born < entry.born
+    if (!isBehind) {
+      this.#remove(id, entry)
+      this.#add(id, entry)
+    }
+    this.#lastRead = { id, born: isBehind ? entry.born : this.#born }
+  }
+
+  /** A route from an event: new, behind those that are equal (`isLast`) or before them, or in place of another. */
+  added(reported: ReportedRoute, isReplacement: boolean, isLast = true): void {
     const id = idOf(reported.route)
     const first = this.#byId.get(id)
     const { family } = reported.route.prefix
+    if (first !== undefined && !isReplacement && !isLast) this.unclear.add(family)
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (!sameRoute(entry.route, reported.route)) continue
       // Of equal IPv4 routes the kernel uses the first. One that went without a word is now behind the others.

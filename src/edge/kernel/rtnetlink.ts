@@ -22,7 +22,7 @@ import { errorText } from '../error-text.ts'
 import { KnownLinks, type Loss } from './known-links.ts'
 import { KnownRoutes } from './known-routes.ts'
 import { RTM_GETADDR, RTM_GETLINK, writeLinkDump } from './netlink-link.ts'
-import { type Attributes, type Message, NLM_F_REPLACE } from './netlink-message.ts'
+import { type Attributes, type Message, NLM_F_APPEND, NLM_F_REPLACE } from './netlink-message.ts'
 import { NetlinkReader } from './netlink-reader.ts'
 import { RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, readRoute, writeRouteDump } from './netlink-route.ts'
 import { type OpenNetlink, openNetlink } from './netlink-socket.ts'
@@ -350,7 +350,7 @@ export class Rtnetlink {
     if (this.#isWriting && reported.route.protocol === GODWIT_PROTOCOL)
       this.#routes.unclear.add(reported.route.prefix.family)
     else if (message.type === RTM_DELROUTE) this.#routes.removed(reported)
-    else this.#routes.added(reported, (message.flags & NLM_F_REPLACE) !== 0)
+    else this.#routes.added(reported, (message.flags & NLM_F_REPLACE) !== 0, (message.flags & NLM_F_APPEND) !== 0)
     this.#readSoon()
   }
 

@@ -116,6 +116,34 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     await until('the other order', () => overOf('10.0.0.0/24').join() === 'e1,e0')
   })
 
+  test.each([
+    ['one is put before it', 'route prepend 10.40.0.0/16 via 10.0.0.7'],
+    ['it is replaced', 'route replace 10.40.0.0/16 via 10.0.0.7'],
+    ['it goes and comes back', 'route del 10.40.0.0/16 via 10.0.0.9', 'route append 10.40.0.0/16 via 10.0.0.9'],
+    [
+      'the link of both gets another name',
+      'link set e0 down',
+      'link set e0 name e9',
+      'link set e9 up',
+      'route add 10.40.0.0/16 via 10.0.0.8',
+      'route append 10.40.0.0/16 via 10.0.0.9',
+    ],
+    ['one over another link replaces it', 'route replace 10.40.0.0/16 dev e1'],
+  ])('of equal routes the first is the one that the kernel uses, also when %s', async (_, ...changes) => {
+    ip('route add 10.40.0.0/16 via 10.0.0.9')
+    ip('route append 10.40.0.0/16 via 10.0.0.8')
+    await follow()
+    for (const words of changes) ip(words)
+    const fresh = new Follower()
+    const second = new Rtnetlink({ feed: fresh.feed, openSocket: netlinkIn(host as Namespace), table: MAIN_TABLE })
+    await second.open()
+    await second.stop()
+    const equal = ({ routes }: Follower) =>
+      [...routes.keys()].filter((key) => key.startsWith('10.40.0.0/16')).join(', ')
+    expect(equal(fresh).split(', ').length).toBeGreaterThan(1)
+    await until('their order', () => equal(follower) === equal(fresh))
+  })
+
   // The kernel reports that the address is there with its peer, and not that it is no longer there without.
   test('an IPv6 address that gets a peer is one address, and goes as one', async () => {
     await follow()
