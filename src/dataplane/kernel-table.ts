@@ -85,11 +85,19 @@ export class KernelTable {
     return routes.find((route) => !this.#isDown(route)) ?? routes[0]
   }
 
-  /** Whether the route to an address leads over this link alone, without a gateway. A default route says nothing of links. */
+  /** The longest match among routes that lead over this link alone, without a gateway: for what is bound to the link. */
+  lookupOn(link: string, address: Uint8Array): KernelRoute | undefined {
+    for (const routes of this.#byPrefix.matches(address)) {
+      const found = routes.find((route) => isOver(route, link))
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** Whether the route to an address leads over this link alone, without a gateway. */
   isBeside(link: string, address: Uint8Array): boolean {
     const route = this.lookupUp(address)
-    if (route?.type !== 'unicast' || route.prefix.length === 0 || route.hops.length === 0) return false
-    return route.hops.every((hop) => hop.gateway === undefined && hop.interface === link)
+    return route !== undefined && isOver(route, link)
   }
 
   #isDown({ type, hops }: KernelRoute): boolean {
@@ -128,6 +136,13 @@ export class KernelTable {
     return route?.protocol === KERNEL_PROTOCOL ? route.prefix : undefined
   }
 }
+
+/** Whether it leads over this link alone, without a gateway. A default route says nothing of links. */
+const isOver = ({ type, prefix, hops }: KernelRoute, link: string): boolean =>
+  type === 'unicast' &&
+  prefix.length > 0 &&
+  hops.length > 0 &&
+  hops.every((hop) => hop.gateway === undefined && hop.interface === link)
 
 function count(counts: Map<string, SplitMap<number>>, link: string, prefix: string, by: 1 | -1): void {
   const over = counts.get(link) ?? new SplitMap<number>()

@@ -52,6 +52,14 @@ export class LongestMatch<Value extends object> {
     return this.#longest(bytes, length)
   }
 
+  /** All that contain an address, the longest match first. */
+  *matches(address: Uint8Array): Iterable<Value> {
+    for (const [length, values] of this.#valuesOf(address)) {
+      const found = values.get(addressKey(address, length))
+      if (found !== undefined) yield found
+    }
+  }
+
   #longest(address: Uint8Array, most: number): Value | undefined {
     for (const [length, values] of this.#valuesOf(address)) {
       if (length > most) continue

@@ -8,6 +8,7 @@ import { addressKey } from './address-order.ts'
 import { formatHop, formatRoute, HIDDEN_HOPS, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWay, LearnedWays } from './learned-ways.ts'
+import { isOnLink } from './links.ts'
 
 /** The next hop of a BGP route. */
 export interface NextHop {
@@ -15,6 +16,8 @@ export interface NextHop {
   readonly bytes: Uint8Array
   /** The interface of the session: a link-local address is valid only there. */
   readonly interface: string | undefined
+  /** The session is bound to it (`sourceInterface`): where several links have the network of the next hop, it is on this one. */
+  readonly isBound?: boolean
 }
 
 export type Resolution =
@@ -30,8 +33,8 @@ export type Resolution =
     }
   | { readonly kind: 'unresolved'; readonly reason: string }
 
-export const nextHopKey = ({ bytes, interface: name }: NextHop): string =>
-  hasLinkLocal(bytes) ? `${addressKey(bytes)}%${name ?? ''}` : addressKey(bytes)
+export const nextHopKey = ({ bytes, interface: name, isBound = false }: NextHop): string =>
+  hasLinkLocal(bytes) || isBound ? `${addressKey(bytes)}%${name ?? ''}${isBound ? '%' : ''}` : addressKey(bytes)
 
 /** Whether the next hop can be resolved only over the interface of its session. */
 export const hasLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 32 || isLinkLocalBytes(bytes)
@@ -51,10 +54,10 @@ export function resolveNextHop(nextHop: NextHop, table: KernelTable, ways?: Lear
   if (bytes.length !== 32) {
     return isLinkLocalBytes(bytes)
       ? resolveLinkLocal(bytes, nextHop.interface, table)
-      : resolveGlobal(bytes, table, ways)
+      : resolveGlobal(bytes, nextHop, table, ways)
   }
   const global = globalPart(bytes)
-  const first = global === undefined ? undefined : resolveGlobal(global, table, ways)
+  const first = global === undefined ? undefined : resolveGlobal(global, nextHop, table, ways)
   if (first?.kind === 'resolved' && first.metric === 0) return first
   const second = resolveLinkLocal(bytes.subarray(16), nextHop.interface, table)
   return second.kind === 'resolved' ? second : (first ?? second)
@@ -76,10 +79,19 @@ function resolveLinkLocal(bytes: Uint8Array, name: string | undefined, table: Ke
   }
 }
 
-function resolveGlobal(bytes: Uint8Array, table: KernelTable, ways: LearnedWays | undefined): Resolution {
+function resolveGlobal(
+  bytes: Uint8Array,
+  { interface: name, isBound }: NextHop,
+  table: KernelTable,
+  ways: LearnedWays | undefined,
+): Resolution {
   const address = formatAddress(bytes)
   if (table.links.isOwn(address)) return unresolved(`the next hop ${address} is an address of this node`)
-  const route = table.lookupUp(bytes)
+  const bound = isBound === true && name !== undefined ? table.links.get(name) : undefined
+  const link = bound !== undefined && isOnLink(bound, address) ? bound.name : undefined
+  const route = link === undefined ? table.lookupUp(bytes) : table.lookupOn(link, bytes)
+  if (route === undefined && link !== undefined)
+    return unresolved(`no route over ${link}, the interface of the session, leads to the next hop ${address}`)
   if (route === undefined) return resolveOverLearned(address, ways?.lookup(bytes))
   const over = `the next hop ${address} is reached by ${formatRoute(route)} of ${ownerOf(route.protocol)}`
   if (route.type !== 'unicast') return unresolved(`${over}, which leads nowhere`)

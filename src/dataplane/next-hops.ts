@@ -45,7 +45,7 @@ interface Row<User extends object> extends UsedNextHop {
   readonly alone: UsedNextHop[]
   resolution: Resolution
   gateways: readonly Address[]
-  /** Prefix length of the kernel route that contains the next hop, usable or not; -1: there is none. */
+  /** Prefix length of the kernel route that contains the next hop, usable or not; -1: there is none, or any may count. */
   match: number
   /** The routes that use it. */
   readonly users: SplitMap<User>
@@ -177,7 +177,7 @@ export class NextHops<User extends { readonly key: string }> {
     this.#rows.set(key, row)
     const global = globalPart(nextHop.bytes)
     if (global !== undefined) this.#byAddress.add(global, row)
-    if (hasLinkLocal(nextHop.bytes)) {
+    if (hasLinkLocal(nextHop.bytes) || nextHop.isBound === true) {
       const name = nextHop.interface ?? ''
       const over = this.#byInterface.get(name)
       if (over === undefined) this.#byInterface.set(name, new Set([row]))
@@ -215,8 +215,9 @@ export class NextHops<User extends { readonly key: string }> {
     return resolveNextHop(nextHop, this.#table, this.#ways)
   }
 
-  #matchOf({ bytes }: NextHop): number {
-    const global = globalPart(bytes)
+  /** For one that is bound to a link, a shorter match may be the one that counts. */
+  #matchOf({ bytes, isBound }: NextHop): number {
+    const global = isBound === true ? undefined : globalPart(bytes)
     return global === undefined ? -1 : (this.#table.lookup(global)?.prefix.length ?? -1)
   }
 

@@ -354,10 +354,10 @@ export class Kernel {
 
   /** Consecutive routes with the same next hop share one object. */
   #nextHopOf({ nextHop: bytes, peer }: LearnedHop): NextHop {
-    const { interface: name } = this.#rooms.neighbors.get(peer) ?? {}
-    if (this.#lastNextHop?.bytes !== bytes || this.#lastNextHop.interface !== name) {
-      this.#lastNextHop = { bytes, interface: name }
-    }
+    const { interface: name, isBound = false } = this.#rooms.neighbors.get(peer) ?? {}
+    const last = this.#lastNextHop
+    if (last?.bytes === bytes && last.interface === name && last.isBound === isBound) return last
+    this.#lastNextHop = { bytes, interface: name, isBound }
     return this.#lastNextHop
   }
 

@@ -231,6 +231,7 @@ export class Objects {
       leaving: this.leaving.stage,
       nextHops: undefined,
       interface: undefined,
+      isBound: false,
       leftFamilies: {},
       writable: true,
       warned: new Set(),

@@ -312,6 +312,7 @@ export class Sessions {
 
   #up(neighbor: Neighbor, { session, keep }: Up, now: Millis): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} was established before the node was known`)
+    neighbor.isBound = this.#boundTo(neighbor.intent) !== undefined
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()
