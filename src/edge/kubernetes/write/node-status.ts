@@ -16,7 +16,8 @@ export class NodeStatusWriter {
   readonly #node: string
   #wanted: NodeStatus | undefined
   #newest: NodeStatus | undefined
-  #hasNewOwner = false
+  /** One that stands before this agent's first write may belong to an earlier Node, with which the API deletes it. */
+  #hasNewOwner = true
   /** The object in the API; undefined: to be read. */
   #known: Fields | undefined
 
