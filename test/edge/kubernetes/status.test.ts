@@ -301,6 +301,65 @@ describe('writing to the API', () => {
     await until('all are written', () => names.every(isFalse))
   })
 
+  test.each([
+    ['one object is not taken', 422, `${PEERS}/peer-3/status`],
+    ['a kind may not be written', 403, `${PEERS}/`],
+    ['a kind may not be read', 403, PEERS],
+    ['the cluster does not know a kind any more', 404, PEERS],
+  ])('where %s, the conditions of all others are written', async (_, status, path) => {
+    const names = Array.from({ length: 11 }, (_one, index) => `peer-${index}`)
+    const pool = {
+      apiVersion: 'godwit.dev/v1',
+      kind: 'IPPool',
+      metadata: { name: 'pods' },
+      spec: { cidr: '10.0.0.0/8' },
+    }
+    for (const object of [...names.map((name) => peer(name)), pool]) api.apply(object)
+    const source = await open('worker-1', false, { refusedPause: 20 })
+    tell(source)
+    await until('held', () => leases.length === 1)
+    api.onRequest = (request) => {
+      if (request.path.startsWith(path) && request.path.endsWith(path === PEERS ? 'peers' : 'status'))
+        throw new Refusal(status, 'No', `no ${status}`)
+    }
+    const isWritten = (at: string) => JSON.stringify(api.store.list(at)).split('"Accepted"').length - 1
+    for (const some of [names, names.slice(0, 4)]) {
+      const before = api.requests.length
+      const objects = [
+        ...some.map((name) => conditionsOf(name, 'True')),
+        { ...conditionsOf('pods', 'True'), kind: 'IPPool' },
+      ]
+      source.report?.({ kind: 'conditions', objects: objects as ObjectConditions[], whole: true })
+      await until('the pool has it', () => isWritten('/apis/godwit.dev/v1/ippools') === 1)
+      await until('asked', () => api.requests.slice(before).some((seen) => seen.path.startsWith(path)))
+    }
+    if (status === 422) await until('others', () => isWritten(PEERS) === names.length - 1)
+    // What was refused is not forgotten.
+    api.onRequest = () => {}
+    source.report?.({ kind: 'conditions', objects: [conditionsOf('peer-0', 'True')], whole: false })
+    await until('all', () => isWritten(PEERS) >= 4)
+  })
+
+  test('a startup taint that may not be removed holds up no other', async () => {
+    const taints = [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }]
+    const ready = { type: 'Ready', status: 'True' }
+    for (const name of ['worker-2', 'worker-3']) {
+      api.apply({ ...node(name), spec: { taints } })
+      const owner = { apiVersion: 'v1', kind: 'Node', name, uid: api.store.get(NODES, `/${name}`)?.metadata.uid }
+      const metadata = { name, ownerReferences: [owner] }
+      api.apply({ apiVersion: 'godwit.dev/v1', kind: 'BGPNodeStatus', metadata, status: { conditions: [ready] } })
+    }
+    api.onRequest = ({ method, path }) => {
+      if (method === 'PATCH' && path === `${NODES}/worker-2`) throw new Refusal(403, 'Forbidden', 'a policy says no')
+    }
+    const source = await open('worker-1', true)
+    tell(source)
+    await until('held', () => leases.length === 1)
+    source.report?.({ kind: 'untaint', nodes: ['worker-2', 'worker-3'] })
+    await until('gone', () => !JSON.stringify(api.store.get(NODES, '/worker-3')).includes('starting'))
+    await until('told', () => known.problems.get('Kubernetes/status')?.includes('a policy says no') === true)
+  })
+
   test('Events stand where describe looks, and count what repeats', async () => {
     const source = await open()
     const uid = api.store.get(NODES, '/worker-1')?.metadata.uid
@@ -407,6 +466,18 @@ describe('writing to the API', () => {
     const uidOf = () => api.store.get(NODES, '/worker-1')?.metadata?.uid
     await until('the condition again', () => writes(`${NODES}/worker-1`).length === 2)
     await untilStored({ metadata: { ownerReferences: [{ kind: 'Node', name: 'worker-1', uid: uidOf() }] } })
+  })
+
+  test('the status of an earlier Node of this name has a new owner, also where no agent saw that Node go', async () => {
+    tell(await open())
+    await untilStored({ metadata: {} })
+    await sources.pop()?.stop()
+    api.delete('Node', 'worker-1')
+    api.apply(node('worker-1'))
+    tell(await open(), { asNumber: 1 })
+    await untilStored({ status: { asNumber: 1 } })
+    const uid = api.store.get(NODES, '/worker-1')?.metadata.uid
+    expect(stored()?.metadata.ownerReferences).toMatchObject([{ kind: 'Node', uid }])
   })
 
   test('a node that is not ready keeps its taint, and so does one whose status is from another Node of its name', async () => {

@@ -13,12 +13,19 @@ import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 /** More objects of one kind than this are read as a list. */
 const FEW = 10
+/** Status codes that concern all objects of a kind, and those that concern one. */
+const OF_KIND: readonly number[] = [403, 404]
+const OF_OBJECT: readonly number[] = [400, 404, 413, 422]
 
 export class ObjectStatusWriter {
   readonly #client: ObjectClient
   readonly #place: (kind: StatusKind) => Place
   readonly #pause: Millis
   readonly #waiting = new Map<string, ObjectConditions>()
+  /** What the API did not take of one kind. */
+  readonly #refused = new Set<ObjectConditions>()
+  /** The first refusal of this run. */
+  #refusal: ApiError | undefined
 
   constructor(client: ObjectClient, place: (kind: StatusKind) => Place, pause: Millis) {
     this.#client = client
@@ -36,12 +43,25 @@ export class ObjectStatusWriter {
     this.#waiting.clear()
   }
 
+  /** A refusal of one object or kind holds up no other; the first is thrown at the end, and they are tried again. */
   async write(signal: AbortSignal): Promise<undefined> {
+    this.#refusal = undefined
     for (const kind of STATUS_KINDS) {
-      const waiting = [...this.#waiting.values()].filter((one) => one.kind === kind)
-      if (waiting.length > FEW) await this.#writeMany(kind, signal)
-      else for (const one of waiting) await this.#writeOne(one, await this.#find(one, signal), signal)
+      try {
+        await this.#writeKind(kind, signal)
+      } catch (error) {
+        if (!(error instanceof ApiError) || !OF_KIND.includes(error.status)) throw error
+        // A kind that the cluster does not know has no objects.
+        if (error.status !== 404) this.#refusal ??= error
+      }
     }
+    if (this.#refusal !== undefined) throw this.#refusal
+  }
+
+  async #writeKind(kind: StatusKind, signal: AbortSignal): Promise<void> {
+    const waiting = [...this.#waiting.values()].filter((one) => one.kind === kind)
+    if (waiting.length > FEW) await this.#writeMany(kind, signal)
+    else for (const one of waiting) await this.#writeOne(one, await this.#find(one, signal), signal)
   }
 
   #find({ kind, name }: ObjectConditions, signal: AbortSignal): Promise<Fields | undefined> {
@@ -50,12 +70,14 @@ export class ObjectStatusWriter {
 
   async #writeMany(kind: StatusKind, signal: AbortSignal): Promise<void> {
     const before = [...this.#waiting].filter(([, one]) => one.kind === kind)
+    this.#refused.clear()
     for await (const object of this.#client.list(this.#place(kind), signal)) {
       const one = this.#waiting.get(`${kind}/${metaOf(object).name}`)
       if (one !== undefined) await this.#writeOne(one, object, signal)
     }
     // Objects that were not on the list have been deleted. What was set meanwhile is written by the next run.
-    for (const [key, one] of before) if (this.#waiting.get(key) === one) this.#waiting.delete(key)
+    for (const [key, one] of before)
+      if (this.#waiting.get(key) === one && !this.#refused.has(one)) this.#waiting.delete(key)
   }
 
   async #writeOne(one: ObjectConditions, object: Fields | undefined, signal: AbortSignal): Promise<void> {
@@ -67,8 +89,13 @@ export class ObjectStatusWriter {
         await rest(this.#pause, signal)
       }
     } catch (error) {
+      if (!(error instanceof ApiError) || !OF_OBJECT.includes(error.status)) throw error
       // Deleted meanwhile: nothing is left to write.
-      if (!(error instanceof ApiError) || error.status !== 404) throw error
+      if (error.status !== 404) {
+        this.#refusal ??= error
+        this.#refused.add(one)
+        return
+      }
     }
     if (this.#waiting.get(key) === one) this.#waiting.delete(key)
   }

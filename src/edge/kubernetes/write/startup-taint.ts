@@ -29,12 +29,20 @@ export class StartupTaint {
     this.#nodes = new Set(nodes)
   }
 
+  /** A Node that may not be changed holds up no other; the first refusal is thrown at the end. */
   async look(signal: AbortSignal): Promise<Millis | undefined> {
+    let refusal: unknown
     for (const name of this.#nodes) {
       if (signal.aborted) return undefined
-      if (await this.#look(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
+      try {
+        if (await this.#look(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
+      } catch (error) {
+        if (!isOfNode(error)) throw error
+        refusal ??= error
+      }
       await rest(this.#pause, signal)
     }
+    if (refusal !== undefined) throw refusal
     return this.#nodes.size === 0 ? undefined : AGAIN
   }
 
@@ -61,6 +69,9 @@ export class StartupTaint {
     return true
   }
 }
+
+/** Refused by what is in it, or by a policy for some Nodes. */
+const isOfNode = (error: unknown): boolean => error instanceof ApiError && [400, 403, 422].includes(error.status)
 
 const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fields) : [])
 
