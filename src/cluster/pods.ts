@@ -6,6 +6,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Work } from '../base/work.ts'
 import type { Naming } from './aggregation.ts'
 import type { Touched } from './change-log.ts'
+import { heldByConfiguration } from './held.ts'
 import type { ClusterNode } from './node.ts'
 import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION, type POD_CIDR_SOURCES } from './parse/configuration.ts'
@@ -103,6 +104,19 @@ function readPart(store: ObjectStore, kind: Kind, key: string): ReadonlyMap<stri
 
 const sorted = (prefixes: readonly Prefix[]): Prefix[] =>
   [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()].sort((a, b) => (a.text < b.text ? -1 : 1))
+
+/**
+ * From which prefixes the CNI plugins that we configure give pods of this node their addresses: those that are advertised for
+ * them. Calico's IPAM gives out its blocks itself. Undefined: it cannot be known now.
+ */
+export function podsToAssign(store: ObjectStore, name: string): readonly Prefix[] | undefined {
+  const [cluster, own] = ['default', NODE_CONFIGURATION + name] as const
+  const node = store.get('Node', name)
+  if (node === undefined || heldByConfiguration(store, cluster).pods !== undefined) return undefined
+  if (store.get('BGPConfiguration', cluster)?.podCidrSource !== 'Static') return node.podCidrs
+  if (heldByConfiguration(store, own).pods !== undefined) return undefined
+  return store.get('BGPConfiguration', own)?.podCidrs ?? NONE
+}
 
 /** Claims of the pod prefixes of this node. `held`: why none may be advertised. `naming`: names and covers of a prefix. */
 export const podClaims = (

@@ -4,8 +4,8 @@
  *
  * The plugins do no NAT: IP pools decide about it, and our nftables table does it.
  */
-import { FAMILIES } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
+import { ADDRESS_BITS, FAMILIES } from '../base/family.ts'
+import { contains, type Prefix } from '../base/prefix.ts'
 
 /** `ptp`: each pod has its own link, routed by the host. `bridge`: all pods of the node are on one bridge. */
 export const CNI_PLUGINS = ['ptp', 'bridge'] as const
@@ -22,7 +22,8 @@ const MARK = 'godwit.dev/owner'
 const MARK_SAYS = 'written by the godwit agent, which overwrites any change'
 
 /** Undefined without a pod CIDR: there are no addresses to assign. */
-export function renderConflist(podCidrs: readonly Prefix[], plugin: CniPlugin): string | undefined {
+export function renderConflist(pods: readonly Prefix[], plugin: CniPlugin): string | undefined {
+  const podCidrs = assignable(pods)
   if (podCidrs.length === 0) return undefined
   const plugins = [
     { ...LINKS[plugin], ipMasq: false, ipam: planAddresses(podCidrs) },
@@ -31,6 +32,16 @@ export function renderConflist(podCidrs: readonly Prefix[], plugin: CniPlugin): 
   const list = { [MARK]: MARK_SAYS, cniVersion: CNI_VERSION, name: NETWORK, plugins }
   return `${JSON.stringify(list, undefined, 2)}\n`
 }
+
+/** host-local refuses a list with a smaller subnet, or with two that overlap, and then no pod starts. */
+function assignable(pods: readonly Prefix[]): readonly Prefix[] {
+  const large = pods.filter(({ family, length }) => length <= ADDRESS_BITS[family] - LEAST_BITS)
+  const isInside = (one: Prefix, at: number) =>
+    large.some((other, index) => contains(other, one) && (other.length < one.length || index < at))
+  return large.filter((one, at) => !isInside(one, at))
+}
+
+const LEAST_BITS = 2
 
 const LINKS: Readonly<Record<CniPlugin, object>> = {
   ptp: { type: 'ptp' },

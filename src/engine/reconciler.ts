@@ -9,6 +9,7 @@ import type { Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { IntentDiff } from '../cluster/diff.ts'
 import type { DataplaneIntent, Intent, NodeIntent, PeerIntent } from '../cluster/intent.ts'
+import { podsToAssign } from '../cluster/pods.ts'
 import { same } from '../cluster/same.ts'
 import { askedBeforeLine } from './by-hand.ts'
 import type { Ending } from './ending.ts'
@@ -60,7 +61,7 @@ export class Reconciler {
     this.#subscriptions.followPods(intent.pods)
     this.#ending.followObjects(intent.leave, facts.now)
     if (kernel !== undefined) yield* kernel.setIntent(intent.dataplane, facts.now)
-    const config = cni.next(store.get('Node', facts.node)?.podCidrs)
+    const config = cni.next(podsToAssign(store, facts.node))
     damping.set(intent.guards.damping, facts.now)
     yield* this.#changeRoutes(diff.routes, since)
     facts.configuredAt = facts.now

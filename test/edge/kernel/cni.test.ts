@@ -12,7 +12,7 @@ import type { Effect } from '../../../src/engine/effect.ts'
 import { Engine } from '../../../src/engine/engine.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
-import { node, remove, upsert } from '../../support/objects.ts'
+import { bgpConfiguration, node, remove, upsert } from '../../support/objects.ts'
 
 const prefixes = (...texts: readonly string[]): Prefix[] => texts.map((text) => parsePrefix(text) as Prefix)
 
@@ -45,6 +45,15 @@ describe('the text', () => {
       ranges: [[{ subnet: '10.244.1.0/24' }, { subnet: '10.244.9.0/24' }]],
       routes: [{ dst: '0.0.0.0/0' }],
     })
+  })
+
+  test('a subnet that host-local would refuse is left out: no pod would start', () => {
+    const [ptp] = parsed(renderConflist(prefixes('10.244.9.9/32', '10.244.1.0/30', '10.244.1.8/31'), 'ptp')).plugins
+    expect(ptp?.ipam).toMatchObject({ ranges: [[{ subnet: '10.244.1.0/30' }]] })
+    expect(renderConflist(prefixes('10.244.9.9/32', 'fd00:244::/127'), 'ptp')).toBeUndefined()
+    const overlapping = ['10.244.1.0/24', '10.244.0.0/16', '10.244.0.0/16']
+    const { plugins } = parsed(renderConflist(prefixes(...overlapping), 'ptp'))
+    expect(plugins[0]?.ipam).toMatchObject({ ranges: [[{ subnet: '10.244.0.0/16' }]] })
   })
 
   test('IPv6 alone has no IPv4 route', () => {
@@ -111,6 +120,28 @@ describe('the engine', () => {
     turn({ kind: 'synced' })
     expect(wishes(turn({ kind: 'objects', changes: [remove(WORKER)] }))).toEqual([])
     expect(wishes(turn(objects(BARE)))).toEqual([undefined])
+  })
+
+  test('pods get addresses from the prefixes that are advertised for them, wherever those stand', () => {
+    const turn = start('ptp')
+    const listed = bgpConfiguration({ podCIDRSource: 'Static' })
+    const list = (...podCIDRs: readonly unknown[]) => bgpConfiguration({ podCIDRs }, 'node.worker-1')
+    turn(objects(BARE, listed, list('10.250.3.0/24')))
+    const file = (...texts: readonly string[]) => renderConflist(prefixes(...texts), 'ptp')
+    expect(wishes(turn({ kind: 'synced' }))).toEqual([file('10.250.3.0/24')])
+    expect(wishes(turn(objects(WORKER)))).toEqual([])
+    expect(wishes(turn(objects(list('10.250.4.0/24'))))).toEqual([file('10.250.4.0/24')])
+    expect(wishes(turn(objects(bgpConfiguration({ podCIDRSource: 'Node' }))))).toEqual([file('10.244.1.0/24')])
+    expect(wishes(turn({ kind: 'objects', changes: [upsert(listed), remove(list())] }))).toEqual([undefined])
+  })
+
+  test('a list that cannot be read changes no file', () => {
+    const turn = start('ptp')
+    const faulty = bgpConfiguration({ podCIDRs: ['10.250.3.0/24', 'x'] }, 'node.worker-1')
+    turn(objects(WORKER, bgpConfiguration({ podCIDRSource: 'Static' }), faulty))
+    expect(wishes(turn({ kind: 'synced' }))).toEqual([])
+    expect(wishes(turn(objects(bgpConfiguration({ podCIDRSource: 'x' }, 'default'))))).toEqual([])
+    expect(wishes(turn(objects(bgpConfiguration({})))).length).toBe(1)
   })
 
   test('without --cni nothing is ever said; with remove it is, without knowing the node', () => {
