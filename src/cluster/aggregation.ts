@@ -71,23 +71,28 @@ function coverOf(length: number | undefined, prefix: Prefix, ranges: readonly Pr
   return ranges.some((range) => contains(range, cover)) ? cover : undefined
 }
 
+/** Of several origins of one covering prefix the first counts: packets to unused addresses of pods end at its blackhole. */
+const ORIGINS: readonly Cover['origin'][] = ['pod-cidr', 'service-cidr']
+
 /** Counts the routes inside each covering prefix. */
 export class CoverCounts {
   readonly #members = new Map<string, number>()
 
-  /** Replaces the covering prefixes of one route. Returns those that got their first route, and those that lost their last. */
-  change(
-    before: readonly Cover[],
-    now: readonly Cover[],
-  ): { readonly begun: readonly Cover[]; readonly ended: readonly Cover[] } {
-    if (before === now) return NO_CHANGE
+  /** Replaces the covering prefixes of one route. Returns those whose origin may have changed, or that are new or gone. */
+  change(before: readonly Cover[], now: readonly Cover[]): readonly Cover[] {
+    if (before === now) return NONE
     const begun = now.filter((cover) => this.#count(cover, 1) === 1)
     const ended = before.filter((cover) => this.#count(cover, -1) === 0)
-    return { begun, ended }
+    return [...begun, ...ended]
   }
 
-  #count({ advertisement, prefix }: Cover, change: 1 | -1): number {
-    const key = `${advertisement} ${prefix.text}`
+  /** Undefined: no route is inside. */
+  originOf({ advertisement, prefix }: Cover): Cover['origin'] | undefined {
+    return ORIGINS.find((origin) => this.#members.has(keyOf({ advertisement, prefix, origin })))
+  }
+
+  #count(cover: Cover, change: 1 | -1): number {
+    const key = keyOf(cover)
     const count = (this.#members.get(key) ?? 0) + change
     if (count === 0) this.#members.delete(key)
     else this.#members.set(key, count)
@@ -95,4 +100,7 @@ export class CoverCounts {
   }
 }
 
-const NO_CHANGE = { begun: [], ended: [] }
+/** The same for two covers that are one. */
+export const keyOf = ({ advertisement, prefix, origin }: Cover): string => `${origin} ${advertisement} ${prefix.text}`
+
+const NONE: readonly Cover[] = []

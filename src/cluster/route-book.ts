@@ -5,7 +5,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
-import { type Cover, CoverCounts, FOR_ALL, type Naming } from './aggregation.ts'
+import { type Cover, CoverCounts, FOR_ALL, keyOf, type Naming } from './aggregation.ts'
 import type { RouteIntent } from './intent.ts'
 import { same } from './same.ts'
 import type { PrefixSettings } from './settings.ts'
@@ -145,16 +145,16 @@ export class RouteBook {
     const before = this.#coversOfRoute.get(route) ?? NO_COVERS
     if (covers.length === 0) this.#coversOfRoute.delete(route)
     else this.#coversOfRoute.set(route, covers)
-    const { begun, ended } = this.#coverCounts.change(before, covers)
-    for (const { advertisement, prefix, origin } of begun) {
-      const claim: Claim = { prefix, origin, refused: undefined, named: [advertisement] }
-      this.#claim(`BGPAdvertisement/${advertisement}${COVERING}`, claim)
-      this.#decide(prefix)
-    }
-    for (const { advertisement, prefix } of ended) {
-      this.#unclaim(prefix.text, `BGPAdvertisement/${advertisement}${COVERING}`)
-      this.#decide(prefix)
-    }
+    for (const cover of this.#coverCounts.change(before, covers)) this.#claimCover(cover)
+  }
+
+  #claimCover(cover: Cover): void {
+    const { advertisement, prefix } = cover
+    const object = `BGPAdvertisement/${advertisement}${COVERING}`
+    this.#unclaim(prefix.text, object)
+    const origin = this.#coverCounts.originOf(cover)
+    if (origin !== undefined) this.#claim(object, { prefix, origin, refused: undefined, named: [advertisement] })
+    this.#decide(prefix)
   }
 
   #decide(prefix: Prefix): void {
@@ -231,7 +231,7 @@ const COVERING = ' aggregationLength'
 function coversOf(wanted: readonly Claimed[]): readonly Cover[] {
   if (wanted.every(({ claim: { covers } }) => covers === undefined)) return NO_COVERS
   const all = wanted.flatMap(({ claim: { covers = NO_COVERS } }) => covers)
-  return [...new Map(all.map((cover) => [`${cover.advertisement} ${cover.prefix.text}`, cover])).values()]
+  return [...new Map(all.map((cover) => [keyOf(cover), cover])).values()]
 }
 
 function originOf(wanted: readonly Claimed[]): RouteIntent['origin'] {

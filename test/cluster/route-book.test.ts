@@ -1,6 +1,7 @@
 /** Claims of one object on one prefix: an address may be both ExternalIP and LoadBalancer IP, and so may a range. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Prefix } from '../../src/base/prefix.ts'
 import { finish } from '../../src/base/work.ts'
 import { type Claim, RouteBook } from '../../src/cluster/route-book.ts'
 import { intentOf } from '../support/cluster.ts'
@@ -41,10 +42,14 @@ describe('the BGPAdvertisements of one of two kinds name', () => {
 const ADDRESS = prefix('192.0.2.10/32')
 const COVERS = ['192.0.2.0/24', '192.0.2.0/28'].map(prefix)
 const names = fc.subarray(['a', 'b', 'c'])
-const wanted = fc.record({ named: fc.option(names, { nil: undefined }), at: fc.option(fc.constantFrom(...COVERS)) })
+const wanted = fc.record({
+  named: fc.option(names, { nil: undefined }),
+  at: fc.option(fc.constantFrom(...COVERS)),
+  of: fc.constantFrom('service-cidr' as const, 'pod-cidr' as const),
+})
 const claim: fc.Arbitrary<Claim> = fc.oneof(
-  wanted.map(({ named, at }): Claim => {
-    const covers = at === null ? [] : [{ advertisement: 'a', prefix: at, origin: 'service-cidr' } as const]
+  wanted.map(({ named, at, of }): Claim => {
+    const covers = at === null ? [] : [{ advertisement: 'a', prefix: at, origin: of } as const]
     return {
       prefix: ADDRESS,
       origin: 'service',
@@ -76,6 +81,35 @@ test('claims of one object count as those of several do, in any order', () => {
       expect(decided(...claims.map((one) => [one]))).toEqual(alone)
     }),
   )
+})
+
+test('a covering prefix of pods and of services is one of pods while pods are inside, whoever came first', () => {
+  const [cover] = COVERS as [Prefix, Prefix]
+  const inside = (text: string, origin: 'pod-cidr' | 'service-cidr'): Claim => ({
+    prefix: prefix(text),
+    origin: origin === 'pod-cidr' ? 'pod-cidr' : 'service',
+    refused: undefined,
+    named: ['a'],
+    covers: [{ advertisement: 'a', prefix: cover, origin }],
+  })
+  const claims = {
+    'Node/here': inside('192.0.2.64/26', 'pod-cidr'),
+    'Service/web': inside('192.0.2.9/32', 'service-cidr'),
+  }
+  const names = Object.keys(claims) as (keyof typeof claims)[]
+  for (const order of [names, names.toReversed()]) {
+    const book = new RouteBook()
+    for (const name of order) book.set(name, [claims[name]])
+    expect(book.routes.get(cover.text)?.origin).toBe('pod-cidr')
+    for (const gone of names) {
+      book.set(gone, [])
+      expect(book.routes.get(cover.text)?.origin).toBe(gone === 'Node/here' ? 'service-cidr' : 'pod-cidr')
+      book.set(gone, [claims[gone]])
+      expect(book.routes.get(cover.text)?.origin).toBe('pod-cidr')
+    }
+    for (const name of names) book.set(name, [])
+    expect([...book.routes.keys()]).toEqual([])
+  }
 })
 
 test('they go as a whole with their object', () => {
