@@ -1,6 +1,7 @@
 /** The links of this host and their addresses, as the kernel reports them. Our next hops are chosen from them. */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { ADDRESS_BITS, type Family } from '../base/family.ts'
+import type { LinkMark } from '../base/link-mark.ts'
 import { contains, hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 
 /**
@@ -269,6 +270,9 @@ export function networksOf(link: Link): readonly Prefix[] {
   NETWORKS.set(link, unique)
   return unique
 }
+
+/** The link, as a way that packets take. */
+export const marksOf = (link: Link): readonly LinkMark[] => [link.name, ...networksOf(link)]
 
 /** Whether the link has this address, in a subnet with `remote` or in none. */
 function isSourceFor({ addresses }: Link, local: Address, remote: Address): boolean {

@@ -1,10 +1,11 @@
 /** Where packets to a learned prefix go if the kernel does not have the learned route. */
+import type { LinkMark } from '../base/link-mark.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { formatHop, type Hop, type KernelRoute } from './kernel.ts'
-import { type LinkTable, networksOf } from './links.ts'
+import { type LinkTable, marksOf } from './links.ts'
 
-/** They are dropped or take a wider route; or they leave over other gateways, on links with these networks. */
-export type Straying = 'nowhere' | readonly Prefix[]
+/** They are dropped or take a wider route; or they leave over other gateways, on these links. */
+export type Straying = 'nowhere' | readonly LinkMark[]
 
 /**
  * `taken`: the route that the packets take instead; `learned`: the hops of the learned route. Undefined: the packets are
@@ -26,7 +27,7 @@ export function strayingOf(
   if (taken.prefix.length < prefix.length) return 'nowhere'
   return others.flatMap((hop) => {
     const link = links.get(hop.interface)
-    return link === undefined ? [] : networksOf(link)
+    return link === undefined ? [] : marksOf(link)
   })
 }
 

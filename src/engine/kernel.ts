@@ -22,7 +22,7 @@ import { same } from '../cluster/same.ts'
 import { serviceRangeAround } from '../cluster/service-ranges.ts'
 import { describeKeptOut } from '../dataplane/kept-out.ts'
 import { describeRoute, type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
-import { IFF_UP, type LinkTable, networksOf, type TouchedLinks } from '../dataplane/links.ts'
+import { IFF_UP, type LinkTable, marksOf, type TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
 import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
@@ -389,7 +389,7 @@ export class Kernel {
   #detourOf(resolution: Resolution): Pick<Reachability, 'detour'> {
     if (resolution.kind !== 'resolved' || resolution.metric === 0) return {}
     const links = resolution.hops.flatMap((hop) => this.#routes.table.links.get(hop.interface) ?? [])
-    return { detour: links.flatMap(networksOf) }
+    return { detour: links.flatMap(marksOf) }
   }
 
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────

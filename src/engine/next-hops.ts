@@ -6,6 +6,7 @@
  */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
+import { type LinkMark, markText } from '../base/link-mark.ts'
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { HeardNextHops } from '../bgp/rib/peers.ts'
 import type { Session } from '../bgp/session/types.ts'
@@ -24,9 +25,9 @@ export interface NextHopChoice {
   readonly isOnLink: boolean
   /** It is in none of the link's networks, but the kernel has a route to it over the link without a gateway. */
   readonly isBeside: boolean
-  /** The networks of that link, if the neighbor is on it too. */
-  readonly shared: readonly Prefix[]
-  /** Those of them that the neighbor has an address in. Where that is not known: the network of our next hop. */
+  /** That link, if the neighbor is on it too or beside it. */
+  readonly shared: readonly LinkMark[]
+  /** Its networks that the neighbor has an address in. Where that is not known: the network of our next hop. */
   readonly subnets: readonly Prefix[]
   /** Link-local next hops of the neighbor cannot be reached: it is on no link of ours, or that is down or has no IPv6. */
   readonly lacksLink: boolean
@@ -54,7 +55,7 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
 /** What is advertised, or why not, as a text that changes with it. */
 export const nextHopsKey = (choice: NextHopChoice): string => {
   const { text, held, link, isBeside, lacksLink, shared, subnets } = choice
-  return JSON.stringify([text, held, link, isBeside, lacksLink, shared.map(textOf), subnets.map(textOf)])
+  return JSON.stringify([text, held, link, isBeside, lacksLink, shared.map(markText), subnets.map(textOf)])
 }
 
 const textOf = ({ text }: Prefix): string => text
@@ -97,9 +98,10 @@ class Choice {
         text[family] = [...new Set(addresses)].join(' ')
       }
     }
-    const shared = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
     const link = this.#link?.name ?? this.#place.link
-    const subnets = this.#subnets(shared)
+    const networks = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
+    const shared = networks.length > 0 ? networks : this.#byName()
+    const subnets = this.#subnets(networks)
     const where = { link, isOnLink: this.#isOnLink, isBeside: this.#isBeside, lacksLink: this.#lacksLink }
     return { bytes, text, held, ...where, shared, subnets, chosen: this.#chosen }
   }
@@ -142,9 +144,14 @@ class Choice {
     return isKnown ? hostPrefix(address) : this.#place.heard[family]
   }
 
-  #subnets(shared: readonly Prefix[]): readonly Prefix[] {
+  /** A link that the neighbor is on, or beside, and in none of its networks. */
+  #byName(): readonly LinkMark[] {
+    return this.#link !== undefined && (this.#isOnLink || this.#isBeside) ? [this.#link.name] : []
+  }
+
+  #subnets(networks: readonly Prefix[]): readonly Prefix[] {
     const hosts = FAMILIES.map((family) => this.#remote(family) ?? hostPrefix(this.#chosen[family] ?? ''))
-    return shared.filter((network) => hosts.some((host) => host !== undefined && contains(network, host)))
+    return networks.filter((network) => hosts.some((host) => host !== undefined && contains(network, host)))
   }
 
   /** An external neighbor on the link expects our next hop there. */

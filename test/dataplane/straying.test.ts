@@ -1,5 +1,6 @@
 /** Where packets to a learned prefix go beside routes of other programs. */
 import { expect, test } from 'vitest'
+import { markText } from '../../src/base/link-mark.ts'
 import { type Hop, type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import { strayingOf } from '../../src/dataplane/straying.ts'
@@ -38,15 +39,15 @@ test.each<[string, KernelRoute | undefined, unknown]>([
   ['a wider route the learned way', route(LEARNED, '10.244.0.0/16'), undefined],
   ['the network of a link', route([hop(undefined, 'mesh')]), undefined],
   ['the learned way, with another weight', route([{ ...(LEARNED[0] as Hop), weight: 9 }]), undefined],
-  ['another gateway', route([BACK]), ['10.1.0.0/24']],
+  ['another gateway', route([BACK]), ['%rack', '10.1.0.0/24']],
   ['another gateway on a link that is down', route([hop('10.3.0.9', 'cut')]), 'nowhere'],
   ['the learned way and one that is down', route([...LEARNED, hop('10.3.0.9', 'cut')]), undefined],
-  ['two others, of which one is down', route([BACK, hop('10.3.0.9', 'cut')]), ['10.1.0.0/24']],
+  ['two others, of which one is down', route([BACK, hop('10.3.0.9', 'cut')]), ['%rack', '10.1.0.0/24']],
   ['the network of a link that is down', route([hop(undefined, 'cut')]), 'nowhere'],
   ['a link that is not known', route([hop('10.4.0.9', 'far')]), 'nowhere'],
   ['a next hop object that is not shown', route([]), 'nowhere'],
-  ['the learned way and another', route([...LEARNED, BACK]), ['10.1.0.0/24']],
+  ['the learned way and another', route([...LEARNED, BACK]), ['%rack', '10.1.0.0/24']],
 ])('%s', (_, theirs, expected) => {
   const straying = strayingOf(PODS, theirs, LEARNED, links)
-  expect(Array.isArray(straying) ? straying.map(({ text }) => text) : straying).toEqual(expected)
+  expect(Array.isArray(straying) ? straying.map(markText) : straying).toEqual(expected)
 })

@@ -1,6 +1,7 @@
 /** Which address of ours a neighbor is told as next hop of the family that its session does not run over. */
 
 import { describe, expect, test } from 'vitest'
+import { markText } from '../../src/base/link-mark.ts'
 import { hostPrefix } from '../../src/base/prefix.ts'
 import type { Session } from '../../src/bgp/session/types.ts'
 import type { NodeIntent } from '../../src/cluster/intent.ts'
@@ -109,7 +110,7 @@ describe('on which interface', () => {
   })
 
   test('what lies on the link is shared with a neighbor there, and with no other', () => {
-    const texts = (scene: Scene) => choose(tableOf(ETH0, ETH1), scene).shared.map(({ text }) => text)
+    const texts = (scene: Scene) => choose(tableOf(ETH0, ETH1), scene).shared.map(markText)
     expect(texts({})).toEqual(['192.168.80.0/24', 'fd00:80::/64'])
     expect(texts({ remote: '198.51.100.1' })).toEqual([])
   })
@@ -120,7 +121,7 @@ describe('on which interface', () => {
       pointToPoint(3, 'eth1', '10.9.0.1', '10.9.0.3', 'fd00:3::1/64'),
     )
     const found = ['10.9.0.2', '10.9.0.3', '10.9.0.4'].map((remote) => choose(links, { local: '10.9.0.1', remote }))
-    expect(found.map(({ link: name, text, shared }) => [name, text.ipv6, shared[0]?.text])).toEqual([
+    expect(found.map(({ link: name, text, shared }) => [name, text.ipv6, shared.map(markText)[0]])).toEqual([
       ['eth0', 'fd00:2::1', '10.9.0.2/32'],
       ['eth1', 'fd00:3::1', '10.9.0.3/32'],
       ['eth0', 'fd00:2::1', undefined],

@@ -79,3 +79,42 @@ test('a neighbor whose subnet that link gets is told no route that leads back to
   lab.setStatic(true)
   expect(lab.isTold()).toBe(true)
 })
+
+/** A link of ours that has no network: the host at its other end is known by a route of its own. */
+test.each([
+  ['a route for exactly the prefix', [overLink(PODS, 'eth2', '10.9.0.91')], '10.0.0.20'],
+  ['the way to the next hop', [overLink('10.77.0.7/32', 'eth2', '10.9.0.91')], '10.77.0.7'],
+])('a neighbor on a link without networks is told no route that leads back to it by %s', (_, foreign, nextHop) => {
+  const rig = new Rig({
+    neighbors: 92,
+    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
+    objects: [TELL_ALL],
+    more: { dataplane: 'linux' },
+  })
+  const [teller, hearer] = [rig.neighbors[0] as RawNeighbor, rig.neighbors[90] as RawNeighbor]
+  const setForeign = (gone: readonly KernelRoute[], present: readonly KernelRoute[]) =>
+    rig.feed({ kind: 'kernel', change: { full: false, more: false, gone, present } })
+  const isTold = () => {
+    rig.pass(5_000)
+    const asked = { for: prefix(PODS), export: hearer.name }
+    return rig.engine.view(rig.now).routes(asked, undefined, 1).rows.length > 0
+  }
+  const present = [linkOf(4, 'eth2', true, ['10.9.0.100/32']), linkOf(5, 'eth3', true, ['10.8.0.100/32'])]
+  rig.feed({ kind: 'links', change: { full: false, gone: [], present } })
+  const links = [overLink('10.0.0.0/24', 'eth0'), overLink('10.9.0.90/32', 'eth2'), overLink('10.8.0.1/32', 'eth3')]
+  // A way over another link without networks leads on.
+  const elsewhere = foreign.map((route) => ({
+    ...route,
+    hops: [{ gateway: '10.8.0.1', interface: 'eth3', onlink: false, weight: 1 }],
+  }))
+  rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present: [...links, ...elsewhere] } })
+  teller.establish()
+  hearer.connect('10.9.0.100').send(hearer.open()).keepAlive()
+  teller.send(announcement([PODS], attributes(path(teller.asn)), nextHop))
+  const found = [isTold()]
+  setForeign(elsewhere, foreign)
+  found.push(isTold())
+  setForeign(foreign, elsewhere)
+  found.push(isTold())
+  expect(found).toEqual([true, false, true])
+})

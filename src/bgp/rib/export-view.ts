@@ -1,5 +1,6 @@
 /** What decides how routes are advertised to an update group, and the tables that are read for it. */
 import type { Family } from '../../base/family.ts'
+import type { LinkMark } from '../../base/link-mark.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { Asn } from '../../base/units.ts'
 import type { CompiledPolicy } from '../policy/compile.ts'
@@ -30,9 +31,9 @@ export interface ExportView {
   readonly role: Role | undefined
   /** They support long-lived graceful restart (RFC 9494). */
   readonly longLived: boolean
-  /** Subnets that these neighbors share with us. */
-  readonly link: readonly Prefix[]
-  /** Those of them in which these neighbors have an address. */
+  /** The link that these neighbors share with us. */
+  readonly link: readonly LinkMark[]
+  /** Its subnets in which these neighbors have an address. */
   readonly subnets: readonly Prefix[]
 }
 

@@ -5,6 +5,7 @@
 
 import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
+import { markText } from '../../base/link-mark.ts'
 import type { Octets } from '../../base/units.ts'
 import { Group, type Member } from './adj-out.ts'
 import type { Updates } from './chunk.ts'
@@ -149,7 +150,8 @@ export class Feeds {
 
   /** Everything that export to a neighbor depends on. */
   #viewOf({ peer, exportPolicy }: PeerSlot): ExportView {
-    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [], subnets = link } = peer
+    const { peerType, localAs, send, nextHops, reflection, role, longLived = false, link = [] } = peer
+    const { subnets = link.filter((mark) => typeof mark !== 'string') } = peer
     return {
       family: this.#family,
       peerType,
@@ -176,7 +178,7 @@ export class Feeds {
       context.extendedNextHop,
       reflection?.clusterId,
       reflection?.client,
-      link.map(({ text }) => text).join('|'),
+      link.map(markText).join('|'),
       subnets.map(({ text }) => text).join('|'),
       this.#policyNumber(policy),
     ].join()

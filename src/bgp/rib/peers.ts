@@ -5,6 +5,7 @@
 import { addressBytes } from '../../base/address.ts'
 import { equalBytes } from '../../base/bytes.ts'
 import { ADDRESS_BYTES, FAMILIES, type Family } from '../../base/family.ts'
+import type { LinkMark } from '../../base/link-mark.ts'
 import { contains, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { RouterId } from '../../base/units.ts'
 import { type CompiledPolicy, compile } from '../policy/compile.ts'
@@ -207,8 +208,8 @@ export class Peers {
   }
 }
 
-const isIn = (networks: readonly Prefix[], inner: Prefix): boolean =>
-  networks.some((network) => contains(network, inner))
+const isIn = (link: readonly LinkMark[], inner: Prefix): boolean =>
+  link.some((mark) => typeof mark !== 'string' && contains(mark, inner))
 
 /** The global addresses that a neighbor gets as next hop self. */
 const ownAddresses = ({ nextHops }: RibPeer): Uint8Array[] =>

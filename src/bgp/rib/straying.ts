@@ -6,11 +6,12 @@
  * One family. Only the prefixes that stray are kept.
  */
 import { ADDRESS_BYTES, type Family } from '../../base/family.ts'
-import { contains, type Prefix } from '../../base/prefix.ts'
+import { isOneLink, type LinkMark, markText } from '../../base/link-mark.ts'
+import type { Prefix } from '../../base/prefix.ts'
 import { SplitMap } from '../../base/split-map.ts'
 
-/** Packets are dropped or take a wider route; or they leave over links with these networks. */
-export type Straying = 'nowhere' | readonly Prefix[]
+/** Packets are dropped or take a wider route; or they leave over these links. */
+export type Straying = 'nowhere' | readonly LinkMark[]
 
 export class StrayingPrefixes {
   /** Increases with every change that may change an answer of `strays`. */
@@ -37,13 +38,13 @@ export class StrayingPrefixes {
   }
 
   /**
-   * Whether packets to a prefix from neighbors in these subnets end here, or go back to these subnets. `bytes` may be longer
-   * than an address.
+   * Whether packets to a prefix from neighbors on this link end here, or go back to this link. `bytes` may be longer than an
+   * address.
    */
-  strays(bytes: Uint8Array, length: number, subnets: readonly Prefix[]): boolean {
+  strays(bytes: Uint8Array, length: number, link: readonly LinkMark[]): boolean {
     const straying = this.#byPrefix.get(this.#keyOf(bytes, length))
     if (straying === undefined || straying === 'nowhere') return straying !== undefined
-    return straying.some((one) => subnets.some((other) => contains(one, other) || contains(other, one)))
+    return straying.some((one) => link.some((other) => isOneLink(one, other)))
   }
 
   #keyOf(bytes: Uint8Array, length: number): string {
@@ -54,4 +55,4 @@ export class StrayingPrefixes {
 }
 
 const textOf = (straying: Straying | undefined): string | undefined =>
-  typeof straying === 'object' ? straying.map(({ text }) => text).join() : straying
+  typeof straying === 'object' ? straying.map(markText).join() : straying

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
+import type { LinkMark } from '../../base/link-mark.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { Asn, Millis, RouterId } from '../../base/units.ts'
 import type { Policy } from '../policy/rule.ts'
@@ -54,9 +55,9 @@ export interface RibPeer {
   readonly interface?: string
   /** Its link-local next hops cannot be reached: it is on no link of ours, or that is down or has no IPv6 on this side. */
   readonly lacksLink?: boolean
-  /** Subnets of the link that we share with the neighbor; absent if the neighbor is further away. */
-  readonly link?: readonly Prefix[]
-  /** Those of them that the neighbor reaches without a router (RFC 4271 §5.1.3); absent: all. */
+  /** The link that we share with the neighbor; absent if the neighbor is further away. */
+  readonly link?: readonly LinkMark[]
+  /** Its subnets that the neighbor reaches without a router (RFC 4271 §5.1.3); absent: all. */
   readonly subnets?: readonly Prefix[]
 }
 
@@ -107,8 +108,8 @@ export interface Reachability {
   readonly metric: number
   /** The same without its link-local address, for neighbors whose link cannot be used; absent: no difference. */
   readonly withoutLink?: Pick<Reachability, 'reach' | 'metric'>
-  /** It is reached by other gateways, over links with these networks; absent: it is on a link itself, or unreachable. */
-  readonly detour?: readonly Prefix[]
+  /** It is reached by other gateways, over these links; absent: it is on a link itself, or unreachable. */
+  readonly detour?: readonly LinkMark[]
 }
 
 /** The result of `receive`. `error` ends the session; `problems` have been handled as RFC 7606 requires. */

@@ -4,7 +4,7 @@
  */
 
 import { isLinkLocalAt } from '../../base/address.ts'
-import type { Prefix } from '../../base/prefix.ts'
+import { type LinkMark, markText } from '../../base/link-mark.ts'
 import type { Octets } from '../../base/units.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU32, usedBytes } from './columns.ts'
@@ -17,8 +17,8 @@ export const SELF = 0
 export const REACH = { direct: 0, none: 1, learned: 2 } as const
 export type Reach = (typeof REACH)[keyof typeof REACH]
 
-const NO_DETOUR: readonly Prefix[] = []
-const textOf = (networks: readonly Prefix[]): string => networks.map(({ text }) => text).join()
+const NO_DETOUR: readonly LinkMark[] = []
+const textOf = (links: readonly LinkMark[]): string => links.map(markText).join()
 
 export class NextHopTable {
   readonly bytes: ByteTable
@@ -29,8 +29,8 @@ export class NextHopTable {
   /** The same for neighbors whose link cannot be used: by the global address alone. */
   globalMetric = new Uint32Array(1)
   globalReach = new Uint8Array(1)
-  /** By id: the networks of the links over which a next hop is reached by another gateway. */
-  readonly detours = new Map<number, readonly Prefix[]>()
+  /** By id: the links over which a next hop is reached by another gateway. */
+  readonly detours = new Map<number, readonly LinkMark[]>()
   /** Increases with every change of `detours`. */
   detourRevision = 0
   /** Ids of next hops that cannot be resolved. */
@@ -89,19 +89,19 @@ export class NextHopTable {
   }
 
   /** Returns whether that is new. */
-  setDetour(id: number, networks: readonly Prefix[]): boolean {
+  setDetour(id: number, links: readonly LinkMark[]): boolean {
     const before = this.detours.get(id) ?? NO_DETOUR
-    if (textOf(before) === textOf(networks)) return false
-    if (networks.length === 0) this.detours.delete(id)
-    else this.detours.set(id, networks)
+    if (textOf(before) === textOf(links)) return false
+    if (links.length === 0) this.detours.delete(id)
+    else this.detours.set(id, links)
     this.detourRevision++
     return true
   }
 
-  /** Whether its packets leave over a link with one of these networks, by a gateway other than the next hop itself. */
-  leadsInto(id: number, networks: readonly Prefix[]): boolean {
+  /** Whether its packets leave over this link, by a gateway other than the next hop itself. */
+  leadsInto(id: number, link: readonly LinkMark[]): boolean {
     const detour = this.detours.get(id)
-    return detour?.some((one) => networks.some((other) => one.text === other.text)) === true
+    return detour?.some((one) => link.some((other) => markText(one) === markText(other))) === true
   }
 
   /** Whether it has no global address, so that it is valid only on the link of its session (RFC 4291 §2.5.6). */
