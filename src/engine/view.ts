@@ -329,10 +329,11 @@ export class EngineView implements View {
   }
 }
 
-const briefly = ({ name, intent, peer }: Neighbor): NeighborView => ({
+const briefly = ({ name, intent, peer, disabled }: Neighbor): NeighborView => ({
   name,
   address: intent.address,
   object: intent.object,
   isEstablished: peer.state === 'Established',
+  disabled: disabled !== undefined,
   families: peer.session?.families ?? [],
 })

@@ -81,6 +81,8 @@ export interface NeighborView {
   /** Name of the BGPPeer; undefined for the mesh. */
   readonly object: string | undefined
   readonly isEstablished: boolean
+  /** By command. */
+  readonly disabled: boolean
   /** The families of its session. */
   readonly families: readonly Family[]
 }

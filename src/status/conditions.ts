@@ -31,7 +31,7 @@ const whyHere = (staying: string | undefined) =>
     ? ({ reason: 'Advertising', message: '' } as const)
     : ({ reason: 'CancelledByHand', message: shown(`cancelled by hand, although ${staying}`) } as const)
 
-/** True under the same conditions as `/readyz`. */
+/** Whether neighbors know this node. `/readyz` asks another question: whether the agent does what it should. */
 function readiness(view: View, { configured, established }: SessionSum): Condition {
   const { source, stopping } = view.status()
   const not = (reason: string, message: string): Condition => ({ type: READY, status: 'False', reason, message })

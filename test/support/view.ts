@@ -131,10 +131,11 @@ export const viewsOf = (protocols: readonly ProtocolView[]): Pick<View, 'neighbo
   eachProtocol: (isMeant = () => true) => protocols.filter((protocol) => isMeant(briefly(protocol))),
 })
 
-const briefly = ({ name, object, peer }: ProtocolView): NeighborView => ({
+const briefly = ({ name, object, peer, disabled }: ProtocolView): NeighborView => ({
   name,
   address: peer.config.remote.address,
   object,
   isEstablished: peer.state === 'Established',
+  disabled,
   families: peer.session?.families ?? [],
 })

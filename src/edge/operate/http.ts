@@ -186,15 +186,19 @@ export function whyNotLive(driver: Pick<Driver, 'feed' | 'turns'>): string | und
   return driver.turns > before ? undefined : 'the engine has stopped processing input'
 }
 
-/** Ready: all objects are known, and at least one session is Established or none is configured. */
+/**
+ * Ready: all objects are known, and at least one session is Established or none should be. Nodes that have left, and neighbors
+ * that are disabled, must not hold up the update of all others.
+ */
 export function whyNotReady(view: View): string | undefined {
   const { source, stopping } = view.status()
   if (stopping) return 'stopping'
   if (!source.synced) return ['objects are not synced', ...view.problems().map(({ text }) => text)].join('\n')
+  if (view.leaving().stage === 'gone') return undefined
   let configured = 0
-  for (const { isEstablished } of view.neighbors()) {
+  for (const { isEstablished, disabled } of view.neighbors()) {
     if (isEstablished) return undefined
-    configured++
+    if (!disabled) configured++
   }
   return configured === 0 ? undefined : `no session is Established, ${configured} configured`
 }

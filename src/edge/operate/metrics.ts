@@ -138,6 +138,8 @@ export class Metrics {
     const series = this.#series
     const view = this.#view()
     for (const one of Object.values(series)) one.reset()
+    const hasLeft = view.leaving().stage === 'gone'
+    series.left.set(hasLeft ? 1 : 0)
     const peers = new Map<string, PeerLabel>()
     for (const protocol of view.eachProtocol()) {
       const { name, peer } = protocol
@@ -145,6 +147,7 @@ export class Metrics {
       const label = each ? name : (group ?? name)
       peers.set(name, { label, group })
       showProtocol(series, protocol, label, label === group ? undefined : view.now)
+      series.down.inc({ peer: label, kind: protocol.kind }, !hasLeft && isDown(protocol) ? 1 : 0)
       if (label === group) this.#peerSums.see(name, group, countsOf(peer))
       if (peers.size % AT_ONCE === 0) await yieldToEventLoop()
     }
@@ -323,6 +326,10 @@ function nodeSeries({ gauge, counter }: Makers) {
     ),
     synced: gauge('source_synced', '1 once all objects have been listed.'),
     problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
+    left: gauge(
+      'node_left',
+      '1 while this node has left: it has no session and advertises nothing, as it was told to.',
+    ),
     localRoutes: gauge('local_routes', 'Routes this node originates.'),
     nodeRoutes: gauge(
       'node_routes',
@@ -342,7 +349,6 @@ function showProtocol(
 ): void {
   const isUp = snapshot.state === 'Established'
   series.up.inc({ peer, kind }, isUp ? 1 : 0)
-  series.down.inc({ peer, kind }, isUp || disabled ? 0 : 1)
   series.disabled.inc({ peer, kind }, disabled ? 1 : 0)
   series.state.inc({ peer, state: snapshot.state })
   if (now !== undefined) series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
@@ -358,6 +364,9 @@ function showProtocol(
     series.advertised.inc({ peer, family }, channel.counts.advertised)
   }
 }
+
+/** Though nobody has disabled it. */
+const isDown = ({ peer, disabled }: ProtocolView): boolean => peer.state !== 'Established' && !disabled
 
 function showNft(series: Series, nat: NatView | undefined): void {
   for (const { pool, family, packets = 0 } of nat?.rules ?? []) series.nat.inc({ pool, family }, packets)

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from '../../../src/edge/operate/http.ts'
+import type { Stage } from '../../../src/engine/leaving-stage.ts'
 import { protocolOf, viewOf } from '../../support/view.ts'
 
 describe('the address', () => {
@@ -24,12 +25,18 @@ describe('the address', () => {
 describe('readiness', () => {
   const up = protocolOf('rack', 'Established')
   const down = protocolOf('other', 'Active')
+  const NONE_UP = 'no session is Established, 1 configured'
+  const leavingAt = (stage: Stage) => () => ({ stage, reason: '' })
   test.each([
     ['synced, nothing configured', viewOf({}), undefined],
     ['one of two is up', viewOf({ protocols: [down, up] }), undefined],
-    ['none is up', viewOf({ protocols: [down] }), 'no session is Established, 1 configured'],
+    ['none is up', viewOf({ protocols: [down] }), NONE_UP],
     ['not synced', viewOf({ protocols: [up], synced: false }), 'objects are not synced'],
     ['not synced, and why', viewOf({ synced: false, problems: 1 }), 'objects are not synced\nwrong'],
+    ['none is up, and one is disabled', viewOf({ protocols: [{ ...down, disabled: true }] }), undefined],
+    ['the other is disabled', viewOf({ protocols: [{ ...down, disabled: true }, down] }), NONE_UP],
+    ['the node leaves', { ...viewOf({ protocols: [down] }), leaving: leavingAt('withdrawn') }, NONE_UP],
+    ['the node has left', { ...viewOf({ protocols: [down] }), leaving: leavingAt('gone') }, undefined],
     ['stopping', viewOf({ protocols: [up], stopping: true }), 'stopping'],
   ])('%s', (_name, view, whyNot) => {
     expect(whyNotReady(view)).toBe(whyNot)

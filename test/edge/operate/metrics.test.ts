@@ -55,6 +55,18 @@ test('a neighbor that is disabled on purpose is not one that is down', async () 
   ])
 })
 
+test('no neighbor of a node that has left is one that is down', async () => {
+  for (const stage of ['here', 'drained', 'withdrawn', 'gone'] as const) {
+    const view = { ...viewOf({ protocols: [protocolOf('rack', 'Idle')] }), leaving: () => ({ stage, reason: '' }) }
+    const metrics = new Metrics({ version: '1.2.3', view: () => view })
+    const isLeft = stage === 'gone' ? 1 : 0
+    expect(await linesOf(metrics, 'godwit_sessions_down')).toEqual([
+      `godwit_sessions_down{peer="rack",kind="Global"} ${1 - isLeft}`,
+    ])
+    expect(await linesOf(metrics, 'godwit_node_left')).toEqual([`godwit_node_left ${isLeft}`])
+  }
+})
+
 test.each([
   'process_start_time_seconds',
   'process_cpu_seconds_total',
