@@ -1,4 +1,7 @@
-/** Why a best path is not advertised: as a number on the hot path, and in words for people. */
+/**
+ * Why a best path is not advertised to a neighbor: as a number on the hot path, and in words for people. In the words, "it"
+ * is the route.
+ */
 
 export const REASON = {
   none: 0,
@@ -20,19 +23,19 @@ export const REASON = {
 } as const
 export const REASON_TEXTS: readonly string[] = [
   '',
-  'community NO_ADVERTISE',
-  'community NO_EXPORT',
-  'learned over iBGP, not advertised to another iBGP neighbor',
+  'it has the community NO_ADVERTISE',
+  'it has the community NO_EXPORT',
+  'it was learned over iBGP, and this node is no route reflector for this iBGP neighbor',
   'rejected by export policy',
-  'no next hop of this family',
-  'attributes too large for one message',
-  'neither its sender nor this neighbor is a route reflector client',
-  'ONLY_TO_CUSTOMER: this neighbor is not a customer',
-  'its next hop is IPv6, and the neighbor did not negotiate extended next hop',
-  'learned, and a service address: this node does not forward to it, and its next hop is not on the link of this neighbor',
-  'long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
-  'learned, and this agent has restarted: such routes are selected when the neighbors have sent theirs',
-  'learned, and this node does not forward to it: the kernel has another route, which drops its packets or leads them back, or none of ours',
-  'learned, and its next hop is reached by a gateway on the link of this neighbor: packets would go back there',
-  'community NO_EXPORT_SUBCONFED',
+  'there is no next hop of this family',
+  'its attributes are too large for one message',
+  'it was learned over iBGP: neither the neighbor that sent it nor this one is a route reflector client',
+  'it has ONLY_TO_CUSTOMER, and this neighbor is not a customer',
+  'its next hop is an IPv6 address, and the neighbor did not negotiate extended next hop',
+  'it is a learned service address: this node does not forward to it, and its next hop is not on the link of this neighbor',
+  'it is long-lived stale, and the neighbor did not negotiate long-lived graceful restart',
+  'it was learned, and this agent has restarted: learned routes are not advertised before all neighbors have sent theirs',
+  'it was learned, and this node does not forward to it: the kernel has no route of ours there, or another route drops the packets or sends them back',
+  'it was learned, and its next hop is reached through a gateway on the link of this neighbor: packets would go back there',
+  'it has the community NO_EXPORT_SUBCONFED',
 ]

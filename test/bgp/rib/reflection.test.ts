@@ -74,7 +74,7 @@ describe('what a reflector hands on (RFC 4456 §6, §8)', () => {
     room.say(other, [X], carried)
     expect(room.heard(other2).routes.size).toBe(0)
     expect(room.rib.page({ noexport: other2.name }, undefined, 9).rows[0]?.reason).toBe(
-      'neither its sender nor this neighbor is a route reflector client',
+      'it was learned over iBGP: neither the neighbor that sent it nor this one is a route reflector client',
     )
   })
 })

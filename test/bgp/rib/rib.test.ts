@@ -102,8 +102,8 @@ describe('what goes to whom', () => {
   })
 
   test.each([
-    [0xff01, 'community NO_EXPORT'],
-    [0xff03, 'community NO_EXPORT_SUBCONFED'],
+    [0xff01, 'it has the community NO_EXPORT'],
+    [0xff03, 'it has the community NO_EXPORT_SUBCONFED'],
   ])('65535:%i: the reason names it', (low, reason) => {
     const rib = ribWith(a, b)
     announce(rib, a, [X], { ...learned, communities: [[0xffff, low]] })
@@ -137,7 +137,7 @@ describe('what goes to whom', () => {
     settle(rib)
     const listener = new Listener(peer).drain(rib, peer.name)
     expect([listener.routes.size, listener.endOfRib]).toEqual([0, ['ipv4', 'ipv6']])
-    expect(rib.page({ noexport: peer.name }, undefined, 9).rows[0]?.reason).toBe('no next hop of this family')
+    expect(rib.page({ noexport: peer.name }, undefined, 9).rows[0]?.reason).toBe('there is no next hop of this family')
   })
 
   test('a MED that policy sets goes to external neighbors', () => {
@@ -357,7 +357,7 @@ describe('telling', () => {
     const communities = Array.from({ length: 1100 }, (_, index) => [65000, index] as const)
     announce(rib, wide, [X], { ...path(wide.remoteAs), communities })
     expect(listener.drain(rib, b.name).routes.size).toBe(0)
-    expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe('attributes too large for one message')
+    expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe('its attributes are too large for one message')
   })
 
   test('[55] another export policy withdraws what it refuses, and tells nothing again that stays (RFC 4271 §9.1.3)', () => {

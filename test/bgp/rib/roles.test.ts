@@ -58,7 +58,7 @@ describe('ONLY_TO_CUSTOMER of what goes out (RFC 9234 §5)', () => {
     room.say(plain, [X], { ...path(plain.remoteAs), ...(marked && { onlyToCustomer: 4711 }) })
     if (expected === 'untold') {
       expect(room.heard(neighborOf).routes.size).toBe(0)
-      expect(room.rib.page({ noexport: neighborOf.name }, undefined, 9).rows[0]?.reason).toMatch(/^ONLY_TO_CUSTOMER/)
+      expect(room.rib.page({ noexport: neighborOf.name }, undefined, 9).rows[0]?.reason).toMatch(/ONLY_TO_CUSTOMER/)
     } else {
       expect(room.heard(neighborOf).routes.size).toBe(1)
       expect(otc(room, neighborOf)).toBe(expected)
@@ -162,6 +162,6 @@ describe('IPv4 by IPv6 next hops (RFC 8950)', () => {
     room.say(from, [X], path(from.remoteAs), '2001:db8::9')
     expect(room.heard(old).routes.size).toBe(0)
     expect(room.heard(fresh).routes.get(X)).toMatch(/^via 2001:db8::9 /)
-    expect(room.rib.page({ noexport: old.name }, undefined, 9).rows[0]?.reason).toMatch(/^its next hop is IPv6/)
+    expect(room.rib.page({ noexport: old.name }, undefined, 9).rows[0]?.reason).toMatch(/^its next hop is an IPv6/)
   })
 })

@@ -49,7 +49,7 @@ describe.each(FAMILIES)('$pods', ({ pods, other, link, on, off }) => {
     expect(hears(rooms, far, pods)).toBeDefined()
   })
 
-  test('where the next hop is reached by a gateway on the link of a neighbor, that one is not told, others are', () => {
+  test('where the next hop is reached through a gateway on the link of a neighbor, that one is not told, others are', () => {
     const rooms = begin(off)
     rooms.rib.trackForKernel()
     const resolve = (detour: readonly string[]) => {
@@ -59,7 +59,7 @@ describe.each(FAMILIES)('$pods', ({ pods, other, link, on, off }) => {
     }
     expect(resolve([])).toEqual([true, true])
     expect(resolve([link])).toEqual([false, true])
-    expect(whyNot(rooms, near)).toMatch(/next hop is reached by a gateway on the link of this neighbor/)
+    expect(whyNot(rooms, near)).toMatch(/next hop is reached through a gateway on the link of this neighbor/)
     expect(resolve(['198.51.100.0/24'])).toEqual([true, true])
   })
 
