@@ -148,7 +148,7 @@ export class KeptOutRoutes {
   }
 }
 
-/** The reason of a contested route contains its count of losses, so all contested routes are one group. */
+/** The reason of a contested route contains its count of deletions, so all contested routes are one group. */
 function groupOf(kept: KeptOut): string {
   if (kept.kind === 'conflict') return kept.conflict.kind
   return kept.kind === 'contested' ? '' : kept.reason

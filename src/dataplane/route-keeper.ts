@@ -35,7 +35,7 @@ import { Targets } from './targets.ts'
 import { Walks } from './walks.ts'
 import { WantedRoutes } from './wanted-routes.ts'
 
-/** The most places that one turn compares, and the most contested routes that it releases. */
+/** The most places that one turn compares, and the most contested routes whose backoff it ends. */
 const PLACES_AT_ONCE = 1_024
 
 export class RouteKeeper {
@@ -122,7 +122,7 @@ export class RouteKeeper {
     for (const route of change.present) this.#takePresent(route, foreign)
     for (const prefix of foreign.values()) this.wanted.resolveInside(prefix)
     if (foreign.size > 0) this.keptOut.review()
-    for (const route of lost) this.#noteLoss(route, now)
+    for (const route of lost) this.#noteDeletion(route, now)
     if (!change.more) this.#known = true
   }
 
@@ -167,9 +167,9 @@ export class RouteKeeper {
     this.#places.touchAll(prefix.text)
   }
 
-  #noteLoss(route: KernelRoute, now: Millis): void {
+  #noteDeletion(route: KernelRoute, now: Millis): void {
     const place = this.#places.at(ownKey(route))
-    if (place !== undefined) this.#targets.noteLoss(route, place, now)
+    if (place !== undefined) this.#targets.noteDeletion(route, place, now)
   }
 
   #stand(route: KernelRoute, known?: Place): Place {
@@ -230,12 +230,12 @@ export class RouteKeeper {
 
   /** When failed and contested changes are tried again. */
   deadline(): Millis | undefined {
-    const { failed, contest } = this.#targets
-    return earlier(earlier(failed.deadline, this.#inheritance.deadline), contest.deadline())
+    const { failed, contested } = this.#targets
+    return earlier(earlier(failed.deadline, this.#inheritance.deadline), contested.deadline())
   }
 
   retry(now: Millis): void {
-    for (const key of this.#targets.contest.release(now, PLACES_AT_ONCE)) this.#touchAt(key)
+    for (const key of this.#targets.contested.endBackoffs(now, PLACES_AT_ONCE)) this.#touchAt(key)
     this.#inheritance.retry(now)
     if (this.#targets.failed.takeDue(now)) this.#walks.add(this.#touchFailed())
   }

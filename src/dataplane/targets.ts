@@ -7,7 +7,7 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
-import { Contest } from './contest.ts'
+import { ContestedRoutes } from './contested-routes.ts'
 import { directWay, whyNoWay } from './direct.ts'
 import { FailedChanges } from './failed-changes.ts'
 import { blackhole, keyIn, unicast, whyNotBeside } from './fib.ts'
@@ -21,7 +21,7 @@ import type { WantedRoutes } from './wanted-routes.ts'
 
 export class Targets {
   readonly keptOut = new KeptOutRoutes()
-  readonly contest = new Contest()
+  readonly contested = new ContestedRoutes()
   readonly failed = new FailedChanges()
   readonly #places: Places
   readonly #table: KernelTable
@@ -50,7 +50,7 @@ export class Targets {
     if (!isWanted) {
       this.keptOut.delete(prefix.text)
       this.failed.delete(key)
-      this.contest.forget(key)
+      this.contested.forget(key)
     }
     if (!isWanted || !isHere) return undefined
     if (this.keptOut.get(prefix.text)?.kind !== 'failed') this.keptOut.delete(prefix.text)
@@ -59,11 +59,11 @@ export class Targets {
     return this.#mayBeWritten(wanted, place) ? wanted : undefined
   }
 
-  /** Another program removed a route of ours: counts as a loss if it is wanted and nothing is in its place. */
-  noteLoss(route: KernelRoute, place: Place, now: Millis): void {
+  /** Another program removed a route of ours: counts as a deletion if the route is wanted and nothing is in its place. */
+  noteDeletion(route: KernelRoute, place: Place, now: Millis): void {
     if (place.present !== undefined) return
     const target = this.decide(place)
-    if (target !== undefined && sameRoute(target, route)) this.contest.noteLoss(place.key, now)
+    if (target !== undefined && sameRoute(target, route)) this.contested.noteDeletion(place.key, now)
   }
 
   noteFailure(key: string, prefix: Prefix, reason: string): void {
@@ -136,7 +136,7 @@ export class Targets {
   /** Whether no foreign route conflicts, and no program keeps removing the route; otherwise the reason is recorded. */
   #mayBeWritten(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
     const conflict = whyNotBeside(wanted, this.#table.at(prefix))
-    const contested = present === undefined ? this.contest.whyHeld(key) : undefined
+    const contested = present === undefined ? this.contested.whyNotWritten(key) : undefined
     if (conflict !== undefined) this.keptOut.set({ kind: 'conflict', prefix, conflict })
     else if (contested !== undefined) this.keptOut.set({ kind: 'contested', prefix, reason: contested })
     else return true

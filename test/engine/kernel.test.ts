@@ -509,7 +509,7 @@ describe('routes', () => {
     // Five at once, then after 1, 2, 4, 8, 16 and 32 seconds.
     expect(written() - before).toBeLessThanOrEqual(11)
     expect(lab.problems().join()).toMatch(
-      /10\.244\.9\.0\/24: another program removes it again and again, \d+ times so far/,
+      /10\.244\.9\.0\/24: another program deletes it again and again, \d+ times so far/,
     )
     expect(lab.kernel.own).toContain(LEARNED[1])
     expect(lab.until(() => lab.kernel.own.join() === [...LEARNED, ...BLACKHOLES].sort().join(), 70_000)).toBe(true)
