@@ -10,7 +10,8 @@
 import type { Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { FamilyCounts } from '../bgp/rib/types.ts'
-import type { ConnId, Session } from '../bgp/session/types.ts'
+import type { Session } from '../bgp/session/types.ts'
+import { QuietWatch } from './quiet-watch.ts'
 
 /** How often neighbors are checked. */
 const LOOK: Millis = 1_000
@@ -26,7 +27,7 @@ const ANYWAY: Millis = 120_000
 /** The values that are read from neighbors and from the RIB. */
 export interface Syncing {
   neighbors(): readonly SyncingNeighbor[]
-  counts(name: string, family: Family): Told
+  counts(name: string, family: Family): RouteCounts
   /** No neighbor is held only because something has not been read yet. */
   areKeysRead(): boolean
 }
@@ -38,21 +39,12 @@ export interface SyncingNeighbor {
   readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }
 
-type Told = Pick<FamilyCounts, 'importUpdates' | 'importWithdraws' | 'endOfRibReceived'>
-
-/** A neighbor's session at the last check. */
-interface Seen {
-  readonly conn: ConnId
-  /** Routes that it has announced and withdrawn. */
-  readonly received: number
-  /** When that number last grew, or the session was new. */
-  readonly at: Millis
-}
+type RouteCounts = Pick<FamilyCounts, 'importUpdates' | 'importWithdraws' | 'endOfRibReceived'>
 
 export class FirstSync {
   readonly #rooms: Syncing
   readonly #startedAt: Millis
-  readonly #seen = new Map<string, Seen>()
+  readonly #quiet = new QuietWatch()
   #lookAt: Millis
 
   /** `now`: from here on neighbors are dialled, or the routes that are handed over are asked of them. */
@@ -73,32 +65,24 @@ export class FirstSync {
     this.#lookAt = now + LOOK
     const isLate = now >= this.#startedAt + ANYWAY
     // All are checked, so that each pause is measured from its beginning.
-    const waiting = this.#rooms.neighbors().filter((neighbor) => !this.#hasTold(neighbor, now))
+    const waiting = this.#rooms.neighbors().filter((neighbor) => !this.#hasSentAll(neighbor, now))
     return isLate || (waiting.length === 0 && this.#rooms.areKeysRead())
   }
 
-  #hasTold({ name, session, isStopped }: SyncingNeighbor, now: Millis): boolean {
+  #hasSentAll({ name, session, isStopped }: SyncingNeighbor, now: Millis): boolean {
     if (session === undefined) {
-      this.#seen.delete(name)
+      this.#quiet.forget(name)
       return isStopped || now >= this.#startedAt + ABSENT
     }
     const counts = session.families.map((family) => this.#rooms.counts(name, family))
     const received = counts.reduce((sum, { importUpdates, importWithdraws }) => {
       return sum + importUpdates.received + importWithdraws.received
     }, 0)
-    const since = this.#quietSince(name, session.conn, received, now)
+    const since = this.#quiet.since(name, session.conn, received, now)
     if (counts.every(({ endOfRibReceived }) => endOfRibReceived)) return true
     // RFC 4724 §4.1: one that has restarted advertises nothing before it has gathered its own routes; silence is not
     // its End-of-RIB.
     if (session.restart?.restarted === true && received === 0) return false
     return now - since >= (received === 0 ? SILENCE : PAUSE)
-  }
-
-  /** Since when it has sent nothing more. */
-  #quietSince(name: string, conn: ConnId, received: number, now: Millis): Millis {
-    const before = this.#seen.get(name)
-    if (before?.conn === conn && before.received === received) return before.at
-    this.#seen.set(name, { conn, received, at: now })
-    return now
   }
 }

@@ -10,8 +10,9 @@ import { type Address, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Millis, RouterId } from '../base/units.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
-import type { ConnId, Session } from '../bgp/session/types.ts'
+import type { Session } from '../bgp/session/types.ts'
 import { type LogLine, logLine } from './log-line.ts'
+import { QuietWatch } from './quiet-watch.ts'
 import type { RangeMembers } from './range-members.ts'
 
 /** What a new process must know of the previous one. */
@@ -108,18 +109,11 @@ export interface DeferringNeighbor {
   readonly session: Pick<Session, 'conn' | 'families' | 'restart'> | undefined
 }
 
-/** The session of a neighbor that has restarted, at the last check. */
-interface Seen {
-  readonly conn: ConnId
-  readonly received: number
-  /** When that number last grew, or the session was new. */
-  readonly at: Millis
-}
-
 class Deferral {
   readonly #rooms: Deferring
   #until: Millis
-  readonly #seen = new Map<string, Seen>()
+  /** Of neighbors that have restarted themselves. */
+  readonly #quiet = new QuietWatch()
   #lookAt: Millis
 
   /** `now`: objects are known, and neighbors are dialled from here on. */
@@ -146,12 +140,12 @@ class Deferral {
     if (!this.#rooms.isReady()) return false
     // All are checked, so that each pause is measured from its beginning.
     let areAllDone = true
-    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasTold(neighbor, now)) areAllDone = false
+    for (const neighbor of this.#rooms.neighbors()) if (!this.#hasSentAll(neighbor, now)) areAllDone = false
     return areAllDone
   }
 
   /** RFC 4724 §4.1: End-of-RIB of every peer but those that have restarted themselves, or do not take part. */
-  #hasTold({ name, session, isStopped }: DeferringNeighbor, now: Millis): boolean {
+  #hasSentAll({ name, session, isStopped }: DeferringNeighbor, now: Millis): boolean {
     if (session === undefined) return isStopped
     if (session.restart === undefined) return true
     if (session.families.every((family) => this.#rooms.hasEnded(name, family))) return true
@@ -160,10 +154,7 @@ class Deferral {
 
   #isQuiet(name: string, { conn, families }: Pick<Session, 'conn' | 'families'>, now: Millis): boolean {
     const received = families.reduce((sum, family) => sum + this.#rooms.received(name, family), 0)
-    const before = this.#seen.get(name)
-    const isSame = before?.conn === conn && before.received === received
-    if (!isSame) this.#seen.set(name, { conn, received, at: now })
-    return isSame && now >= before.at + (received === 0 ? SILENCE : PAUSE)
+    return now - this.#quiet.since(name, conn, received, now) >= (received === 0 ? SILENCE : PAUSE)
   }
 }
 
