@@ -1,62 +1,53 @@
 /**
  * Carries out the actions of neighbors, and connects sessions with the RIB: a session that comes up becomes a peer of
- * the RIB, and its received UPDATEs are passed to the RIB. `sending.ts` sends those of the RIB.
+ * the RIB. `received-updates.ts` passes its UPDATEs to the RIB, `sending.ts` sends those of the RIB, and
+ * `session-next-hops.ts` chooses the next hops in them.
  */
-import { type Address, bareAddress, isLinkLocal } from '../base/address.ts'
+import type { Address } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
-import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
 import type { ConnId, PeerAction, PeerEvent, Session } from '../bgp/session/types.ts'
-import type { MessageError } from '../bgp/wire/error.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import { REFRESH } from '../bgp/wire/route-refresh.ts'
-import type { NodeIntent, PeerIntent } from '../cluster/intent.ts'
-import { GODWIT_PROTOCOL, type KernelChange } from '../dataplane/kernel.ts'
-import { isOnLink, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
+import type { NodeIntent } from '../cluster/intent.ts'
+import type { KernelChange } from '../dataplane/kernel.ts'
+import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
+import { boundInterface, dialEffect } from './dialling.ts'
 import { Failover } from './failover.ts'
 import type { LeftFamilies } from './left-families.ts'
 import {
   downLine,
   ignoredLine,
   leftLines,
-  logLine,
   longLivedLine,
-  memoryLine,
-  nearLimitLine,
   nextHopsLines,
   notificationLine,
-  pathLimitLine,
   staleDroppedLine,
   transitionLine,
-  updateProblemLine,
   upLine,
 } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
-import { type NextHopChoice, nextHopsFor, nextHopsKey } from './next-hops.ts'
+import type { NextHopChoice } from './next-hops.ts'
 import type { Outbox } from './outbox.ts'
 import { RangeMembers } from './range-members.ts'
+import { ReceivedUpdates } from './received-updates.ts'
 import { importSideOf, ribPeerOf } from './rib-peer.ts'
+import { RouteRefresh } from './route-refresh.ts'
 import { Sending } from './sending.ts'
+import { SessionNextHops } from './session-next-hops.ts'
 import { type Change, Twins } from './twins.ts'
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
-type Dial = Extract<PeerAction, { kind: 'dial' }>
 type Up = Extract<PeerAction, { kind: 'up' }>
-type Refresh = Extract<PeerAction, { kind: 'refresh' }>
-
-/** When more kernel routes than this have changed, all neighbors beyond the networks of their link are looked at. */
-const FEW = 64
 
 export class Sessions {
   readonly #neighbors: Neighbors
   readonly #rib: Rib
   readonly #links: LinkTable
-  /**
-   * By link: the next hop for neighbors on it. It is kept as long as the address exists, also when a session is lost.
-   */
-  readonly #chosen = new Map<string, NextHopChoice['chosen']>()
+  readonly #nextHops: SessionNextHops
+  readonly #received: ReceivedUpdates
+  readonly #refresh: RouteRefresh
   readonly #out: Outbox
   readonly #bfd: Bfd
   #node: NodeIntent | undefined
@@ -67,11 +58,8 @@ export class Sessions {
   readonly rangeMembers = new RangeMembers()
   readonly #twins: Twins
   readonly #failover: Failover
-  /** Whether a kernel route leads to an address over a link without a gateway. */
-  readonly #isBeside: (link: string, address: Address) => boolean
-  /** Neighbors with a session that are in no network of its link, by address: kernel routes say whether they are on it. */
-  readonly #outside = new Map<Neighbor, Prefix>()
 
+  /** `isBeside`: whether a kernel route leads to an address over a link without a gateway. */
   constructor(
     neighbors: Neighbors,
     rib: Rib,
@@ -80,7 +68,9 @@ export class Sessions {
     bfd: Bfd,
     isBeside: (link: string, address: Address) => boolean,
   ) {
-    this.#isBeside = isBeside
+    this.#nextHops = new SessionNextHops(rib, links, isBeside)
+    this.#received = new ReceivedUpdates(rib, out)
+    this.#refresh = new RouteRefresh(rib, out)
     this.#neighbors = neighbors
     this.#links = links
     this.#rib = rib
@@ -113,53 +103,29 @@ export class Sessions {
     this.#applyLeft(this.#twins.update(neighbor, now))
     this.#logLeft(neighbor, leftFamilies)
     this.#setPeer(neighbor)
-    this.#followLimits(neighbor, session.conn, now)
-  }
-
-  #followLimits(neighbor: Neighbor, conn: ConnId, now: Millis): void {
-    const report = this.#rib.takePrefixLimitReport(neighbor.name)
-    if (report?.nearLimit !== undefined) this.#out.log(nearLimitLine(neighbor.name, report.nearLimit))
-    if (report?.error !== undefined) this.handle(neighbor, endOf(neighbor, conn, report.error, report.tooMany), now)
+    this.#received.checkLimits(neighbor, session.conn, (event) => this.handle(neighbor, event, now))
   }
 
   /** Addresses have changed: routes whose next hop changes with them are advertised again at once. */
   followLinks(touched: TouchedLinks, now: Millis): void {
     this.#followLinkLosses(touched.names, now)
-    for (const name of touched.names) if (this.#links.get(name) === undefined) this.#chosen.delete(name)
+    this.#nextHops.forgetLost(touched.names)
     if (this.#node === undefined) return
-    const named = Object.values(this.#node.addresses)
-    const isNamed = named.some((address) => touched.addresses.has(address))
     for (const neighbor of this.#sending.neighbors()) {
-      const { session } = neighbor.peer
-      const link = neighbor.nextHops?.link
-      if (session === undefined) continue
-      const isTouched = link === undefined || touched.names.has(link) || isNamed
-      if (isTouched || touched.addresses.has(bareAddress(session.local.address))) this.#followNextHops(neighbor, now)
+      if (this.#nextHops.isTouched(neighbor, touched, this.#node)) this.#followNextHops(neighbor, now)
     }
   }
 
   /** Kernel routes have changed: neighbors may be reached on the link now, or no longer. Undefined: all were read. */
   followRoutes(change: KernelChange | undefined, now: Millis): void {
-    if (this.#outside.size === 0) return
-    const changed = change === undefined ? undefined : fewPrefixesOf(change)
-    if (changed?.length === 0) return
-    for (const [neighbor, host] of this.#outside) {
-      if (changed !== undefined && !changed.some((prefix) => contains(prefix, host))) continue
-      const { link, isBeside } = neighbor.nextHops ?? {}
-      const { session } = neighbor.peer
-      if (link === undefined || session === undefined) continue
-      if (this.#isBeside(link, session.remote.address) !== isBeside) this.#followNextHops(neighbor, now)
-    }
+    for (const neighbor of this.#nextHops.movedBy(change)) this.#followNextHops(neighbor, now)
   }
 
-  /** Its next hops are chosen again, and it is told where others are chosen than before. */
+  /** Where other next hops would be chosen now, they are advertised. */
   #followNextHops(neighbor: Neighbor, now: Millis): void {
     const { session } = neighbor.peer
     if (session === undefined || this.#node === undefined) return
-    const again = this.#nextHopsOf(neighbor, session, this.#node)
-    if (neighbor.nextHops === undefined || nextHopsKey(again) !== nextHopsKey(neighbor.nextHops)) {
-      this.refit(neighbor, now)
-    }
+    if (this.#nextHops.areOutdated(neighbor, session, this.#node)) this.refit(neighbor, now)
   }
 
   #followLinkLosses(names: ReadonlySet<string>, now: Millis): void {
@@ -216,7 +182,8 @@ export class Sessions {
   #carryOut(neighbor: Neighbor, action: PeerAction, now: Millis): void {
     switch (action.kind) {
       case 'dial':
-        this.#dial(neighbor, action)
+        this.#neighbors.connect(action.conn, neighbor)
+        this.#out.push(dialEffect(action, neighbor.intent, this.#links))
         return
       case 'send':
       case 'close':
@@ -242,7 +209,8 @@ export class Sessions {
         this.#receive(neighbor, action, now)
         return
       case 'refresh':
-        this.#refresh(neighbor, action, now)
+        this.#refresh.receive(neighbor, action, now)
+        this.#sending.noteChange()
         return
       case 'ignored':
         this.#out.log(ignoredLine(neighbor.name, action.text))
@@ -254,38 +222,6 @@ export class Sessions {
         this.#out.log(notificationLine(neighbor.name, action))
         return
     }
-  }
-
-  /** A neighbor in a subnet without the node's usual address is dialled from an address of that subnet. */
-  #dial(neighbor: Neighbor, { conn, remote, localAddress: usual, localMayYield = false }: Dial): void {
-    const isElsewhere = usual !== undefined && this.#links.isBesideSubnet(usual, remote.address)
-    const localAddress = localMayYield && isElsewhere ? undefined : usual
-    const name = this.#boundTo(neighbor.intent)
-    this.#neighbors.connect(conn, neighbor)
-    this.#out.push({ kind: 'dial', conn, remote, localAddress, ...(name !== undefined && { interface: name }) })
-  }
-
-  /**
-   * Where several links have one network, the routes say only one of them: `sourceInterface` says which, if it is on that
-   * network. To a loopback nobody is bound. A link-local address names its link already.
-   */
-  #boundTo({ sourceInterface: name, address }: PeerIntent): string | undefined {
-    const link = name === undefined ? undefined : this.#links.get(name)
-    return link !== undefined && !isLinkLocal(address) && isOnLink(link, address) ? name : undefined
-  }
-
-  #refresh(neighbor: Neighbor, { family, subtype }: Refresh, now: Millis): void {
-    const { session } = neighbor.peer
-    // An earlier UPDATE in the same bytes may have ended the session.
-    if (session === undefined) return
-    const { name } = neighbor
-    if (subtype === REFRESH.request) this.#rib.refreshOut(name, family, session.enhancedRefresh)
-    else if (subtype === REFRESH.end) this.#rib.endRefresh(name, family)
-    // RFC 7313 §4: for a neighbor that announced graceful restart, not before its first feed is complete.
-    else if (session.restart !== undefined && !this.#rib.counts(name, family).endOfRibReceived) {
-      this.#out.log(ignoredLine(name, `the beginning of its ${family} refresh, because its End-of-RIB has not arrived`))
-    } else this.#rib.beginRefresh(name, family, now)
-    this.#sending.noteChange()
   }
 
   /** Asks a neighbor for a route refresh, if it can. */
@@ -303,16 +239,13 @@ export class Sessions {
 
   /** Advertises everything to a neighbor again without a request of it. */
   advertiseAgain(neighbor: Neighbor): void {
-    const { session } = neighbor.peer
-    if (session === undefined) return
-    // RFC 7313 §4: BoRR and EoRR mark this refresh too.
-    for (const family of session.families) this.#rib.refreshOut(neighbor.name, family, session.enhancedRefresh)
+    this.#refresh.advertiseAgain(neighbor)
     this.#sending.noteChange()
   }
 
   #up(neighbor: Neighbor, { session, keep }: Up, now: Millis): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} was established before the node was known`)
-    neighbor.isBound = this.#boundTo(neighbor.intent) !== undefined
+    neighbor.isBound = boundInterface(neighbor.intent, this.#links) !== undefined
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()
@@ -333,31 +266,12 @@ export class Sessions {
   }
 
   #setNextHops(neighbor: Neighbor, session: Session, node: NodeIntent): void {
-    const nextHops = this.#nextHopsOf(neighbor, session, node)
-    neighbor.nextHops = nextHops
-    const { link, isOnLink, isBeside } = nextHops
-    neighbor.interface = isOnLink || isBeside ? link : undefined
-    const host = link === undefined || isOnLink ? undefined : hostPrefix(session.remote.address)
-    if (host === undefined) this.#outside.delete(neighbor)
-    else this.#outside.set(neighbor, host)
+    this.#nextHops.choose(neighbor, session, node)
     this.#failover.follow(neighbor, session)
-    if (link !== undefined) this.#chosen.set(link, nextHops.chosen)
-  }
-
-  #nextHopsOf({ name, nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
-    return nextHopsFor(session, {
-      node,
-      heard: this.#rib.heardOnLink(name),
-      links: this.#links,
-      link: nextHops?.link,
-      isBeside: this.#isBeside,
-      chosen: (link) => this.#chosen.get(link),
-    })
   }
 
   #down(neighbor: Neighbor, keep: readonly Family[], now: Millis): void {
-    neighbor.nextHops = undefined
-    this.#outside.delete(neighbor)
+    this.#nextHops.remove(neighbor)
     if (keep.length === 0) this.#forget(neighbor)
     this.#sending.end(neighbor)
     // Its twin takes back the families that it left to this session, before this one ends.
@@ -384,32 +298,9 @@ export class Sessions {
     // The end of the session may have arrived with these: what was sent before it counts.
     if (this.#sending.connectionOf(neighbor) !== conn) return
     const heard = this.#rib.heardOnLink(neighbor.name)
-    this.#readAll(neighbor, updates, now)
+    this.#received.read(neighbor, updates, now, (event) => this.handle(neighbor, event, now))
     if (this.#sending.connectionOf(neighbor) === conn && this.#rib.heardOnLink(neighbor.name) !== heard) {
       this.#followNextHops(neighbor, now)
-    }
-  }
-
-  #readAll(neighbor: Neighbor, { conn, bytes, spans }: Updates, now: Millis): void {
-    for (let at = 0; at < spans.length; at += 2) {
-      const result = this.#rib.receive(neighbor.name, bytes, spans[at] as number, spans[at + 1] as number, now)
-      for (const problem of result.problems) {
-        const kind = `${problem.action} ${problem.attribute}`
-        this.#out.log(updateProblemLine(neighbor.name, problem, !neighbor.warned.has(kind)))
-        neighbor.warned.add(kind)
-      }
-      if (result.crowded !== undefined) this.#out.log(pathLimitLine(neighbor.name, result.crowded))
-      if (result.memory !== undefined) this.#out.log(memoryLine(neighbor.name, result.memory))
-      if (result.nearLimit !== undefined) this.#out.log(nearLimitLine(neighbor.name, result.nearLimit))
-      if (result.error !== undefined) {
-        this.handle(neighbor, endOf(neighbor, conn, result.error, result.tooMany), now)
-        // Messages after the one that ended the session are ignored.
-        return
-      } else if (result.endOfRib !== undefined) {
-        const text = `${neighbor.name}: End-of-RIB for ${result.endOfRib}`
-        this.#out.log(logLine('debug', 'end-of-rib', text, { peer: neighbor.name, family: result.endOfRib }))
-        this.handle(neighbor, { kind: 'end-of-rib', family: result.endOfRib }, now)
-      }
     }
   }
 
@@ -425,17 +316,4 @@ export class Sessions {
   flush(now: Millis): boolean {
     return this.#sending.flush((neighbor, event) => this.handle(neighbor, event, now))
   }
-}
-
-/** The prefixes of changed routes of other programs; undefined: there are too many. */
-function fewPrefixesOf({ gone, present }: KernelChange): readonly Prefix[] | undefined {
-  const changed: Prefix[] = []
-  for (const { protocol, prefix } of [...gone, ...present]) if (protocol !== GODWIT_PROTOCOL) changed.push(prefix)
-  return changed.length > FEW ? undefined : changed
-}
-
-/** What ends a session over an UPDATE; one with too many routes is held down. */
-function endOf({ intent }: Neighbor, conn: ConnId, error: MessageError, tooMany: Family | undefined): PeerEvent {
-  if (tooMany === undefined) return { kind: 'update-error', conn, error }
-  return { kind: 'too-many', conn, error, holdDown: intent.maxPrefixes[tooMany]?.restartAfter }
 }

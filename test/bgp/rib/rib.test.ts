@@ -357,7 +357,9 @@ describe('telling', () => {
     const communities = Array.from({ length: 1100 }, (_, index) => [65000, index] as const)
     announce(rib, wide, [X], { ...path(wide.remoteAs), communities })
     expect(listener.drain(rib, b.name).routes.size).toBe(0)
-    expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe('its attributes are too large for one message')
+    expect(rib.page({ noexport: b.name }, undefined, 9).rows[0]?.reason).toBe(
+      'its attributes are too large for one message',
+    )
   })
 
   test('[55] another export policy withdraws what it refuses, and tells nothing again that stays (RFC 4271 §9.1.3)', () => {
