@@ -9,8 +9,8 @@ import { SplitMap } from '../base/split-map.ts'
 import { blackhole } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
-import { type Ending, endingOf, holdsPod } from './own-prefix.ts'
 import type { Places } from './places.ts'
+import { type Ending, endingOf, holdsPod } from './prefix-ending.ts'
 
 export class KernelRoutes {
   /** Routes of other programs. */
@@ -77,7 +77,7 @@ export class KernelRoutes {
     return this.#table.at(prefix).length > 0 ? 'foreign' : 'none'
   }
 
-  /** Where packets to an own prefix end if no pod has the address. Of a single address, `endsAt` says that. */
+  /** Where packets to an originated prefix end if no pod has the address. Of a single address, `endsAt` says that. */
   endingOf(prefix: Prefix): Ending {
     const present = this.#places.in(prefix.text, MAIN_TABLE)?.present
     return endingOf(blackhole(prefix), present, this.#table.at(prefix), this.#table.links)

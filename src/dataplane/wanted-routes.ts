@@ -1,6 +1,6 @@
 /**
  * The routes that this agent wants in the kernel: best routes of BGP, direct routes to pods of nodes on our links, and
- * blackholes of own prefixes. Each next hop is resolved by the kernel's routes. When these change, next hops are resolved
+ * blackholes of originated prefixes. Each next hop is resolved by the kernel's routes. When these change, next hops are resolved
  * again in bounded steps, and the places of routes whose way has changed are marked to be compared.
  */
 import { addressBytes } from '../base/address.ts'

@@ -5,7 +5,7 @@ import { makeProblem } from '../cluster/problem.ts'
 import type { KeptOutRoutes } from '../dataplane/kept-out.ts'
 import { describeRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
-import { isOfOnePod } from './own-prefixes.ts'
+import { isOfOnePod } from './originated-prefixes.ts'
 
 /** Beyond this many of a kind they are only counted. */
 export const MOST = 10

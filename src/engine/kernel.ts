@@ -3,7 +3,7 @@
  *
  * - best routes → the routes that the kernel should hold → effects
  * - the routes that the kernel holds → reachability of next hops → decision
- * - own prefixes → blackholes → advertised (`own-prefixes`)
+ * - originated prefixes → blackholes → advertised (`originated-prefixes`)
  *
  * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
@@ -36,8 +36,8 @@ import { logLine } from './log-line.ts'
 import { isStopped, type Neighbors } from './neighbors.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
+import { OriginatedPrefixes } from './originated-prefixes.ts'
 import type { Outbox } from './outbox.ts'
-import { OwnPrefixes } from './own-prefixes.ts'
 
 export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-error' }>
 
@@ -74,7 +74,7 @@ export class Kernel {
   readonly #loops: KernelLoops
   #intent: DataplaneIntent | undefined
   #serviceRanges: readonly PrefixMatch[] = []
-  readonly #own: OwnPrefixes
+  readonly #own: OriginatedPrefixes
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   /**
@@ -105,7 +105,7 @@ export class Kernel {
     this.#nodeRoutes = new NodeRoutes(this.#routes.wanted)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     this.#loops = new KernelLoops(this.#routes, this.#nft)
-    this.#own = new OwnPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
+    this.#own = new OriginatedPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
     rooms.rib.trackForKernel()
   }
 
@@ -153,7 +153,7 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** No own prefix waits for the kernel before it is advertised. */
+  /** No originated prefix waits for the kernel before it is advertised. */
   get isReady(): boolean {
     return this.#own.isReady
   }

@@ -141,7 +141,7 @@ export class Parts {
   }
 
   #makeRestart(boot: string): Restart {
-    const hasOwn = (): boolean => this.#hasOwn
+    const areReady = (): boolean => this.#areOriginatedReady
     return new Restart(boot, {
       neighbors: () => this.#deferringNeighbors(),
       hasEnded: (name, family) => this.rib.hasEnded(name, family),
@@ -149,15 +149,15 @@ export class Parts {
         const { importUpdates, importWithdraws } = this.rib.counts(name, family)
         return importUpdates.received + importWithdraws.received
       },
-      isReady: () => hasOwn() && !this.requested.awaitsSecrets,
-      hasOwn,
+      isReady: () => areReady() && !this.requested.awaitsSecrets,
+      areOriginatedReady: areReady,
       leading: (family) => this.kernel?.leading(family),
       relays: (family) => this.rib.relays(family),
     })
   }
 
   /** All that this node originates is known and decided. */
-  get #hasOwn(): boolean {
+  get #areOriginatedReady(): boolean {
     return (
       !this.rib.busy &&
       !this.objectWork.isBusy &&

@@ -92,10 +92,10 @@ export interface Deferring {
   hasEnded(name: string, family: Family): boolean
   /** So many routes it has announced and withdrawn. */
   received(name: string, family: Family): number
-  /** All that this node originates is ready to be advertised. */
+  /** All that this node originates is known, confirmed by the kernel where it must be, and decided; so is what was learned. */
+  areOriginatedReady(): boolean
+  /** The same, and no neighbor waits for a Secret. */
   isReady(): boolean
-  /** No own prefix waits for objects, for the kernel, or to be decided; nor does another one. */
-  hasOwn(): boolean
   /** How many of our routes in the kernel lead to a next hop; undefined: none is written. */
   leading(family: Family): number | undefined
   /** Neighbors were told learned routes of this family with this node as their next hop. */
@@ -261,7 +261,8 @@ export class Restart {
    */
   withholdsEnd(now: Millis): boolean {
     if (this.#deferral !== undefined) return true
-    if (this.#endUntil !== undefined && (now >= this.#endUntil || this.#rooms.hasOwn())) this.#endUntil = undefined
+    if (this.#endUntil !== undefined && (now >= this.#endUntil || this.#rooms.areOriginatedReady()))
+      this.#endUntil = undefined
     return this.#endUntil !== undefined
   }
 

@@ -120,7 +120,7 @@ describe('the agent is killed', () => {
         hasEnded: () => ended,
         received: () => routes,
         isReady: () => true,
-        hasOwn: () => true,
+        areOriginatedReady: () => true,
         leading: () => undefined,
         relays: () => false,
       })
@@ -137,7 +137,7 @@ describe('the agent is killed', () => {
       hasEnded: () => true,
       received: () => 0,
       isReady: () => true,
-      hasOwn: () => false,
+      areOriginatedReady: () => false,
       leading: () => 8,
       relays: () => false,
     }
@@ -170,7 +170,12 @@ describe('the agent is killed', () => {
 
   test('of another boot nothing goes over to the next run', () => {
     const rooms = { neighbors: () => [], hasEnded: () => true, received: () => 0, isReady: () => true }
-    const restart = new Restart('boot', { ...rooms, hasOwn: () => false, leading: () => 0, relays: () => false })
+    const restart = new Restart('boot', {
+      ...rooms,
+      areOriginatedReady: () => false,
+      leading: () => 0,
+      relays: () => false,
+    })
     const routerId = 1 as RouterId
     restart.take({ boot: 'another', routerId, families: FAMILIES, callers: ['10.0.0.5'] }, FAMILIES)
     restart.begin(routerId, false, 0)
@@ -185,7 +190,7 @@ describe('the agent is killed', () => {
       hasEnded: () => true,
       received: () => 0,
       isReady: () => true,
-      hasOwn: () => false,
+      areOriginatedReady: () => false,
       leading: () => leading,
       relays: (family) => family === 'ipv4',
     })

@@ -158,7 +158,7 @@ export class FamilyRib {
     this.#selection.add(prefix)
   }
 
-  withdrawOwn(bytes: Uint8Array, length: number): void {
+  withdrawOriginated(bytes: Uint8Array, length: number): void {
     const prefix = this.prefixes.find(bytes, 0, length)
     const path = prefix === 0 ? 0 : this.paths.find(prefix, OWN, 0)
     if (path === 0) return

@@ -236,7 +236,7 @@ export class Rib {
   }
 
   withdraw(prefixes: readonly Prefix[]): void {
-    for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOwn(bytes, length)
+    for (const { family, bytes, length } of prefixes) this.#ribs[family].withdrawOriginated(bytes, length)
   }
 
   /**

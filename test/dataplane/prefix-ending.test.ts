@@ -1,10 +1,10 @@
-/** Where packets to an own prefix end, and whether our blackhole may be there: the two have to agree. */
+/** Where packets to an originated prefix end, and whether our blackhole may be there: the two have to agree. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { blackhole, whyNotBeside } from '../../src/dataplane/fib.ts'
 import { type KernelRoute, MAIN_TABLE, ROUTE_METRIC } from '../../src/dataplane/kernel.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
-import { endingOf } from '../../src/dataplane/own-prefix.ts'
+import { endingOf } from '../../src/dataplane/prefix-ending.ts'
 import { linkOf } from '../support/fake-kernel.ts'
 import { prefix } from '../support/rib.ts'
 

@@ -1,5 +1,5 @@
 /**
- * Decides whether packets to an own prefix end on this node, so that it may be advertised. Packets to pods follow more
+ * Decides whether packets to a prefix that this node originates end here, so that it may be advertised. Packets to pods follow more
  * specific routes, or a link that has the whole prefix. Packets to unused addresses must be dropped by our blackhole:
  * otherwise they would follow the default route back to the router and loop.
  */

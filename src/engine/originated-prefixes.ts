@@ -9,7 +9,7 @@ import type { RouteIntent } from '../cluster/intent.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
 import type { Objects } from './objects.ts'
 
-export class OwnPrefixes {
+export class OriginatedPrefixes {
   readonly #routes: RouteKeeper
   readonly #objects: Objects
   readonly #arePodsReady: () => boolean
