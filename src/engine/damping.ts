@@ -1,8 +1,10 @@
 /**
  * Damping of service addresses that flap, where it is configured: as in RFC 2439 for routes of neighbors, but at the
- * source. Each withdrawal of a service's route adds to an address's penalty, which decays with a half-life. An address whose penalty is too
- * high is not advertised again before the penalty has decayed. A withdrawal is never delayed. Routes of other origins, such
- * as single pods, pass.
+ * source. Each withdrawal of a service's route adds to an address's penalty, which decays with a half-life. An address whose
+ * penalty is too high is not advertised again before the penalty has decayed. A withdrawal is never delayed.
+ *
+ * Routes of other origins, such as single pods, pass. So does an address that another object wants too, such as a
+ * BGPAdvertisement: it is not withdrawn when its services go.
  *
  * In: the routes to advertise and to withdraw. Out: those of them that may be advertised now, and later those that are
  * released.
@@ -65,12 +67,12 @@ export class Damping {
     if (this.#flapping.size + this.#freed.size === 0) return { now: routes, suppressed: [] }
     const suppressed: Prefix[] = []
     const passing = routes.filter((route) => {
-      const { prefix, origin } = route
+      const { prefix } = route
       const { text } = prefix
       const { until = now } = this.#flapping.get(text) ?? {}
       // What is held is older than this route.
       this.#drop(text)
-      if (origin !== 'service' || until <= now) return true
+      if (!isOfServicesAlone(route) || until <= now) return true
       this.#held.set(text, route)
       this.refusals.set(text, why(until - now))
       suppressed.push(prefix)
@@ -81,11 +83,10 @@ export class Damping {
 
   /** These are withdrawn. A suppressed route needs no withdrawal, but another one does no harm. */
   withdraw(routes: readonly RouteIntent[], now: Millis): void {
-    for (const { prefix, origin } of routes) {
-      const wasHeld = this.#drop(prefix.text)
-      if (this.#settings !== undefined && origin === 'service' && !wasHeld) {
-        this.#punish(prefix.text, this.#settings, now)
-      }
+    for (const route of routes) {
+      const { text } = route.prefix
+      const wasHeld = this.#drop(text)
+      if (this.#settings !== undefined && isOfServicesAlone(route) && !wasHeld) this.#punish(text, this.#settings, now)
     }
   }
 
@@ -150,5 +151,9 @@ export class Damping {
     return (this.#settings?.halfLife ?? 0) * 1_000
   }
 }
+
+/** The origin of a route that several objects want is that of the one which says most: the others count too. */
+const isOfServicesAlone = ({ origin, objects }: RouteIntent): boolean =>
+  origin === 'service' && objects.every((object) => object.startsWith('Service/'))
 
 const why = (millis: Millis): string => `it flaps: serviceDamping suppresses it for ${Math.ceil(millis / 1_000)} s`

@@ -261,6 +261,31 @@ test('an agent advertises a single address that is no service as often as it is 
   }
 })
 
+test('an address that flaps is advertised while a BGPAdvertisement names it too, whatever its service does', () => {
+  const { world, worker, heard } = scene({ serviceDamping: {} })
+  const single = bgpAdvertisement('single', { routes: [{ prefixes: [VIP, '203.0.113.7/32'] }] })
+  const change = (...changes: Parameters<World['change']>[1]) => {
+    world.change(worker, changes)
+    world.pass(100)
+    return heard().includes(VIP)
+  }
+  for (let time = 0; time < 3; time++) {
+    change(upsert(slice(false)))
+    change(upsert(slice(true)))
+  }
+  expect(heard()).not.toContain(VIP)
+  expect(change(upsert(single))).toBe(true)
+  expect(world.ask(worker, 'show services')).not.toContain('flaps')
+  for (let time = 0; time < 3; time++) {
+    expect(change(upsert(slice(false)))).toBe(true)
+    expect(change(upsert(slice(true)))).toBe(true)
+  }
+  expect(change(remove(single))).toBe(false)
+  expect(world.ask(worker, 'show services')).toMatch(/192\.0\.2\.10\/32.*flaps/)
+  world.pass(70_000)
+  expect(heard()).toContain(VIP)
+})
+
 test('services wait for the first good answer of the health endpoint, and go after three bad ones; pods do not care', () => {
   const { world, worker, heard } = scene({ serviceHealthCheck: {} })
   expect(heard()).toEqual([POD])
