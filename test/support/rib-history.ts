@@ -1,0 +1,355 @@
+import { FAMILIES, type Family } from '../../src/base/family.ts'
+import { within } from '../../src/bgp/policy/prefix-set.ts'
+import type { Straying } from '../../src/bgp/rib/straying.ts'
+import type { ImportSide, RibPeer } from '../../src/bgp/rib/types.ts'
+import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
+import { announcement, ownRoute, prefix, withdrawal } from './rib.ts'
+import {
+  at,
+  carriedBy,
+  DECISIONS,
+  HOPS,
+  IMPORTS,
+  KEEPS,
+  NODE_ADDRESSES,
+  neighborOf,
+  netsOf,
+  PODS,
+  RANGES,
+  REACHES,
+  ROLES,
+  STRAYING,
+  shaped,
+} from './rib-changes.ts'
+import { bringUp, Facts, type Known, type Mark, Scene } from './rib-scene.ts'
+
+export type Step = readonly [kind: string, peer: number, a: number, b: number, c: number]
+
+interface HistoryOptions {
+  readonly prefixes: number
+  /** The most that one `advance` does. */
+  readonly budget: number
+  readonly logLimit: number
+}
+
+export class History {
+  readonly scene: Scene
+  readonly #facts = new Facts()
+  readonly #prefixes: Readonly<Record<Family, readonly string[]>>
+  readonly #budget: number
+
+  constructor({ prefixes, budget, logLimit }: HistoryOptions) {
+    this.#budget = budget
+    this.#prefixes = {
+      ipv4: netsOf('10.0.0.0', 24, prefixes),
+      ipv6: netsOf('2001:db8:8::', 64, Math.ceil(prefixes / 3)),
+    }
+    this.scene = new Scene(this.#facts, logLimit)
+  }
+
+  step([kind, number, a, b, c]: Step): void {
+    const facts = this.#facts
+    const { rib } = this.scene
+    const configured = { ...neighborOf(number + 1) }
+    const { name } = configured
+    const known = facts.known.get(name)
+    const up = known?.kept === undefined ? known : undefined
+    const lost = known?.kept === undefined ? undefined : known
+    const family = at(FAMILIES, a)
+    switch (kind) {
+      case 'up':
+        if (known === undefined) this.#up(configured, a, b, c)
+        return
+      case 'down':
+        if (up !== undefined) this.#down(up)
+        return
+      case 'bounce':
+        if (up === undefined) return
+        this.#down(up)
+        this.#up(configured, a, b, c)
+        return
+      case 'lose':
+        if (up !== undefined) this.#lose(up, at(KEEPS, a))
+        return
+      case 'return':
+        if (lost !== undefined) this.#return(lost, at(KEEPS, b), shaped(lost.peer, a, b >> 2, c))
+        return
+      case 'long-lived':
+        if (lost !== undefined) this.#beginLongLived(lost, at(KEEPS, a))
+        return
+      case 'drop':
+        if (known !== undefined) this.#dropStale(known, at(KEEPS, a))
+        return
+      case 'end-of-rib':
+        if (up !== undefined) this.#endOfRib(up, family)
+        return
+      case 'begin-refresh':
+        // RFC 7313 §4: the engine ignores it before End-of-RIB.
+        if (up === undefined || up.cycle[family] === 'stale') return
+        rib.beginRefresh(name, family, 0)
+        up.cycle[family] = 'refreshing'
+        for (const route of up.routes.values()) if (route.family === family) route.mark = 'stale'
+        return
+      case 'end-refresh':
+        if (up === undefined || up.cycle[family] !== 'refreshing') return
+        rib.endRefresh(name, family)
+        this.#endCycle(up, family)
+        return
+      case 'change':
+        if (up !== undefined) this.#change(up, shaped(up.peer, a, b, c))
+        return
+      case 'away':
+        if (lost !== undefined) this.#changeAway(lost, a, b)
+        return
+      case 'announce':
+        if (up !== undefined) this.#announce(up, a, b, c)
+        return
+      case 'withdraw':
+        if (up !== undefined) this.#withdraw(up, a, b, c)
+        return
+      case 'refresh':
+        if (up !== undefined) rib.refreshOut(name, family, b % 2 === 0)
+        return
+      case 'advance':
+        this.scene.advance(1 + (a % this.#budget))
+        return
+      case 'best':
+        this.scene.takeBest(1 + (a % this.#budget))
+        return
+      case 'pull': {
+        const told = up && rib.pull(name, a % 2 === 0 ? 1 : 65_536)
+        if (told !== undefined) this.scene.listeners.get(name)?.take(told.bytes)
+        return
+      }
+      default:
+        this.#set(kind, a, b, c)
+    }
+  }
+
+  #set(kind: string, a: number, b: number, c: number): void {
+    const facts = this.#facts
+    const { rib } = this.scene
+    switch (kind) {
+      case 'own':
+        this.#own(a, b, c)
+        return
+      case 'disown':
+        for (const text of this.#some(a, b)) {
+          facts.own.delete(text)
+          rib.withdraw([prefix(text)])
+        }
+        return
+      case 'decision':
+        facts.decision = at(DECISIONS, a)
+        rib.setDecision(facts.decision)
+        return
+      case 'reach':
+        facts.reach.set(at([...HOPS.ipv4, ...HOPS.ipv6], a), at(REACHES, b))
+        rib.resolveNextHops(facts.judge, 'all')
+        return
+      case 'ranges':
+        facts.ranges = at(RANGES, a)
+        rib.setServiceRanges(facts.ranges.map((range) => within(range)))
+        return
+      case 'pods':
+        facts.pods = at(PODS, a)
+        rib.setOwnPods(facts.pods)
+        return
+      case 'node':
+        facts.nodeAddresses = at(NODE_ADDRESSES, a)
+        rib.setNodeAddresses(facts.nodeAddresses)
+        return
+      case 'served':
+        this.#serve(at(this.#hosts, a))
+        return
+      case 'stray':
+        this.#stray(at(this.#some(a, 0), 0), at(STRAYING, c))
+        return
+      default:
+        throw new Error(kind)
+    }
+  }
+
+  /** Single addresses among the prefixes. */
+  get #hosts(): readonly string[] {
+    return FAMILIES.map((family) => this.#prefixes[family].at(-1) as string)
+  }
+
+  #own(a: number, b: number, c: number): void {
+    const communities = at([[], [[7, 7]], [[0xffff, 0xff01]], [[0xffff, 6]]], b)
+    const named = at([[], ['a'], ['b'], ['a', 'b']], c)
+    for (const text of this.#some(a, b).slice(0, 8)) {
+      this.#facts.own.set(text, [communities, named])
+      this.scene.rib.originate([{ ...ownRoute(text, communities), named }], 0)
+    }
+  }
+
+  #serve(text: string): void {
+    const { served } = this.#facts
+    if (served.delete(text)) this.scene.rib.setServiceAddresses([], [prefix(text)])
+    else {
+      served.add(text)
+      this.scene.rib.setServiceAddresses([prefix(text)], [])
+    }
+  }
+
+  #stray(text: string, straying: Straying | undefined): void {
+    if (straying === undefined) this.#facts.straying.delete(text)
+    else this.#facts.straying.set(text, straying)
+    this.scene.rib.setStraying(prefix(text), straying)
+  }
+
+  // ── Sessions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #up(configured: RibPeer, a: number, b: number, c: number): void {
+    const role = configured.peerType === 'external' ? at(ROLES, a >> 3) : undefined
+    const peer = shaped({ ...configured, ...(role !== undefined && { role }) }, a, b, c)
+    this.#facts.known.set(peer.name, {
+      peer,
+      kept: undefined,
+      routes: new Map(),
+      cycle: { ipv4: 'fresh', ipv6: 'fresh' },
+      hasLongLived: { ipv4: false, ipv6: false },
+    })
+    this.scene.join(peer)
+  }
+
+  #down({ peer: { name } }: Known): void {
+    this.#facts.known.delete(name)
+    this.scene.rib.removePeer(name)
+    this.scene.listeners.delete(name)
+  }
+
+  #lose(known: Known, keep: readonly Family[]): void {
+    for (const family of FAMILIES) {
+      if (known.cycle[family] === 'stale' && !known.hasLongLived[family]) this.#forget(known, family, 'stale')
+      known.cycle[family] = 'stale'
+      for (const route of known.routes.values()) {
+        if (route.family === family && route.mark === 'present') route.mark = 'stale'
+      }
+      if (!keep.includes(family)) this.#endCycle(known, family)
+    }
+    known.kept = new Set(keep)
+    this.scene.lose(known.peer.name, keep)
+  }
+
+  #return(known: Known, keep: readonly Family[], peer: RibPeer): void {
+    known.kept = undefined
+    known.peer = peer
+    for (const family of FAMILIES) if (!keep.includes(family)) this.#endCycle(known, family)
+    this.scene.join(peer, keep)
+  }
+
+  #beginLongLived(known: Known, families: readonly Family[]): void {
+    for (const family of families) {
+      if (known.cycle[family] !== 'stale') continue
+      known.hasLongLived[family] = true
+      for (const [key, route] of known.routes) {
+        if (route.family !== family) continue
+        route.mark = 'long-lived'
+        if (route.isNoLongLived) known.routes.delete(key)
+      }
+    }
+    this.scene.rib.beginLongLived(known.peer.name, families)
+  }
+
+  #dropStale(known: Known, families: readonly Family[]): void {
+    const { name } = known.peer
+    for (const family of families) {
+      if (known.cycle[family] === 'refreshing') return
+      known.kept?.delete(family)
+      this.#endCycle(known, family)
+    }
+    this.scene.rib.dropStale(name, families)
+    if (known.kept?.size === 0) this.#facts.known.delete(name)
+  }
+
+  #endOfRib(known: Known, family: Family): void {
+    if (known.cycle[family] === 'stale') this.#endCycle(known, family)
+    this.#receive(known, encodeEndOfRib(family))
+  }
+
+  #endCycle(known: Known, family: Family): void {
+    known.cycle[family] = 'fresh'
+    known.hasLongLived[family] = false
+    this.#forget(known, family, 'stale')
+    this.#forget(known, family, 'long-lived')
+  }
+
+  #forget({ routes }: Known, family: Family, mark: Mark): void {
+    for (const [key, route] of routes) if (route.family === family && route.mark === mark) routes.delete(key)
+  }
+
+  #change(known: Known, peer: RibPeer): void {
+    known.peer = peer
+    this.scene.rib.setPeer(peer)
+    if (this.scene.rib.takePrefixLimitReport(peer.name)?.error !== undefined) this.#down(known)
+  }
+
+  #changeAway(known: Known, a: number, b: number): void {
+    const side: ImportSide = { importPolicy: at(IMPORTS, a), nodeAs: 65_000 + (b % 2), allowedOwnAs: b % 3 }
+    known.peer = { ...known.peer, ...side }
+    this.scene.rib.setImportSide(known.peer.name, side)
+  }
+
+  // ── UPDATEs ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #receive(known: Known, update: Uint8Array): void {
+    const { error } = this.scene.rib.receive(known.peer.name, update, 0, update.length, 0)
+    if (error !== undefined) this.#down(known)
+  }
+
+  /** A run of prefixes of one family. */
+  #some(a: number, b: number): readonly string[] {
+    const all = this.#prefixes[at(FAMILIES, a)]
+    const first = (a * 31) % all.length
+    return all.slice(first, first + 1 + (b % (all.length > 1_000 ? 700 : 40)))
+  }
+
+  #announce(known: Known, a: number, b: number, c: number): void {
+    const { peer, routes } = known
+    const family = at(FAMILIES, a)
+    const pathId = peer.receive.addPath.length > 0 ? 1 + (c % 3) : undefined
+    const texts = this.#some(a, b)
+    const carried = carriedBy(peer, c >> 2)
+    const nextHop = at(HOPS[family], b >> 4)
+    const isNoLongLived = carried.communities.some(([high, low]) => high === 0xffff && low === 7)
+    for (const text of texts) {
+      const update = announcement([text], carried, nextHop, pathId)
+      routes.set(`${text} ${pathId}`, { text, family, update, isNoLongLived, mark: 'present' })
+    }
+    this.#receive(known, announcement(texts, carried, nextHop, pathId))
+  }
+
+  #withdraw(known: Known, a: number, b: number, c: number): void {
+    const pathId = known.peer.receive.addPath.length > 0 ? 1 + (c % 3) : undefined
+    const texts = this.#some(a, b)
+    for (const text of texts) known.routes.delete(`${text} ${pathId}`)
+    this.#receive(known, withdrawal(texts, pathId))
+  }
+
+  // ── The end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** One that has seen nothing but the end, at rest. */
+  fresh(): Scene {
+    const facts = this.#facts
+    const scene = new Scene(facts, 1 << 20)
+    const { rib } = scene
+    rib.setDecision(facts.decision)
+    rib.setServiceRanges(facts.ranges.map((range) => within(range)))
+    rib.setOwnPods(facts.pods)
+    rib.setNodeAddresses(facts.nodeAddresses)
+    rib.setServiceAddresses([...facts.served].map(prefix), [])
+    for (const [text, straying] of facts.straying) rib.setStraying(prefix(text), straying)
+    for (const [text, [communities, named]] of facts.own) rib.originate([{ ...ownRoute(text, communities), named }], 0)
+    for (const known of facts.known.values()) bringUp(scene, known)
+    scene.settle()
+    return scene
+  }
+
+  endAll(): void {
+    this.scene.rib.withdraw([...this.#facts.own.keys()].map(prefix))
+    for (const known of [...this.#facts.known.values()]) this.#down(known)
+    this.scene.settle()
+  }
+}
