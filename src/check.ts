@@ -1,6 +1,6 @@
 /** `godwit check`: reads the objects of a folder, a file or a cluster once, and checks them without an agent. */
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { CheckOptions } from './cli/arguments.ts'
@@ -42,7 +42,8 @@ export async function runCheck(options: CheckOptions, { out, err }: Streams): Pr
 async function makeReport(options: CheckOptions): Promise<Report> {
   const store = await readObjects(options.source, options)
   const nodes = previews(store, options)
-  const before = options.diff === undefined ? undefined : previews(await readObjects(options.diff, options), options)
+  const old = options.diff === undefined ? undefined : await readObjects(options.diff, options, true)
+  const before = old && previews(old, options)
   return {
     // A cluster is read without its Secrets.
     problems: problemsOf(store, nodes, options.source === 'kubernetes' ? undefined : options.namespace),
@@ -57,10 +58,15 @@ function previews(store: ObjectStore, { node, apiGroup }: CheckOptions): readonl
   return previewNodes(store, names, isCalicoGroup(apiGroup))
 }
 
-async function readObjects(from: string, options: CheckOptions): Promise<ObjectStore> {
+/** Nothing at all is not checked, but a fault of who asks: a wrong folder, or a pipe whose other end has failed. */
+async function readObjects(from: string, options: CheckOptions, mayBeNothing = false): Promise<ObjectStore> {
   if (from === 'kubernetes') return readSource((feed) => openCluster(options, feed))
   const file = from === '-' ? undefined : await statOf(from)
-  if (file?.isDirectory() === true) return readFolder(from, options)
+  if (file?.isDirectory() === true) {
+    if (!mayBeNothing && !(await readdir(from)).some(isManifestName)) throw new Error(`${from}: ${NO_MANIFESTS}`)
+    return readFolder(from, options)
+  }
+  if (file?.isFile() === true && file.size === 0 && !mayBeNothing) throw new Error(`${from} is empty`)
   const folder = await mkdtemp(join(tmpdir(), 'godwit-check-'))
   try {
     if (file?.isFile() === true) await symlink(resolve(from), join(folder, manifestName(from)))
@@ -68,7 +74,7 @@ async function readObjects(from: string, options: CheckOptions): Promise<ObjectS
     else
       await writeFile(
         join(folder, 'input.yaml'),
-        upToLargest(file === undefined ? process.stdin : createReadStream(from)),
+        upToLargest(file === undefined ? process.stdin : createReadStream(from), mayBeNothing),
       )
     return await readFolder(folder, options)
   } finally {
@@ -76,14 +82,17 @@ async function readObjects(from: string, options: CheckOptions): Promise<ObjectS
   }
 }
 
+const NO_MANIFESTS = 'no file *.yaml, *.yml or *.json stands directly in this folder'
+
 /** A pipe may never end. */
-async function* upToLargest(input: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+async function* upToLargest(input: AsyncIterable<Uint8Array>, mayBeNothing: boolean): AsyncIterable<Uint8Array> {
   let octets = 0
   for await (const chunk of input) {
     octets += chunk.length
     if (octets > LARGEST_FILE) throw new Error(`the input ${TOO_LARGE}`)
     yield chunk
   }
+  if (octets === 0 && !mayBeNothing) throw new Error('the input is empty')
 }
 
 /** The folder's reader takes files by their names; a dump may have any. */
