@@ -14,10 +14,11 @@ import {
 import type { ClusterNode } from './node.ts'
 import { decidePod } from './pod-routes.ts'
 import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
+import { PrefixSettingsTable } from './prefix-settings.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { decideService, rangeClaims, type ServiceSettings } from './services.ts'
-import { type ResolvedAdvertisement, settingsOfPrefix } from './settings.ts'
+import type { ResolvedAdvertisement } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
 const CONFIGURATION = 'BGPConfiguration/default'
@@ -104,7 +105,8 @@ export class OriginatedRoutes {
   *usePrefixSettings(advertisements: readonly ResolvedAdvertisement[]): Work {
     if (same(advertisements, this.#prefixSettings)) return
     this.#prefixSettings = advertisements
-    yield* this.book.useSettings((prefix) => settingsOfPrefix(advertisements, prefix))
+    const table = new PrefixSettingsTable(advertisements)
+    yield* this.book.useSettings((prefix) => table.of(prefix))
   }
 
   *setServices(store: ObjectStore, settings: ServiceSettings): Work {

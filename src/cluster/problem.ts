@@ -48,7 +48,7 @@ export function makeProblem({ code, object, field = '', value, says, level }: Pr
 
 /** Collects the problems of one object while it is parsed. */
 export class Findings {
-  /** Items of lists and entries of maps that were read: what it took. */
+  /** Items of lists and entries of maps that were read and not charged yet. */
   items = 0
   readonly object: string
   readonly problems: Problem[] = []

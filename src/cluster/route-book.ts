@@ -7,8 +7,8 @@ import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import { type Cover, CoverCounts, FOR_ALL, keyOf, type Naming } from './aggregation.ts'
 import type { RouteIntent } from './intent.ts'
+import { PLAIN, type PrefixSettings } from './prefix-settings.ts'
 import { same } from './same.ts'
-import type { PrefixSettings } from './settings.ts'
 
 export interface Claim extends Naming {
   readonly prefix: Prefix
@@ -72,7 +72,7 @@ export class RouteBook {
   /** By route: its covering prefixes, if it has any. */
   readonly #coversOfRoute = new Map<string, readonly Cover[]>()
   readonly #coverCounts = new CoverCounts()
-  #settingsOf: (prefix: Prefix) => PrefixSettings = () => ({ communities: [], held: undefined })
+  #settingsOf: (prefix: Prefix) => PrefixSettings = () => PLAIN
 
   /** Replaces all claims of `object`. `why`: the reason why the object as a whole is not advertised. */
   set(object: string, claims: readonly Claim[], why?: string): void {

@@ -1,3 +1,39 @@
+import type { Work } from '../base/work.ts'
+
+/** Items of a long list that are compared in one step, and about what one takes, in microseconds. */
+const ITEMS_PER_STEP = 32
+const ITEM_COST = 2
+
+/**
+ * `before` where both are equal, else `value` with the equal parts of `before` in it: whoever compares those again sees at
+ * once that they are the same. In steps, as the lists of an object that a person wrote may be long.
+ */
+export function* keepSame<Value>(before: unknown, value: Value): Work<Value> {
+  if (isLong(before) && isLong(value)) return (yield* keepSameItems(before, value)) as Value
+  if (!isRecord(before) || !isRecord(value)) return same(before, value) ? (before as Value) : value
+  const fields: [string, unknown][] = []
+  for (const [key, part] of Object.entries(value)) fields.push([key, yield* keepSame(fieldIn(before, key), part)])
+  const kept = Object.fromEntries(fields)
+  const keys = [...Object.keys(before), ...Object.keys(kept)]
+  const isKept = keys.every((key) => Object.is(fieldIn(before, key), fieldIn(kept, key)))
+  return (isKept ? before : kept) as Value
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+
+const isLong = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > ITEMS_PER_STEP
+
+function* keepSameItems(before: readonly unknown[], list: readonly unknown[]): Work<readonly unknown[]> {
+  const kept: unknown[] = []
+  for (const [index, item] of list.entries()) {
+    kept.push(same(before[index], item) ? before[index] : item)
+    if (kept.length % ITEMS_PER_STEP === 0) yield ITEMS_PER_STEP * ITEM_COST
+  }
+  const isKept = before.length === kept.length && kept.every((item, index) => Object.is(item, before[index]))
+  return isKept ? before : kept
+}
+
 /** Deep equality of configuration values: plain objects, lists, maps and bytes. */
 export function same(a: unknown, b: unknown): boolean {
   if (Object.is(a, b)) return true

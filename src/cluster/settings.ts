@@ -1,5 +1,5 @@
 /** The settings of this node: BGPConfiguration `default` and `node.<this node>` combined. */
-import { contains, EVERYTHING, type Prefix } from '../base/prefix.ts'
+import { EVERYTHING, type Prefix } from '../base/prefix.ts'
 import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
 import type {
@@ -174,7 +174,9 @@ function resolveAliases(
     unknown === undefined
       ? heldAnyway
       : `the community "${unknown}" of prefixAdvertisements ${prefix.text} is not known`
-  return { advertisement: { prefix, communities: found, held }, unknown }
+  // The list itself where it names no alias: it is then seen at once that it is the same as before.
+  const isPlain = found.length === communities.length && found.every((value, index) => value === communities[index])
+  return { advertisement: { prefix, communities: isPlain ? (communities as typeof found) : found, held }, unknown }
 }
 
 function unknownAlias(name: string, index: number, { prefix }: PrefixAdvertisement, value: string): Problem {
@@ -185,21 +187,4 @@ function unknownAlias(name: string, index: number, { prefix }: PrefixAdvertiseme
     value,
     says: `names no community of ${[...new Set([name, 'default'])].map((one) => `BGPConfiguration/${one}`).join(' or ')}; routes inside ${prefix.text} are not advertised`,
   })
-}
-
-export interface PrefixSettings {
-  readonly communities: readonly (readonly number[])[]
-  readonly held: string | undefined
-}
-
-const PLAIN: PrefixSettings = { communities: [], held: undefined }
-
-/** The communities of a route, those of all prefixAdvertisements that contain it, and why the route is held. */
-export function settingsOfPrefix(advertisements: readonly ResolvedAdvertisement[], prefix: Prefix): PrefixSettings {
-  const around = advertisements.filter((advertisement) => contains(advertisement.prefix, prefix))
-  if (around.length === 0) return PLAIN
-  const byText = new Map(
-    around.flatMap(({ communities }) => communities.map((community) => [community.join(':'), community])),
-  )
-  return { communities: [...byText.values()], held: around.find(({ held }) => held !== undefined)?.held }
 }

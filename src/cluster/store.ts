@@ -8,9 +8,9 @@ import type { Problem } from './intent.ts'
 import { LastGood, RESTRICTING, type Restricting } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
 import { isRecord } from './parse/fields.ts'
-import { parseObject } from './parse/object.ts'
+import { parseInSteps, parseObject } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
-import { same } from './same.ts'
+import { keepSame, same } from './same.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'
 import { StoreProblems } from './store-problems.ts'
 
@@ -28,8 +28,6 @@ type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
 
 /** Approximate costs in microseconds: to parse an object, and to look one up. */
 const READ_COST = 30
-/** The same for each item of a list in it. */
-const ITEM_COST = 2
 const LOOK_COST = 0.5
 
 export class ObjectStore {
@@ -200,7 +198,7 @@ export class ObjectStore {
   *#applyOne(change: ObjectChange): Work {
     if (change.kind === 'replace') yield* this.#replace(change.of, change.objects)
     else {
-      if (change.kind === 'upsert') yield this.#upsert(change)
+      if (change.kind === 'upsert') yield* this.#upsert(change)
       else if (change.kind === 'delete') this.#delete(change.ref)
       else this.#setSourceProblem(change)
       yield READ_COST
@@ -215,21 +213,20 @@ export class ObjectStore {
     this.#problems.set(objectName(ref), isGone ? [problem] : [])
   }
 
-  /** Returns about what it took. */
-  #upsert({ ref, object, from }: Upsert): number {
+  *#upsert({ ref, object, from }: Upsert): Work {
     const key = objectKey(ref)
     if (this.#ownNodeIsGone && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, false)
-    const parsed = parseObject(ref, object)
+    const parsed = yield* parseInSteps(ref, object)
     const before = this.#table(ref.kind).get(key)
     const known = this.exists(ref.kind, key)
     this.#seen.get(ref.kind)?.add(key)
     this.#noteVersion(objectName(ref), object)
     if (parsed.value !== undefined) {
       this.#makeshift.delete(objectName(ref))
-      this.lastGood.note(ref, object)
-      this.#set(ref.kind, key, before, parsed.value)
+      yield* this.lastGood.note(ref, object)
+      yield* this.#setInSteps(ref.kind, key, before, parsed.value)
       this.#problems.set(objectName(ref), parsed.problems)
-      return parsed.items * ITEM_COST
+      return
     }
     if (!parsed.refused) {
       // A good version that means nothing here: what an earlier one meant is over.
@@ -237,16 +234,15 @@ export class ObjectStore {
       this.lastGood.forget(ref)
       this.#set(ref.kind, key, before, undefined)
       this.#problems.set(objectName(ref), parsed.problems)
-      return parsed.items * ITEM_COST
+      return
     }
     // Readers distinguish an object with errors from an absent one: its first version is a change.
     if (!known) this.#changes.note(ref.kind, key)
-    const outcome = this.#makeDo(ref, key, before, parsed.partial)
+    const outcome = yield* this.#makeDo(ref, key, before, parsed.partial)
     this.#problems.set(
       objectName(ref),
       parsed.problems.map((found) => withOutcome(found, outcome, from)),
     )
-    return parsed.items * ITEM_COST
   }
 
   #noteVersion(name: string, object: unknown): void {
@@ -260,20 +256,20 @@ export class ObjectStore {
   }
 
   /** The newest version has errors: uses the last good one, else that of an earlier run, else the valid part of this one. */
-  #makeDo<K extends Kind>(
+  *#makeDo<K extends Kind>(
     ref: ObjectRef & { readonly kind: K },
     key: string,
     before: ParsedObjects[K] | undefined,
     partial: ParsedObjects[K] | undefined,
-  ): string {
+  ): Work<string> {
     const name = objectName(ref)
     if (before !== undefined && !this.#makeshift.has(name)) return 'the last good version stays in force'
     const kept = this.lastGood.get(ref)
-    const value = kept === undefined ? undefined : parseObject(ref, kept).value
+    const value = kept === undefined ? undefined : (yield* parseInSteps(ref, kept)).value
     const makeshift = value ?? partial
     if (makeshift === undefined) return 'the object is ignored'
     this.#makeshift.add(name)
-    this.#set(ref.kind, key, before, makeshift)
+    yield* this.#setInSteps(ref.kind, key, before, makeshift)
     return value === undefined ? 'objects that depend on it are held, everything else is in force' : FROM_EARLIER_RUN
   }
 
@@ -297,11 +293,21 @@ export class ObjectStore {
     before: ParsedObjects[K] | undefined,
     value: ParsedObjects[K] | undefined,
   ): void {
-    if (same(before, value)) return
-    if (value === undefined) this.#table(kind).delete(key)
-    else this.#table(kind).set(key, value)
+    finish(this.#setInSteps(kind, key, before, value))
+  }
+
+  *#setInSteps<K extends Kind>(
+    kind: K,
+    key: string,
+    before: ParsedObjects[K] | undefined,
+    value: ParsedObjects[K] | undefined,
+  ): Work {
+    const kept = yield* keepSame(before, value)
+    if (kept === before) return
+    if (kept === undefined) this.#table(kind).delete(key)
+    else this.#table(kind).set(key, kept)
     if (kind !== 'EndpointSlice') this.#changes.note(kind, key)
-    else this.#setSlice(before as SliceOrNone, value as SliceOrNone)
+    else this.#setSlice(before as SliceOrNone, kept as SliceOrNone)
   }
 
   #setSlice(before: SliceOrNone, value: SliceOrNone): void {
@@ -338,7 +344,8 @@ export class ObjectStore {
       if (meter.isDue) yield meter.take()
     }
     for (const upsert of used.values()) {
-      yield READ_COST + this.#upsert(upsert)
+      yield* this.#upsert(upsert)
+      yield READ_COST
     }
   }
 

@@ -221,6 +221,26 @@ export async function makeInputs(
         .join('||')
       tell(rig, objects.upsert(objects.bgpPeer('long', { nodeSelector: 'all()', peerSelector })))
     })
+    // As many as are taken; the neighbor names the filter.
+    const rule = (index: number, value: number) => ({
+      ...{ action: 'Accept', matchOperator: 'In', cidr: `20.${(index >> 8) & 255}.${index & 255}.0/24` },
+      operations: [{ addCommunity: { value: `64512:${value}` } }],
+    })
+    const rules = (value: number) => ({ importV4: upTo(10_000).map((index) => rule(index, value)) })
+    yield measure(rig, 'a filter of 10,000 rules', () =>
+      tell(rig, objects.upsert(objects.bgpFilter('take-all', rules(1)))),
+    )
+    yield measure(rig, 'such a filter changes in every rule', () =>
+      tell(rig, objects.upsert(objects.bgpFilter('take-all', rules(2)))),
+    )
+    yield measure(rig, 'such a filter is served again', () =>
+      tell(rig, objects.upsert(objects.bgpFilter('take-all', rules(2)))),
+    )
+    const communities = upTo(50).map((index) => `64512:${index}`)
+    const prefixAdvertisements = addresses(500).map((one) => ({ cidr: `${one}/32`, communities }))
+    yield measure(rig, 'communities for 500 prefixes', () =>
+      tell(rig, objects.upsert(objects.bgpConfiguration({ ...external, prefixAdvertisements }))),
+    )
   }
 
   /** Full tables of three neighbors. */

@@ -4,6 +4,7 @@
  */
 import { lookUp } from '../../base/look-up.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
+import type { Work } from '../../base/work.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
 import {
   type DampingSettings,
@@ -29,6 +30,9 @@ export const NODE_CONFIGURATION = 'node.'
 export const POD_CIDR_SOURCES = ['Node', 'CalicoIPAM', 'Static'] as const
 const LIST_LIMIT = 500
 export const COMMUNITIES_PER_PREFIX = 50
+/** About what an entry takes to read, in microseconds, and one of `prefixAdvertisements`. */
+const ENTRY = { cost: 5 }
+const ADVERTISEMENT = { most: LIST_LIMIT, cost: 40 }
 
 const ADDITIONS = [
   'nodeMeshFilters',
@@ -88,18 +92,18 @@ const RESTS_ON: Readonly<Record<string, readonly ConfigurationPart[]>> = {
   serviceHealthCheck: ['cluster', 'external', 'load-balancer'],
 }
 
-export function parseConfiguration(
+export function* parseConfiguration(
   object: Record<string, unknown>,
   { name }: ObjectRef,
   findings: Findings,
-): ConfigurationObject | undefined {
+): Work<ConfigurationObject> {
   const perNode = name.startsWith(NODE_CONFIGURATION) && name.length > NODE_CONFIGURATION.length
   if (name !== 'default' && !perNode) {
     findings.say('configuration-name', 'metadata.name', 'is neither default nor node.<name>; the object is ignored')
   }
   const given = new Fields(findings, '', object).record('spec') === undefined ? {} : object.spec
   const spec = specWithAdditions(object, given as Record<string, unknown>, ADDITIONS, findings)
-  const configuration = { ...parseSpec(name, spec), held: heldParts(name, findings.faulty) }
+  const configuration = { ...(yield* parseSpec(name, spec)), held: heldParts(name, findings.faulty) }
   spec.reportUnknown()
   if (perNode) tellOfClusterFields(object.spec, findings)
   else if (configuration.podCidrs.length > 0) {
@@ -124,7 +128,7 @@ function heldParts(name: string, faulty: ReadonlySet<string>): HeldParts {
 /** Everything is held, since the object cannot be read at all. */
 export const allHeld = (why: string): HeldParts => Object.fromEntries((RESTS_ON.spec ?? []).map((part) => [part, why]))
 
-function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'> {
+function* parseSpec(name: string, spec: Fields): Work<Omit<ConfigurationObject, 'held'>> {
   spec.notActedOn(NOT_ACTED_ON, AS_IT_IS)
   // Without a value it would open all classes.
   spec.refuseNull(['loadBalancerClasses'])
@@ -134,16 +138,16 @@ function parseSpec(name: string, spec: Fields): Omit<ConfigurationObject, 'held'
     asNumber: spec.asn('asNumber'),
     nodeToNodeMesh: spec.flag('nodeToNodeMeshEnabled') ?? true,
     serviceCidrs: {
-      cluster: parseCidrs(spec, 'serviceClusterIPs'),
-      external: parseCidrs(spec, 'serviceExternalIPs'),
-      'load-balancer': parseCidrs(spec, 'serviceLoadBalancerIPs'),
+      cluster: yield* parseCidrs(spec, 'serviceClusterIPs'),
+      external: yield* parseCidrs(spec, 'serviceExternalIPs'),
+      'load-balancer': yield* parseCidrs(spec, 'serviceLoadBalancerIPs'),
     },
     loadBalancerAggregation: readAggregation(spec),
     loadBalancerClasses: spec.has('loadBalancerClasses') ? spec.texts('loadBalancerClasses') : undefined,
     serviceOptIn: spec.flag('serviceOptIn') ?? false,
     guards: { health: parseHealth(spec), damping: parseDamping(spec) },
-    communities: parseAliases(spec),
-    prefixAdvertisements: spec.has('prefixAdvertisements') ? parseAdvertisements(spec) : undefined,
+    communities: yield* parseAliases(spec),
+    prefixAdvertisements: spec.has('prefixAdvertisements') ? yield* parseAdvertisements(spec) : undefined,
     listenPort: spec.whole('listenPort', 1, 65535),
     bindToNodeIp: spec.oneOf('bindMode', ['None', 'NodeIP']) === 'NodeIP',
     meshRestartTime: spec.seconds('nodeMeshMaxRestartTime', 0, 4095),
@@ -243,37 +247,28 @@ function parseDamping(spec: Fields): DampingSettings | undefined {
 
 /** Pod CIDRs of one node. A list beyond the limit is refused as a mistake. */
 function parsePodCidrs(spec: Fields): Prefix[] {
-  const found = spec.list('podCIDRs', (item, at) => {
+  const read = (item: unknown, at: string) => {
     const prefix = typeof item === 'string' ? parsePrefix(item) : undefined
     return prefix ?? spec.findings.wrong(at, item, 'is not a CIDR')
-  })
-  if (found.length > LIST_LIMIT) spec.findings.wrong('spec.podCIDRs', undefined, `has more than ${LIST_LIMIT} entries`)
-  return found
+  }
+  return spec.list('podCIDRs', read, LIST_LIMIT)
 }
 
 /** An entry without a CIDR is ignored, as in Calico. */
-function parseCidrs(spec: Fields, field: string): Prefix[] {
-  return spec.records(field, (entry) => {
+function* parseCidrs(spec: Fields, field: string): Work<Prefix[]> {
+  const read = (entry: Fields) => {
     const prefix = entry.prefix('cidr')
     entry.reportUnknown()
     return prefix
-  })
+  }
+  return yield* spec.recordsInSteps(field, read, ENTRY)
 }
 
 const NOT_A_COMMUNITY = 'is not a community (0-65535:0-65535, or three numbers up to 4294967295)'
 
-function parseAliases(spec: Fields): Map<string, readonly number[]> {
+function* parseAliases(spec: Fields): Work<Map<string, readonly number[]>> {
   const aliases = new Map<string, readonly number[]>()
-  const entries = spec.records('communities', (entry) => {
-    const name = entry.text('name') ?? entry.findings.missing(entry.at('name'))
-    const value = entry.text('value') ?? entry.findings.missing(entry.at('value'))
-    entry.reportUnknown()
-    const community = value === undefined ? undefined : parseCommunity(value)
-    if (value !== undefined && community === undefined) entry.findings.wrong(entry.at('value'), value, NOT_A_COMMUNITY)
-    return name === undefined || community === undefined ? undefined : { name, community, at: entry.at('name') }
-  })
-  if (entries.length > LIST_LIMIT)
-    spec.findings.wrong('spec.communities', undefined, `has more than ${LIST_LIMIT} entries`)
+  const entries = yield* spec.recordsInSteps('communities', readAlias, { most: LIST_LIMIT, ...ENTRY })
   for (const { name, community, at } of entries) {
     if (aliases.has(name)) spec.findings.wrong(at, name, 'names two communities')
     else aliases.set(name, community)
@@ -281,24 +276,29 @@ function parseAliases(spec: Fields): Map<string, readonly number[]> {
   return aliases
 }
 
-function parseAdvertisements(spec: Fields): PrefixAdvertisement[] {
-  const found = spec.records('prefixAdvertisements', (entry) => {
-    const prefix = entry.prefix('cidr')
-    if (!entry.has('cidr')) entry.findings.missing(entry.at('cidr'))
-    const before = entry.findings.faulty.size
-    const communities = entry.list('communities', (item, at) => readCommunity(entry.findings, item, at))
-    entry.reportUnknown()
-    if (communities.length > COMMUNITIES_PER_PREFIX) {
-      entry.findings.wrong(entry.at('communities'), undefined, `has more than ${COMMUNITIES_PER_PREFIX} entries`)
-    }
-    const isWrong = entry.findings.faulty.size > before
-    const held = isWrong ? `${entry.at('communities')} of prefixAdvertisements ${prefix?.text} is wrong` : undefined
-    return prefix === undefined ? undefined : { prefix, communities, held }
-  })
-  if (found.length > LIST_LIMIT) {
-    spec.findings.wrong('spec.prefixAdvertisements', undefined, `has more than ${LIST_LIMIT} entries`)
-  }
-  return found
+function readAlias(entry: Fields) {
+  const name = entry.text('name') ?? entry.findings.missing(entry.at('name'))
+  const value = entry.text('value') ?? entry.findings.missing(entry.at('value'))
+  entry.reportUnknown()
+  const community = value === undefined ? undefined : parseCommunity(value)
+  if (value !== undefined && community === undefined) entry.findings.wrong(entry.at('value'), value, NOT_A_COMMUNITY)
+  return name === undefined || community === undefined ? undefined : { name, community, at: entry.at('name') }
+}
+
+function* parseAdvertisements(spec: Fields): Work<PrefixAdvertisement[]> {
+  return yield* spec.recordsInSteps('prefixAdvertisements', readAdvertisement, ADVERTISEMENT)
+}
+
+function readAdvertisement(entry: Fields): PrefixAdvertisement | undefined {
+  const prefix = entry.prefix('cidr')
+  if (!entry.has('cidr')) entry.findings.missing(entry.at('cidr'))
+  const before = entry.findings.faulty.size
+  const read = (item: unknown, at: string) => readCommunity(entry.findings, item, at)
+  const communities = entry.list('communities', read, COMMUNITIES_PER_PREFIX)
+  entry.reportUnknown()
+  const isWrong = entry.findings.faulty.size > before
+  const held = isWrong ? `${entry.at('communities')} of prefixAdvertisements ${prefix?.text} is wrong` : undefined
+  return prefix === undefined ? undefined : { prefix, communities, held }
 }
 
 /** A text that begins with a digit and has a colon is a community; any other text is the name of an alias. */

@@ -6,6 +6,7 @@ import { type Address, parseAddress, whyNotOfHost } from '../../base/address.ts'
 import { lookUp } from '../../base/look-up.ts'
 import { type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { Asn, Seconds } from '../../base/units.ts'
+import { CostMeter, finish, type Work } from '../../base/work.ts'
 import type { Findings } from '../problem.ts'
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
@@ -32,11 +33,17 @@ export function parseSeconds(value: unknown): Seconds | undefined {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
 }
 
-/**
- * The most items of a list, and entries of labels and annotations, unless said otherwise: an object is read in one step,
- * and whoever writes it chooses its size.
- */
+/** The most items of a list, and entries of labels and annotations, unless said otherwise: whoever writes it chooses its size. */
 const MOST_ITEMS = 1_000
+
+/** Reads one item of a list; `at` is its place. */
+type ReadItem<Item> = (item: unknown, at: string) => Item | undefined
+
+/** The most items that it may have, and about what one takes, in microseconds. */
+interface LongList {
+  readonly most?: number
+  readonly cost: number
+}
 
 export class Fields {
   readonly findings: Findings
@@ -130,18 +137,39 @@ export class Fields {
   }
 
   /** Reads each item with `read`, which reports errors itself; items that read as undefined are left out. */
-  list<Item>(name: string, read: (item: unknown, at: string) => Item | undefined, most = MOST_ITEMS): Item[] {
-    const items = this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
+  list<Item>(name: string, read: ReadItem<Item>, most = MOST_ITEMS): Item[] {
+    return finish(this.listInSteps(name, read, { most, cost: 0 }))
+  }
+
+  /** The same in steps, for lists that are long or whose items are. */
+  *listInSteps<Item>(name: string, read: ReadItem<Item>, { most = MOST_ITEMS, cost }: LongList): Work<Item[]> {
+    const items: unknown[] =
+      this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
     if (!this.#hasRoom(this.at(name), items.length, most)) return []
-    return items.map((item, index) => read(item, `${this.at(name)}[${index}]`)).filter((item) => item !== undefined)
+    const found: Item[] = []
+    const meter = new CostMeter()
+    for (const [index, item] of items.entries()) {
+      const value = read(item, `${this.at(name)}[${index}]`)
+      if (value !== undefined) found.push(value)
+      meter.add(cost)
+      if (!meter.isDue) continue
+      // What is inside the items is in their cost.
+      this.findings.items = 0
+      yield meter.take()
+    }
+    return found
   }
 
   records<Item>(name: string, read: (fields: Fields) => Item | undefined, most = MOST_ITEMS): Item[] {
+    return finish(this.recordsInSteps(name, read, { most, cost: 0 }))
+  }
+
+  *recordsInSteps<Item>(name: string, read: (fields: Fields) => Item | undefined, list: LongList): Work<Item[]> {
     const readItem = (item: unknown, at: string) => {
       if (isRecord(item)) return read(new Fields(this.findings, at, item))
       return this.findings.wrong(at, item, 'is not an object')
     }
-    return this.list(name, readItem, most)
+    return yield* this.listInSteps(name, readItem, list)
   }
 
   texts(name: string, most = MOST_ITEMS): string[] {

@@ -6,6 +6,7 @@
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { Asn } from '../../base/units.ts'
+import { finish, type Work } from '../../base/work.ts'
 import { type Community, parseCommunity } from '../../bgp/policy/community.ts'
 import { PRIORITY_BASE } from '../../bgp/policy/match.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../../bgp/policy/rule.ts'
@@ -17,28 +18,30 @@ import { Fields, isRecord, parseAsn } from './fields.ts'
 const NO_RULES = { exportV4: [], importV4: [], exportV6: [], importV6: [] } as const
 /** The most rules of one direction and family. */
 const MOST_RULES = 10_000
+/** About what one takes to read, in microseconds. */
+const RULE_COST = 8
 
 const LISTS = ['exportV4', 'importV4', 'exportV6', 'importV6'] as const
 
-export function parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): FilterObject {
-  const compiled = compileFilter(ref.name, object.spec ?? {}, findings)
-  findings.items += LISTS.reduce((sum, list) => sum + compiled[list].length, 0)
-  return compiled
+export function* parseFilter(object: Record<string, unknown>, ref: ObjectRef, findings: Findings): Work<FilterObject> {
+  return yield* filterSteps(ref.name, object.spec ?? {}, findings)
 }
 
-export function compileFilter(name: string, spec: unknown, findings = new Findings(`BGPFilter/${name}`)): FilterObject {
+export const compileFilter = (name: string, spec: unknown): FilterObject =>
+  finish(filterSteps(name, spec, new Findings(`BGPFilter/${name}`)))
+
+function* filterSteps(name: string, spec: unknown, findings: Findings): Work<FilterObject> {
   const fields = openFields(findings, 'spec', spec ?? {}, LISTS)
-  const rules = (list: (typeof LISTS)[number], family: Family): Rule[] =>
-    fields?.list(
-      list,
-      (item, at) => readRule(findings, at, item, family, `BGPFilter/${name} ${at.slice(5)}`),
-      MOST_RULES,
-    ) ?? []
+  function* rules(list: (typeof LISTS)[number], family: Family): Work<Rule[]> {
+    const read = (item: unknown, at: string) =>
+      readRule(findings, at, item, family, `BGPFilter/${name} ${at.slice('spec.'.length)}`)
+    return fields === undefined ? [] : yield* fields.listInSteps(list, read, { most: MOST_RULES, cost: RULE_COST })
+  }
   const read = {
-    exportV4: rules('exportV4', 'ipv4'),
-    importV4: rules('importV4', 'ipv4'),
-    exportV6: rules('exportV6', 'ipv6'),
-    importV6: rules('importV6', 'ipv6'),
+    exportV4: yield* rules('exportV4', 'ipv4'),
+    importV4: yield* rules('importV4', 'ipv4'),
+    exportV6: yield* rules('exportV6', 'ipv6'),
+    importV6: yield* rules('importV6', 'ipv6'),
   }
   return { name, ...(findings.refused ? NO_RULES : read), problems: findings.problems }
 }

@@ -3,6 +3,7 @@
  * References to other objects are not checked here.
  */
 
+import { finish, type Work } from '../../base/work.ts'
 import type { Problem } from '../intent.ts'
 import { objectName, type ParsedObjects } from '../objects.ts'
 import { Findings } from '../problem.ts'
@@ -28,11 +29,13 @@ export interface Parsed<K extends Kind> {
   /** Whether it has errors. */
   readonly refused: boolean
   readonly problems: readonly Problem[]
-  /** Items of lists and entries of maps in it. */
-  readonly items: number
 }
 
-type Parser<Value> = (object: Record<string, unknown>, ref: ObjectRef, findings: Findings) => Value | undefined
+type Parser<Value> = (
+  object: Record<string, unknown>,
+  ref: ObjectRef,
+  findings: Findings,
+) => Value | Work<Value | undefined> | undefined
 
 const PARSERS: { readonly [K in Kind]: Parser<ParsedObjects[K]> } = {
   Node: parseNode,
@@ -75,21 +78,30 @@ const IPAM: readonly Kind[] = ['BlockAffinity', 'IPAMBlock']
 /** The kinds whose objects are used in part if they have errors. */
 const PARTLY_USED: readonly Kind[] = ['Node', 'BGPConfiguration', 'BGPAdvertisement', 'IPPool']
 
+/** About what an item of a list or an entry of a map takes to read, in microseconds. */
+const ITEM_COST = 2
+
 export function parseObject<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Parsed<K> {
-  const findings = new Findings(objectName(ref))
-  const value = isRecord(object) ? parseRecord(ref, object, findings) : findings.wrong('', object, 'is not an object')
-  const partial = PARTLY_USED.includes(ref.kind) ? value : undefined
-  const { refused, problems, items } = findings
-  return refused
-    ? { value: undefined, partial, refused, problems, items }
-    : { value, partial: undefined, refused, problems, items }
+  return finish(parseInSteps(ref, object))
 }
 
-function parseRecord<K extends Kind>(
+/** The same in steps. Long lists of the kinds that people write are read in parts, everything else in one. */
+export function* parseInSteps<K extends Kind>(ref: ObjectRef & { readonly kind: K }, object: unknown): Work<Parsed<K>> {
+  const findings = new Findings(objectName(ref))
+  const value = isRecord(object)
+    ? yield* parseRecord(ref, object, findings)
+    : findings.wrong('', object, 'is not an object')
+  const partial = PARTLY_USED.includes(ref.kind) ? value : undefined
+  const { refused, problems } = findings
+  yield findings.items * ITEM_COST
+  return refused ? { value: undefined, partial, refused, problems } : { value, partial: undefined, refused, problems }
+}
+
+function* parseRecord<K extends Kind>(
   ref: ObjectRef & { readonly kind: K },
   object: Record<string, unknown>,
   findings: Findings,
-): ParsedObjects[K] | undefined {
+): Work<ParsedObjects[K] | undefined> {
   // The items of a list have no kind and apiVersion.
   const { kind, apiVersion } = object
   if (kind !== undefined && kind !== ref.kind) return findings.wrong('kind', kind, `is not ${ref.kind}`)
@@ -99,8 +111,12 @@ function parseRecord<K extends Kind>(
   }
   if (groups.includes('godwit.dev/v1')) tellOfStrayFields(object, findings)
   const isCalicos = typeof apiVersion === 'string' && CALICO_VERSIONS.includes(apiVersion) && !IPAM.includes(ref.kind)
-  return PARSERS[ref.kind](isCalicos ? asCalicoReads(object, findings) : object, ref, findings)
+  const parsed = PARSERS[ref.kind](isCalicos ? asCalicoReads(object, findings) : object, ref, findings)
+  return parsed !== undefined && isWork(parsed) ? yield* parsed : parsed
 }
+
+const isWork = <Value extends object>(parsed: Value | Work<Value | undefined>): parsed is Work<Value | undefined> =>
+  'next' in parsed
 
 const FIELDS = ['apiVersion', 'kind', 'metadata', 'spec', 'status']
 
