@@ -383,7 +383,7 @@ export class Kernel {
   #reach(bytes: Uint8Array): Reachability {
     const resolution = this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined })
     const found = { ...reachabilityOf(resolution), ...this.#detourOf(resolution) }
-    return isOnSessionLink(bytes) ? { reach: 'direct', metric: 0, withoutLink: found } : found
+    return isOnSessionLink(bytes) ? { ...found, reach: 'direct', metric: 0, withoutLink: found } : found
   }
 
   #detourOf(resolution: Resolution): Pick<Reachability, 'detour'> {

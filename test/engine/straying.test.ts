@@ -118,3 +118,26 @@ test.each([
   found.push(isTold())
   expect(found).toEqual([true, false, true])
 })
+
+test.each([
+  ['on our link is reached there by that', ['10.9.0.100/24'], true],
+  ['beyond a router is reached by its global address, and a neighbor on the way is not told', [], false],
+])('a next hop with a link-local address of a neighbor %s', (_, near, expected) => {
+  const rig = new Rig({
+    neighbors: 92,
+    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
+    objects: [TELL_ALL],
+    more: { dataplane: 'linux' },
+  })
+  const [hearer, teller] = [rig.neighbors[0] as RawNeighbor, rig.neighbors[90] as RawNeighbor]
+  const own = linkOf(2, 'eth0', true, ['10.0.0.100/24', 'fd00:10::100/64', 'fe80::100/64', ...near])
+  rig.feed({ kind: 'links', change: { full: false, gone: [], present: [own] } })
+  const present = [overLink('fd00:10::/64', 'eth0'), overLink('::/0', 'eth0', 'fd00:10::1')]
+  rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present } })
+  hearer.establish()
+  teller.establish()
+  teller.send(announcement(['fd50::/64'], attributes(path(teller.asn)), '2001:db8::1 fe80::1'))
+  rig.pass(30_000)
+  const asked = { for: prefix('fd50::/64'), export: hearer.name }
+  expect(rig.engine.view(rig.now).routes(asked, undefined, 1).rows.length > 0).toBe(expected)
+})

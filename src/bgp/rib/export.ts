@@ -34,7 +34,16 @@ export class Exporter {
    * Routes come in runs. This is the last result that applies to all routes with the same attributes, next hop and kind of
    * source. Nothing here is retained; since ids are assigned again, serials tell whether they still mean the same.
    */
-  readonly #run = { attributes: 0, nextHop: 0, kind: 0, block: 0, blockSerial: 0, revision: 0, met: NONE_MET }
+  readonly #run = {
+    attributes: 0,
+    nextHop: 0,
+    kind: 0,
+    lacksLink: 0,
+    block: 0,
+    blockSerial: 0,
+    revision: 0,
+    met: NONE_MET,
+  }
   #verdict: Accepted = ACCEPT
   /** The next hop chosen for the last route that may be advertised. */
   #nextHop = 0
@@ -71,10 +80,12 @@ export class Exporter {
     const id = attributes.blocks.serial[paths.attributes[path] as number] as number
     const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
     const kind = peers.kind[paths.peer[path] as number] as number
+    const lacksLink = peers.lacksLink[paths.peer[path] as number] as number
     if (
       run.attributes === id &&
       run.nextHop === nextHop &&
       run.kind === kind &&
+      run.lacksLink === lacksLink &&
       run.blockSerial === blocks.serial[run.block] &&
       blocks.refs[run.block] !== 0 &&
       run.revision === revision
@@ -88,6 +99,7 @@ export class Exporter {
       run.attributes = id
       run.nextHop = nextHop
       run.kind = kind
+      run.lacksLink = lacksLink
       run.block = block
       run.blockSerial = blocks.serial[block] as number
       run.revision = revision
@@ -169,7 +181,7 @@ export class Exporter {
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
     let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
     if (kind !== KIND.own && nextHop === this.#selfId) {
-      const refusal = this.#whyNotThroughUs(prefix, paths.nextHop[path] as number)
+      const refusal = this.#whyNotThroughUs(prefix, path)
       if (refusal !== REASON.none) {
         nextHop = paths.nextHop[path] as number
         if (!this.#isOnLink(nextHop)) return refusal
@@ -224,14 +236,23 @@ export class Exporter {
   }
 
   /** Why packets to a learned prefix must not come to this node. */
-  #whyNotThroughUs(prefix: number, learned: number): number {
+  #whyNotThroughUs(prefix: number, path: number): number {
     if (this.#isServiceAddress(prefix)) return REASON.serviceAddresses
-    const { straying, prefixes, nextHops } = this.#tables
-    if (nextHops.leadsInto(learned, this.view.link)) return REASON.detour
+    const { straying, prefixes } = this.#tables
+    if (this.#leadsInto(path)) return REASON.detour
     if (straying.isEmpty) return REASON.none
     prefixes.writeAddress(prefix, this.#address)
     const strays = straying.strays(this.#address, prefixes.lengths[prefix] as number, this.view.link)
     return strays ? REASON.straying : REASON.none
+  }
+
+  /** Whether our packets on this path leave over the link of these neighbors, by a gateway other than the next hop itself. */
+  #leadsInto(path: number): boolean {
+    const { nextHops, paths, peers } = this.#tables
+    const learned = paths.nextHop[path] as number
+    if (!nextHops.leadsInto(learned, this.view.link)) return false
+    // By its link-local address it is on the link of its session.
+    return !nextHops.hasLinkLocalHalf(learned) || peers.lacksLink[paths.peer[path] as number] !== 0
   }
 
   /** Whether kube-proxy handles packets to the prefix: then this node does not forward them to a learned next hop. */

@@ -108,7 +108,10 @@ export interface Reachability {
   readonly metric: number
   /** The same without its link-local address, for neighbors whose link cannot be used; absent: no difference. */
   readonly withoutLink?: Pick<Reachability, 'reach' | 'metric'>
-  /** It is reached by other gateways, over these links; absent: it is on a link itself, or unreachable. */
+  /**
+   * It is reached by other gateways, over these links; absent: it is on a link itself, or unreachable. With a link-local
+   * address, this is of its global one.
+   */
   readonly detour?: readonly LinkMark[]
 }
 

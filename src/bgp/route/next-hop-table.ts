@@ -104,6 +104,12 @@ export class NextHopTable {
     return detour?.some((one) => link.some((other) => markText(one) === markText(other))) === true
   }
 
+  /** Whether a link-local address follows a global one (RFC 2545 §3). */
+  hasLinkLocalHalf(id: number): boolean {
+    if (id === SELF || this.bytes.length(id) !== 32) return false
+    return isLinkLocalAt(this.bytes.segment(id), this.bytes.offset(id) + 16)
+  }
+
   /** Whether it has no global address, so that it is valid only on the link of its session (RFC 4291 §2.5.6). */
   isLinkOnly(id: number): boolean {
     return id !== SELF && this.bytes.length(id) === 16 && isLinkLocalAt(this.bytes.segment(id), this.bytes.offset(id))

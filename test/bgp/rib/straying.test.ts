@@ -63,6 +63,21 @@ describe.each(FAMILIES)('$pods', ({ pods, other, link, on, off }) => {
     expect(resolve(['198.51.100.0/24'])).toEqual([true, true])
   })
 
+  test('with a link-local address beside it that counts where its neighbor is on no link of ours', () => {
+    const rooms = begin(off)
+    rooms.rib.trackForKernel()
+    const both = pods.includes(':') ? `${off} fe80::9` : off
+    for (const lacksLink of [false, true]) {
+      const peer = { ...from, lacksLink }
+      rooms.rib.setPeer(peer)
+      rooms.say(peer, [pods, other], {}, both)
+      rooms.rib.resolveNextHops(() => ({ reach: 'direct', metric: 0, detour: [prefix(link)] }), 'all')
+      settle(rooms.rib)
+      const isOnLink = pods.includes(':') && !lacksLink
+      expect([near, far].map((one) => hears(rooms, one, pods) !== undefined)).toEqual([isOnLink, true])
+    }
+  })
+
   test('a neighbor on the link of the learned next hop is told that one: packets do not come here', () => {
     const rooms = begin(on)
     set(rooms, 'nowhere')
