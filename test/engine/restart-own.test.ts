@@ -376,6 +376,8 @@ describe('a change of configuration that needs a new session', () => {
   test.each([
     ['another AS', { localASNumber: 64999 }],
     ['no graceful restart', { maxRestartTime: '0s' }],
+    ['IPv6 next hops for IPv4, and no graceful restart', { extendedNextHop: true, maxRestartTime: '0s' }],
+    ['IPv4 alone, and a role', { addressFamilies: ['ipv4'], role: 'provider' }],
   ])('RFC 4486 §4: %s: Cease', (_, spec) => {
     const lab = new RestartLab()
     change(lab, spec)

@@ -21,27 +21,36 @@ const SAME_NEIGHBOR: readonly Change[] = ['password or key chain', 'address fami
 
 export const keepsRoutes = (change: Change): boolean => SAME_NEIGHBOR.includes(change)
 
-/** Why a session cannot outlive the change; undefined where it can. */
+/**
+ * Why a session cannot outlive the change; undefined where it can. Of several reasons one that no route may be kept for: the
+ * next session is with another neighbor then, whatever else has changed.
+ */
 export function whyReset(old: PeerConfig, next: PeerConfig): Change | undefined {
-  if (old.localAs !== next.localAs) return 'local AS'
-  if (old.remoteAs !== next.remoteAs) return 'remote AS'
-  if (old.routerId !== next.routerId) return 'router ID'
-  if (old.signing !== next.signing) return 'password or key chain'
-  if (!sameFamilies(old.families, next.families)) return 'address families'
-  if (old.remote.address !== next.remote.address) return 'remote address'
-  if (old.localAddress !== next.localAddress) return 'local address'
-  return whyOpenDiffers(old, next)
+  return strongest([...changesBetween(old, next)])
+}
+
+export const strongest = (changes: readonly Change[]): Change | undefined =>
+  changes.find((change) => !keepsRoutes(change)) ?? changes[0]
+
+function* changesBetween(old: PeerConfig, next: PeerConfig): Iterable<Change> {
+  if (old.localAs !== next.localAs) yield 'local AS'
+  if (old.remoteAs !== next.remoteAs) yield 'remote AS'
+  if (old.routerId !== next.routerId) yield 'router ID'
+  if (old.signing !== next.signing) yield 'password or key chain'
+  if (!sameFamilies(old.families, next.families)) yield 'address families'
+  if (old.remote.address !== next.remote.address) yield 'remote address'
+  if (old.localAddress !== next.localAddress) yield 'local address'
+  yield* changesOfOpen(old, next)
 }
 
 /** What was announced in OPEN stands until the session ends (RFC 5492 §4). */
-function whyOpenDiffers(old: PeerConfig, next: PeerConfig): Change | undefined {
-  if (old.role !== next.role || old.strictRole !== next.strictRole) return 'role'
-  if (old.extendedNextHop !== next.extendedNextHop) return 'extended next hop'
-  if ((old.restartTime === undefined) !== (next.restartTime === undefined)) return 'graceful restart'
+function* changesOfOpen(old: PeerConfig, next: PeerConfig): Iterable<Change> {
+  if (old.role !== next.role || old.strictRole !== next.strictRole) yield 'role'
+  if (old.extendedNextHop !== next.extendedNextHop) yield 'extended next hop'
+  if ((old.restartTime === undefined) !== (next.restartTime === undefined)) yield 'graceful restart'
   for (const direction of ['receive', 'send'] as const) {
-    if (!sameFamilies(old.addPath?.[direction] ?? [], next.addPath?.[direction] ?? [])) return 'add path'
+    if (!sameFamilies(old.addPath?.[direction] ?? [], next.addPath?.[direction] ?? [])) yield 'add path'
   }
-  return undefined
 }
 
 /** Anything that decides when and where we dial. */

@@ -12,7 +12,7 @@ import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
-import { type Change, dialsDifferently, keepsRoutes, whyReset } from './change.ts'
+import { type Change, dialsDifferently, keepsRoutes, strongest, whyReset } from './change.ts'
 import { type Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
 import { Connections } from './connections.ts'
 import { type EventName, hasTcpConnection } from './fsm.ts'
@@ -266,7 +266,8 @@ export class Peer {
 
   #configure(next: PeerConfig): void {
     const old = this.#shared.config
-    const changed = this.#started ? (whyReset(old, next) ?? this.#whyElsewhere(next)) : undefined
+    const changes = [whyReset(old, next), this.#whyElsewhere(next)].filter((change) => change !== undefined)
+    const changed = this.#started ? strongest(changes) : undefined
     if (changed !== undefined) this.#resetFor(changed)
     else if (this.#connections.own.trying && dialsDifferently(old, next)) {
       this.#connections.own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })

@@ -19,6 +19,9 @@ const RESETS: readonly [string, Partial<PeerConfig>][] = [
   ['add path', { addPath: { receive: ['ipv4'], send: [] } }],
 ]
 
+/** After each of these the neighbor is another one, or the same with other terms: no route may be kept. */
+const ENDS = RESETS.filter(([what]) => !['address families', 'extended next hop', 'add path'].includes(what))
+
 const STAYS: readonly [string, Partial<PeerConfig>][] = [
   ['nothing', {}],
   ['name', { name: 'Global_192_0_2_2' }],
@@ -57,6 +60,16 @@ test.each([
   const usual = { localAddress, localMayYield: true }
   const lone = change(new LonePeer(usual).reach('Established'), { localAddress, localMayYield: false })
   expect(lone.said).toEqual(said)
+})
+
+test.each(ENDS)('both sides keep routes over other families: with another %s beside them they do not', (what, over) => {
+  const both = { restartTime: 120, families: ['ipv4', 'ipv6'] } as const
+  const lone = () => new LonePeer(both).reach('OpenSent').receive(theirs).receive(KEEPALIVE)
+  const theirs = theirOpen({ capabilities: ourOpen(otherConfig({ restartTime: 120 })).capabilities })
+  const fewer = { ...both, families: ['ipv4'] } as const
+  expect(change(lone(), fewer).said).toEqual([])
+  const changed = change(lone(), { ...fewer, ...over })
+  expect([changed.said, changed.lastError]).toEqual([['notification 06 06'], `Error: Configuration changed: ${what}`])
 })
 
 test.each(RESETS)('stopped, %s is taken in silence', (_, over) => {
