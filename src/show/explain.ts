@@ -5,7 +5,7 @@
 import { contains, isHostPrefix, makePrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
-import type { RouteIntent } from '../cluster/intent.ts'
+import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { podPools, poolAround } from '../cluster/pools.ts'
 import { abridged } from './abridged.ts'
 import { NODE_ROUTE } from './own-kind.ts'
@@ -13,6 +13,7 @@ import { paced } from './paced.ts'
 import { ownerSteps } from './pod-owner.ts'
 import { formatLastError, stateOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
+import { ownRow } from './services.ts'
 import type { Subject } from './subject.ts'
 import type { KernelWay, ProtocolView, View } from './view.ts'
 
@@ -128,21 +129,23 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
   const steps = around
     .sort((a, b) => b.prefix.length - a.prefix.length)
     .slice(0, MOST_LISTED)
-    .map(
-      (route): Step => ({
+    .map((route): Step => {
+      const why = whyWaiting(route, view)
+      return {
         step: 'own route',
         object: route.objects.join(', '),
-        verdict: 'advertised',
-        reason: ownWords(route),
-      }),
-    )
+        verdict: why === undefined ? 'advertised' : 'not advertised',
+        reason: why === undefined ? ownWords(route) : `${route.prefix.text}: ${why}`,
+      }
+    })
   const refusal = refusalAround(prefix, around[0]?.prefix, view)
-  if (refusal !== undefined)
+  const isSaid = steps.some(({ verdict, reason }) => verdict === 'not advertised' && reason.endsWith(refusal ?? ''))
+  if (refusal !== undefined && !isSaid)
     steps.unshift({ step: 'own route', object: undefined, verdict: 'not advertised', reason: refusal })
   for (const { name, prefix: range, disableBgpExport } of view.pools()) {
     if (!contains(range, prefix)) continue
     const reason = disableBgpExport
-      ? `disableBGPExport is set: no route inside ${range.text} is advertised`
+      ? `disableBGPExport is set: no route inside ${range.text} is advertised, unless an export rule of a BGPFilter accepts it`
       : `inside ${range.text}`
     steps.push({
       step: 'object',
@@ -153,6 +156,16 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
   }
   return steps
 }
+
+/** Why an own route is advertised to nobody yet; undefined: it may be. */
+function whyWaiting(route: RouteIntent, view: View): string | undefined {
+  if (ownRow(route, view) !== undefined) return undefined
+  const { text } = route.prefix
+  const isNamed = ({ value, text: said }: Problem) => value === text || said.startsWith(`${text}: `)
+  return view.refusals().get(text) ?? view.problems().find(isNamed)?.text ?? NOT_YET
+}
+
+const NOT_YET = 'it waits until the kernel ends its packets on this node'
 
 /** Why the prefix, or the block that it is in, is not advertised; up to `until`, the own route that it is in. */
 function refusalAround(prefix: Prefix, until: Prefix | undefined, view: View): string | undefined {

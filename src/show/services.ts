@@ -66,7 +66,8 @@ export function* servicesOf(view: View): Iterable<ServiceRow | undefined> {
   }
 }
 
-function ownRow({ prefix }: RouteIntent, view: View): RouteRow | undefined {
+/** Undefined: it waits before it is advertised to anybody. */
+export function ownRow({ prefix }: RouteIntent, view: View): RouteRow | undefined {
   const { rows } = view.routes({ family: prefix.family, for: prefix }, undefined, 64)
   return rows.find((row) => row.prefix === prefix.text && row.peer === undefined)
 }

@@ -332,6 +332,44 @@ test.each(['nonsense', 'a/b/c', '10.0.0.0/33', '10.0.0'])('%s is no subject', (t
   expect(world.ask(host, `show explain ${text}`)).toMatch(/^9001 syntax error, unexpected/)
 })
 
+describe('an own route that nobody is told yet is not said to be advertised', () => {
+  test('a service that flaps', () => {
+    const ranges = { serviceLoadBalancerIPs: [{ cidr: '192.0.2.0/24' }], serviceLoadBalancerAggregation: 'Disabled' }
+    const objects = [N1, bgpConfiguration({ ...ranges, serviceDamping: {} })]
+    const [web, ready] = [local('web'), (isReady: boolean) => on('web', 'n1', { ready: isReady })]
+    const world = new World()
+    const host = world.add(
+      'n1',
+      ['10.0.0.11'],
+      [...objects, web, ready(true)].map((object) => upsert(object)),
+    )
+    const answer = () => world.ask(host, 'show explain shop/web')
+    expect(answer()).toMatch(/own route +Service\/shop\/web: advertised \(192/)
+    for (let flap = 0; flap < 10; flap++)
+      for (const isReady of [false, true]) world.change(host, [upsert(ready(isReady))])
+    world.pass(100)
+    expect(answer()).toMatch(
+      /own route +Service\/shop\/web: not advertised \(192\.0\.2\.10\/32: it flaps: serviceDamping suppresses it/,
+    )
+    expect(answer()).not.toMatch(/: advertised/)
+  })
+
+  test('a pod CIDR whose packets the kernel does not end here yet, or cannot', () => {
+    const world = new World()
+    const host = world.add('n1', ['10.0.0.11'], [upsert(N1)], { dataplane: 'linux' })
+    const answer = () => world.ask(host, 'show explain 10.244.1.7')
+    expect(answer()).toMatch(
+      /Node\/n1: not advertised \(10\.244\.1\.0\/24: it waits until the kernel ends its packets on this node\)/,
+    )
+    world.feed(host, { kind: 'kernel', change: { full: true, more: false, gone: [], present: [] } })
+    world.feed(host, { kind: 'kernel-error', what: 'routes', text: 'no right' })
+    world.pass(100)
+    expect(answer()).toMatch(
+      /Node\/n1: not advertised \(10\.244\.1\.0\/24: .* is not advertised until the kernel has its blackhole route\)/,
+    )
+  })
+})
+
 test('packets to an address of this node end here, whatever routes there are, while its link is switched on', () => {
   const rig = new Rig({ more: { dataplane: 'linux' } })
   const hops = [{ gateway: '10.0.0.1', interface: 'eth0', onlink: false, weight: 1 }]
