@@ -17,7 +17,7 @@ import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
 import { PrefixSettingsTable } from './prefix-settings.ts'
 import { RouteBook } from './route-book.ts'
 import { same } from './same.ts'
-import { decideService, rangeClaims, type ServiceSettings } from './services.ts'
+import { decideService, rangeClaims, type ServiceDecision, type ServiceSettings } from './services.ts'
 import type { ResolvedAdvertisement } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -29,7 +29,7 @@ const POD = 'Pod/'
 const SERVICE_COST = 8
 const LOOK_COST = 0.2
 
-const NO_CLAIMS = { claims: [], why: undefined }
+const NO_CLAIMS: ServiceDecision = { claims: [], whyNotAdvertised: undefined }
 
 export class OriginatedRoutes {
   /** Claims of all objects, and the routes that they make. */
@@ -112,7 +112,7 @@ export class OriginatedRoutes {
   *setServices(store: ObjectStore, settings: ServiceSettings): Work {
     if (same(settings, this.#services)) return
     this.#services = settings
-    this.book.set(CONFIGURATION, rangeClaims(settings), settings.excluded)
+    this.book.set(CONFIGURATION, rangeClaims(settings), settings.whyExcluded)
     for (const object of [...this.book.objects()]) {
       const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
       if (key !== undefined && store.get('Service', key) === undefined)
@@ -136,8 +136,9 @@ export class OriginatedRoutes {
   redecidePod(store: ObjectStore, key: string): void {
     const pod = store.get('Pod', key)
     if (this.#advertisingOfPods === undefined) return
-    const { claims, why } = pod === undefined ? NO_CLAIMS : decidePod(pod, this.#node, this.#advertisingOfPods)
-    this.book.set(POD + key, claims, why)
+    const { claims, whyNotAdvertised } =
+      pod === undefined ? NO_CLAIMS : decidePod(pod, this.#node, this.#advertisingOfPods)
+    this.book.set(POD + key, claims, whyNotAdvertised)
   }
 
   /** Returns about what it took, in microseconds. */
@@ -148,8 +149,9 @@ export class OriginatedRoutes {
     const { advertising, cidrs } = this.#services
     const service = store.get('Service', key)
     const slices = store.slicesOf(key)
-    const { claims, why } = service === undefined ? NO_CLAIMS : decideService(service, slices, this.#services)
-    this.book.set(SERVICE + key, claims, why)
+    const { claims, whyNotAdvertised } =
+      service === undefined ? NO_CLAIMS : decideService(service, slices, this.#services)
+    this.book.set(SERVICE + key, claims, whyNotAdvertised)
     this.#noteProxied(key, service?.proxiedIps ?? [])
     const ranges = cidrs.cluster.length + cidrs.external.length + cidrs['load-balancer'].length
     const looks = slices.length + advertising.length + claims.length * ranges

@@ -22,7 +22,7 @@ export function decidePod(
   pod: PodObject,
   node: string,
   all: readonly NodeAdvertisement[],
-): { readonly claims: readonly Claim[]; readonly why: string | undefined } {
+): { readonly claims: readonly Claim[]; readonly whyNotAdvertised: string | undefined } {
   const named = advertisementsChoosing(
     all,
     (choice) =>
@@ -30,11 +30,11 @@ export function decidePod(
       choice.namespaces?.includes(pod.namespace) !== false &&
       (choice.selector === undefined || matches(choice.selector, pod.labels)),
   ).map(({ object }) => object.name)
-  if (pod.node !== node || named.length === 0) return { claims: [], why: undefined }
+  if (pod.node !== node || named.length === 0) return { claims: [], whyNotAdvertised: undefined }
   const refused = whyNotPod(pod)
   // A pod in the host network has the node's addresses.
   const addresses = pod.hostNetwork ? [] : pod.addresses
-  return { claims: addresses.map((prefix) => ({ prefix, origin: 'pod', refused, named })), why: refused }
+  return { claims: addresses.map((prefix) => ({ prefix, origin: 'pod', refused, named })), whyNotAdvertised: refused }
 }
 
 function whyNotPod({ hostNetwork, isTerminating, isReady, addresses }: PodObject): string | undefined {
