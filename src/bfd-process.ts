@@ -7,8 +7,10 @@
  * sessions of a run that is killed, too: a neighbor whose Detection Time has not expired does not notice the next run. A run
  * that is started before the one before it has ended waits for that end.
  */
+
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { inMicros } from './base/units.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
 import { WantedSessions } from './bfd/wanted-sessions.ts'
@@ -187,7 +189,7 @@ class BfdProcess {
   #handOver(): void {
     this.#isEnding = true
     this.#log.write(logLine('info', 'stopping', 'another run takes over: neighbors are asked to wait for it'))
-    this.#thread?.post({ kind: 'hand-over', away: AWAY_MILLIS * 1_000 })
+    this.#thread?.post({ kind: 'hand-over', away: inMicros(AWAY_MILLIS) })
     setTimeout(this.#end, HANDOVER_MILLIS).unref()
   }
 

@@ -52,7 +52,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   cli: ['base', 'show'],
   agent: ['base', 'cluster', 'dataplane', 'show', 'engine', 'cli', ...EDGE],
   check: ['cluster', 'engine', 'preview', 'cli', ...EDGE],
-  'bfd-process': ['bfd', 'engine', 'cli', ...EDGE],
+  'bfd-process': ['base', 'bfd', 'engine', 'cli', ...EDGE],
   main: ['agent', 'bfd-process', 'check', 'cli', ...EDGE],
   build: [],
 }

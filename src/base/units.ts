@@ -17,5 +17,13 @@ export type Asn = Unit<'Asn'>
 /** A BGP Identifier (RFC 6286): four octets read as an unsigned number, never 0. */
 export type RouterId = Unit<'RouterId'>
 
-export const inMillis = (seconds: Seconds): Millis => seconds * 1000
-export const microsInMillis = (micros: Micros): Millis => micros / 1000
+export const inMillis = (seconds: Seconds): Millis => seconds * 1_000
+/** Not rounded. */
+export const inSeconds = (millis: Millis): number => millis / 1_000
+export const inMicros = (millis: Millis): Micros => millis * 1_000
+export const microsInMillis = (micros: Micros): Millis => micros / 1_000
+/** Not rounded. */
+export const microsInSeconds = (micros: Micros): number => micros / 1_000_000
+export const nanosInMillis = (nanos: bigint): Millis => Number(nanos) / 1_000_000
+/** Rounded up. */
+export const inNanos = (millis: Millis): bigint => BigInt(Math.ceil(millis * 1_000_000))

@@ -6,7 +6,7 @@
  */
 import type { Writable } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
-import type { Seconds } from '../base/units.ts'
+import { inMillis, type Seconds } from '../base/units.ts'
 import { isNotRunning } from '../show/not-running.ts'
 import { helpFor, parseCommand } from '../show/parse.ts'
 import { CODE, isRefusal, isSyntaxError } from '../show/reply.ts'
@@ -74,7 +74,7 @@ async function watch(socketPath: string, line: string, every: Seconds, options: 
     if (options.out.isTTY === true) options.out.write(`${CLEAR}Every ${every} s: ${line}\n\n`)
     const exit = await answerOnce(socketPath, line, options)
     if (exit === 2 || !output.isOpen) return exit
-    await setTimeout(every * 1000)
+    await setTimeout(inMillis(every))
   }
 }
 

@@ -1,6 +1,6 @@
 /** The clock of the process: its time never jumps, and `epoch` is the wall-clock time of its zero. */
 import { performance } from 'node:perf_hooks'
-import type { Millis } from '../base/units.ts'
+import { type Millis, nanosInMillis } from '../base/units.ts'
 
 export interface Clock {
   /**
@@ -20,7 +20,7 @@ export const systemClock: Clock = {
 }
 
 /** When the thread or process started, in milliseconds since the machine did. */
-const STARTED: Millis = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+const STARTED: Millis = nanosInMillis(process.hrtime.bigint()) - performance.now()
 
 /**
  * Milliseconds since the machine started, without the time that it slept (CLOCK_MONOTONIC): the same in every thread and

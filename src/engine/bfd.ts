@@ -3,7 +3,9 @@
  * session. Only one event reaches BGP: a BFD session that was Up is lost. A BFD session that does not come up, comes up
  * late or is disabled never affects a BGP session (RFC 5882 §3.2, §3.3).
  */
+
 import { type Address, isLinkLocal } from '../base/address.ts'
+import { microsInMillis } from '../base/units.ts'
 import { DROP_TEXTS, isFailure, reasonOf } from '../bfd/text.ts'
 import type { BfdCounters, BfdIntent, BfdNews, BfdView, Priority } from '../bfd/types.ts'
 import { type BfdSettings, type Problem, UNHEARD } from '../cluster/intent.ts'
@@ -273,7 +275,7 @@ export class Bfd {
 const leastText = (least: number): string =>
   least === 0
     ? 'intervals are as configured'
-    : `no interval is shorter than ${least / 1_000} ms, because priority is missing or because there are many sessions`
+    : `no interval is shorter than ${microsInMillis(least)} ms, because priority is missing or because there are many sessions`
 
 /**
  * Undefined: it has no BFD session. A neighbor that is stopped has none: the session ends with AdminDown, so that the

@@ -11,7 +11,7 @@
  */
 import { Deadlines } from '../base/deadlines.ts'
 import type { Prefix } from '../base/prefix.ts'
-import type { Millis } from '../base/units.ts'
+import { inMillis, inSeconds, type Millis } from '../base/units.ts'
 import type { DampingSettings, RouteIntent } from '../cluster/intent.ts'
 
 interface Flapping {
@@ -148,7 +148,7 @@ export class Damping {
   }
 
   get #halfLife(): Millis {
-    return (this.#settings?.halfLife ?? 0) * 1_000
+    return inMillis(this.#settings?.halfLife ?? 0)
   }
 }
 
@@ -156,4 +156,4 @@ export class Damping {
 const isOfServicesAlone = ({ origin, objects }: RouteIntent): boolean =>
   origin === 'service' && objects.every((object) => object.startsWith('Service/'))
 
-const why = (millis: Millis): string => `it flaps: serviceDamping suppresses it for ${Math.ceil(millis / 1_000)} s`
+const why = (millis: Millis): string => `it flaps: serviceDamping suppresses it for ${Math.ceil(inSeconds(millis))} s`

@@ -4,7 +4,7 @@
  * repaired.
  */
 import { earlier } from '../base/timers.ts'
-import { inMillis, type Millis, type Seconds } from '../base/units.ts'
+import { inMillis, inSeconds, type Millis, type Seconds } from '../base/units.ts'
 import { proceed, type Work } from '../base/work.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
@@ -253,7 +253,7 @@ export class KernelNft {
   /** For how long flows from before NAT are still not translated. */
   #begunFor(script: NftScript): Seconds {
     if (script.chains.has(NAT_CHAIN) && !this.#hadNat) return BEGUN_TIME
-    return Math.max(0, (this.#begunUntil ?? this.#now) - this.#now) / 1_000
+    return inSeconds(Math.max(0, (this.#begunUntil ?? this.#now) - this.#now))
   }
 
   /** `changed`: what another program has changed. */

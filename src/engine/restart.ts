@@ -8,7 +8,7 @@
  */
 import { type Address, parseAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
-import type { Millis, RouterId } from '../base/units.ts'
+import { inSeconds, type Millis, type RouterId } from '../base/units.ts'
 import type { OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { type LogLine, logLine } from './log-line.ts'
@@ -278,7 +278,7 @@ export class Restart {
     this.#endUntil = now + LONGEST_DEFERRAL
     // RFC 4724 §4.1: a neighbor that comes later does not wait for us, and we do not wait for it.
     this.own.restarted = false
-    const seconds = Math.round(now - this.#startedAt) / 1000
+    const seconds = inSeconds(Math.round(now - this.#startedAt))
     return logLine('info', 'selected', `routes are selected and advertised, ${seconds} s after the restart`, {
       seconds,
     })

@@ -1,5 +1,6 @@
 /** `show bfd sessions` in BIRD's layout; in JSON with all known fields. */
 
+import { type Micros, microsInSeconds } from '../base/units.ts'
 import { diagnosticText } from '../bfd/text.ts'
 import type { BfdView } from '../bfd/types.ts'
 import { notRunning } from './not-running.ts'
@@ -22,7 +23,7 @@ export function* bfdRows(view: View, style: TimeStyle): Iterable<Row> {
   for (const { session } of summary.sessions) {
     const since = formatTime(view.epoch + session.since, view.epoch + view.now, style)
     const row = columns(bare(session), session.interface ?? '---', session.state, since)
-    yield line(`${row}  ${inSeconds(session.interval)}  ${inSeconds(session.detectionTime)}`)
+    yield line(`${row}  ${secondsText(session.interval)}  ${secondsText(session.detectionTime)}`)
   }
   yield { code: CODE.ok, text: '' }
 }
@@ -33,26 +34,25 @@ const columns = (address: string, link: string, state: string, since: string): s
 /** The interface has a column of its own. */
 const bare = ({ remote }: BfdView): string => remote.split('%')[0] ?? remote
 
-const inSeconds = (micros: number): string => (micros / 1_000_000).toFixed(3).padStart(7)
+const secondsText = (micros: Micros): string => microsInSeconds(micros).toFixed(3).padStart(7)
 
 /** Durations in seconds; `time` writes a time of the engine. */
 export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) => string) {
   const { state, remoteState, diagnostic, remoteDiagnostic } = session
-  const seconds = (micros: number) => micros / 1_000_000
   return {
     peer: bare(session),
     interface: session.interface ?? null,
     state,
     since: time(session.since),
-    interval: seconds(session.interval),
+    interval: microsInSeconds(session.interval),
     multiplier: session.multiplier,
-    detectionTime: seconds(session.detectionTime),
+    detectionTime: microsInSeconds(session.detectionTime),
     local: {
       address: session.local ?? null,
       discriminator: session.localDiscriminator,
       diagnostic: diagnosticText(diagnostic),
-      desiredMinTx: seconds(session.desiredMinTx),
-      requiredMinRx: seconds(session.requiredMinRx),
+      desiredMinTx: microsInSeconds(session.desiredMinTx),
+      requiredMinRx: microsInSeconds(session.requiredMinRx),
     },
     // Its multiplier is never 0 once a packet came in.
     remote:
@@ -63,8 +63,8 @@ export function bfdJson({ session, peers }: BfdSessionView, time: (at: number) =
             state: remoteState,
             diagnostic: diagnosticText(remoteDiagnostic),
             multiplier: session.remoteMultiplier,
-            desiredMinTx: seconds(session.remoteDesiredMinTx),
-            requiredMinRx: seconds(session.remoteMinRx),
+            desiredMinTx: microsInSeconds(session.remoteDesiredMinTx),
+            requiredMinRx: microsInSeconds(session.remoteMinRx),
           },
     hops: session.hops,
     passive: session.passive,

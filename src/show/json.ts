@@ -2,7 +2,9 @@
  * The answers as JSON for programs, in lines with a code of their own. Programs depend on these shapes: fields are
  * added, never renamed. Points in time are RFC 3339, durations seconds, and an absent value is null.
  */
+
 import { FAMILIES, type Family } from '../base/family.ts'
+import { inSeconds } from '../base/units.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
@@ -149,13 +151,13 @@ function summaryJson({ inState, remoteAs, families, ...rest }: Summary): Json {
   return {
     ...rest,
     remoteAs: remoteAs ?? null,
-    stateSeconds: Math.max(0, Math.floor(inState / 1000)),
+    stateSeconds: Math.max(0, Math.floor(inSeconds(inState))),
     families: Object.fromEntries(Object.entries(families).map(([family, counts]) => [family, { ...counts }])),
   }
 }
 
 const time = (view: View, at: number): string => formatRfc3339(view.epoch + at)
-const seconds = (view: View, since: number): number => Math.max(0, Math.floor((view.now - since) / 1000))
+const seconds = (view: View, since: number): number => Math.max(0, Math.floor(inSeconds(view.now - since)))
 
 function* statusJson(view: View): Iterable<Row> {
   const { version, node, hostName, asNumber, routerId, startedAt, configuredAt, source, stopping } = view.status()

@@ -3,7 +3,7 @@
 import { familyOfAddress } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
-import type { Millis, Seconds } from '../base/units.ts'
+import { inSeconds, type Millis, type Seconds } from '../base/units.ts'
 import type { LastError, PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
 import { type PeerKind, UNHEARD } from '../cluster/intent.ts'
 import { capabilityRows } from './capabilities.ts'
@@ -191,7 +191,7 @@ export const isUnknown = ({ remote }: Pick<PeerConfig, 'remote'>): boolean => re
 function* discoveryLines({ interface: name, router, others }: DiscoveryView, now: Millis): Iterable<string> {
   yield field(4, 'Interface', name, 22)
   if (router === undefined) return
-  const ago = (at: Millis) => `${Math.floor(Math.max(0, now - at) / 1000)} s ago`
+  const ago = (at: Millis) => `${Math.floor(inSeconds(Math.max(0, now - at)))} s ago`
   yield field(4, 'Neighbor address', router.address, 22)
   yield field(4, 'Advertised', ago(router.at), 22)
   for (const { address, at } of others)
@@ -227,7 +227,7 @@ function* timerLines(peer: PeerSnapshot): Iterable<string> {
 
 /** Both in seconds, as in BIRD: `left/total`. */
 const timer = (name: string, { left, total }: { readonly left: Millis; readonly total: Seconds }): string =>
-  field(4, name, `${(Math.max(0, left) / 1000).toFixed(3)}/${total}`, 22)
+  field(4, name, `${inSeconds(Math.max(0, left)).toFixed(3)}/${total}`, 22)
 
 function* channelLines(family: Family, channel: ChannelView, peer: PeerSnapshot): Iterable<string> {
   const up = peer.session?.families.includes(family) === true && peer.state === 'Established'

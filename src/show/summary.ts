@@ -1,6 +1,6 @@
 /** `show summary`: all neighbors and their prefixes in one screen, as `show bgp summary` of other speakers has it. */
 import { FAMILIES, type Family } from '../base/family.ts'
-import type { Millis } from '../base/units.ts'
+import { inSeconds, type Millis } from '../base/units.ts'
 import { paced } from './paced.ts'
 import { isUnknown, remoteAsOf, stateOf } from './protocols.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
@@ -85,7 +85,7 @@ function cells({ name, peer, remoteAs, state, inState, families }: Summary): str
 
 /** `00:12:34`, `3d04h`, `12w3d`: as routers write how long something has lasted. */
 function formatSpan(span: Millis): string {
-  const seconds = Math.max(0, Math.floor(span / 1000))
+  const seconds = Math.max(0, Math.floor(inSeconds(span)))
   const [days, hours] = [Math.floor(seconds / 86_400), Math.floor(seconds / 3_600) % 24]
   const two = (value: number) => String(value).padStart(2, '0')
   if (days >= 7) return `${Math.floor(days / 7)}w${days % 7}d`

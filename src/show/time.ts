@@ -1,5 +1,5 @@
 /** Points in time as text. All times are UTC: a container has no other time zone. */
-import type { Millis } from '../base/units.ts'
+import { inMillis, inSeconds, type Millis } from '../base/units.ts'
 
 /** `short`: the time of day, or the date where that was long ago. `long`: date and time. */
 export interface TimeStyle {
@@ -22,8 +22,8 @@ export const DEFAULT_TIMES: TimeStyles = {
 }
 
 /** Beyond this a short time is a date. */
-const LONG_AGO: Millis = 20 * 3600 * 1000
-const DAY: Millis = 24 * 3600 * 1000
+const LONG_AGO: Millis = inMillis(20 * 3_600)
+const DAY: Millis = inMillis(24 * 3_600)
 
 /** `at` and `now` are milliseconds since 1970. */
 export function formatTime(at: Millis, now: Millis, style: TimeStyle): string {
@@ -36,7 +36,7 @@ export const formatRfc3339 = (at: Millis): string => `${dateOf(at)}T${clockOf(at
 
 function clockOf(at: Millis, digits: number): string {
   const ofDay = Math.floor(at - Math.floor(at / DAY) * DAY)
-  const seconds = Math.floor(ofDay / 1000)
+  const seconds = Math.floor(inSeconds(ofDay))
   const hours = Math.floor(seconds / 3600)
   const clock = `${two(hours)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`
   return digits === 0

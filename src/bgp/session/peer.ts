@@ -8,7 +8,7 @@
 import type { Chance } from '../../base/chance.ts'
 import type { Family } from '../../base/family.ts'
 import { earlier, Timers } from '../../base/timers.ts'
-import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
+import { inMillis, inSeconds, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
@@ -399,7 +399,7 @@ export class Peer {
   }
 
   #whyLate(families: readonly Family[], duration: Millis): string {
-    const seconds = Math.ceil(duration / 1000)
+    const seconds = Math.ceil(inSeconds(duration))
     const what = this.#state === 'Established' ? `End-of-RIB for ${families.join(' and ')}` : 'the neighbor'
     return `${what} has not arrived for ${seconds} s`
   }
@@ -445,11 +445,11 @@ export class Peer {
       keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
       sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
       stale: this.#stale.families,
-      restartTimer: running(nextStale?.until, Math.ceil((nextStale?.duration ?? 0) / 1000)),
+      restartTimer: running(nextStale?.until, Math.ceil(inSeconds(nextStale?.duration ?? 0))),
       holdDownTimer: running(this.#timers.at('hold-down'), this.#heldDown?.duration ?? 0),
       connectTimer: running(
         this.#connections.own.timers.at('connect-retry'),
-        Math.ceil(this.#connections.own.connectRetry / 1000),
+        Math.ceil(inSeconds(this.#connections.own.connectRetry)),
       ),
       received: { ...received },
       sent: { ...sent },

@@ -3,7 +3,7 @@
  * when a session ends.
  */
 import { AFI, FAMILIES, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
-import type { Millis, Seconds } from '../../base/units.ts'
+import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import type { MessageError } from '../wire/error.ts'
 import type { Capability, Open } from '../wire/message.ts'
 import { CEASE } from '../wire/notification.ts'
@@ -151,11 +151,11 @@ export function asSent(error: MessageError, restart: PeerRestart | undefined): M
 
 /** How long routes are kept while the neighbor is away. RFC 9494 §4.2: not at all of a family that it did not list. */
 export const absenceOf = ({ time, families }: PeerRestart, family: Family): Millis =>
-  families.includes(family) ? Math.min(time * 1000, LONGEST_ABSENCE) : 0
+  families.includes(family) ? Math.min(inMillis(time), LONGEST_ABSENCE) : 0
 
 /** RFC 9494 §4.2: how long they are kept beyond that. */
 export const longLivedTimeOf = (restart: PeerRestart | undefined, family: Family): Millis =>
-  Math.min((restart?.longLived?.times[family] ?? 0) * 1000, LONGEST_LONG_LIVED)
+  Math.min(inMillis(restart?.longLived?.times[family] ?? 0), LONGEST_LONG_LIVED)
 
 /**
  * Whether stale routes of a family stay when the neighbor is back. RFC 4724 §4.2: where it says that it went on

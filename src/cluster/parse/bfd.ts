@@ -1,5 +1,5 @@
 /** Parses `bfd` of a BGPPeer and `nodeMeshBFD` of a BGPConfiguration, with the field names of MetalLB's BFDProfile. */
-import type { Micros } from '../../base/units.ts'
+import { inMicros, type Micros } from '../../base/units.ts'
 import type { BfdSettings } from '../intent.ts'
 import type { Fields } from './fields.ts'
 
@@ -18,7 +18,7 @@ export function readBfd(spec: Fields, name: string): BfdSettings | undefined {
   const fields = spec.record(name)
   if (fields === undefined) return undefined
   /** Objects have milliseconds, BFD packets microseconds. */
-  const interval = (field: string): Micros => (fields.whole(field, LEAST_INTERVAL, MOST_INTERVAL) ?? INTERVAL) * 1_000
+  const interval = (field: string): Micros => inMicros(fields.whole(field, LEAST_INTERVAL, MOST_INTERVAL) ?? INTERVAL)
   const settings: BfdSettings = {
     receive: interval('receiveInterval'),
     transmit: interval('transmitInterval'),

@@ -7,7 +7,7 @@
  * is sent after each script: the error about that word marks the end of the answer.
  */
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
-import type { Millis } from '../../base/units.ts'
+import { inSeconds, type Millis } from '../../base/units.ts'
 import { PLAIN_LOCALE, startTool, whyNotRun } from './tools.ts'
 
 const TIME_LIMIT: Millis = 30_000
@@ -47,7 +47,7 @@ export class NftHolder {
     this.#said = ''
     this.#given += line.length
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#end(`nft did not answer within ${TIME_LIMIT / 1000} s`), TIME_LIMIT)
+      const timer = setTimeout(() => this.#end(`nft did not answer within ${inSeconds(TIME_LIMIT)} s`), TIME_LIMIT)
       this.#settle = (why) => {
         clearTimeout(timer)
         this.#settle = undefined

@@ -4,7 +4,7 @@
  * A dump of a set arrives in answers of 32 KiB, and other sockets are read in between. nft would give all of it as one text.
  */
 import { formatAddress } from '../../base/address.ts'
-import type { Seconds } from '../../base/units.ts'
+import { inSeconds, type Seconds } from '../../base/units.ts'
 import { BEGUN_SET } from '../../dataplane/nft-script.ts'
 import { type Attributes, Attributes as Inner, type Message, type Writer } from './netlink-message.ts'
 import { NetlinkReader } from './netlink-reader.ts'
@@ -152,7 +152,7 @@ class Element {
 
   get expiration(): Seconds {
     const at = this.#attributes.start(EXPIRATION)
-    return at === 0 ? 0 : Number(this.#attributes.view.getBigUint64(at)) / 1_000
+    return at === 0 ? 0 : inSeconds(Number(this.#attributes.view.getBigUint64(at)))
   }
 }
 

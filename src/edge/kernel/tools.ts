@@ -1,6 +1,6 @@
 /** Runs tools such as `nft`: one call with text in and text out, or a process that stays; and decides when to read again. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import type { Millis } from '../../base/units.ts'
+import { inSeconds, type Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 
 export interface Outcome {
@@ -32,7 +32,7 @@ export function runTool(command: readonly string[], input = ''): Promise<Outcome
       error ??= why
       child.kill('SIGKILL')
     }
-    const timer = setTimeout(() => fail(`${program} did not end within ${TIME_LIMIT / 1000} s`), TIME_LIMIT)
+    const timer = setTimeout(() => fail(`${program} did not end within ${inSeconds(TIME_LIMIT)} s`), TIME_LIMIT)
     const gather = (into: Buffer[]) => (chunk: Buffer) => {
       size += chunk.length
       if (size > OUTPUT_LIMIT) fail(`${program} says more than ${OUTPUT_LIMIT >> 20} MiB`)

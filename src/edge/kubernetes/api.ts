@@ -6,7 +6,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { Millis } from '../../base/units.ts'
+import { inMillis, inSeconds, type Millis } from '../../base/units.ts'
 import { type Account, podAccount } from './account.ts'
 import { ItemReader } from './item-reader.ts'
 
@@ -153,7 +153,7 @@ class HttpApi implements Api {
     onOpen?: () => void,
   ): Promise<void> {
     const silent = new AbortController()
-    const timer = setTimeout(() => silent.abort(new Silence(`no answer for ${silence / 1000} s`)), silence)
+    const timer = setTimeout(() => silent.abort(new Silence(`no answer for ${inSeconds(silence)} s`)), silence)
     const either = AbortSignal.any([signal, silent.signal])
     try {
       const response = await this.#request(asked, either)
@@ -211,7 +211,7 @@ function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
 async function refusal(status: number, response: IncomingMessage): Promise<ApiError> {
   const text = await readSome(response)
   const seconds = Number(response.headers['retry-after'])
-  const retryAfter = Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 60) * 1000 : undefined
+  const retryAfter = Number.isFinite(seconds) && seconds > 0 ? inMillis(Math.min(seconds, 60)) : undefined
   return new ApiError(status, `${status} ${messageOf(text) ?? response.statusMessage ?? ''}`.trim(), retryAfter)
 }
 

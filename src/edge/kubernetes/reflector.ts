@@ -7,7 +7,7 @@
  */
 
 import { hash } from 'node:crypto'
-import type { Millis } from '../../base/units.ts'
+import { inMillis, type Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 import { errorText } from '../error-text.ts'
 import { pathOf, type Resource } from '../resources.ts'
@@ -269,7 +269,7 @@ export class Reflector {
       // A watch that lasted a while was good: the next failure counts as a first one.
       if (opened !== undefined && this.#livedLong(opened)) this.#failures = 0
     }
-    if (opened !== undefined) this.#noteEnd(opened + (timeoutSeconds - 1) * 1_000)
+    if (opened !== undefined) this.#noteEnd(opened + inMillis(timeoutSeconds - 1))
     // A server that ends each watch at once must not be asked in a tight loop.
     return opened !== undefined && this.#livedLong(opened) ? 0 : this.#timing.firstPause
   }

@@ -4,7 +4,7 @@
  * exceeds them is faulty.
  */
 import { Worker } from 'node:worker_threads'
-import type { Millis } from '../../base/units.ts'
+import { inSeconds, type Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
 import type { Resource } from '../resources.ts'
 import type { PieceKind, PieceReading } from './fault.ts'
@@ -63,7 +63,7 @@ export class Apart {
 
   #answer(worker: Worker, question: Question): Promise<PieceReading> {
     return new Promise((resolve, reject) => {
-      const late = () => reject(new Error(`it takes longer than ${this.#timeout / 1000} s`))
+      const late = () => reject(new Error(`it takes longer than ${inSeconds(this.#timeout)} s`))
       const timer = setTimeout(late, this.#timeout).unref()
       worker.once('message', (read: PieceReading) => {
         clearTimeout(timer)

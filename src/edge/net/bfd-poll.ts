@@ -3,7 +3,7 @@
  * millisecond, where an event loop takes several on a busy machine.
  */
 import koffi from 'koffi'
-import type { Millis } from '../../base/units.ts'
+import { inMillis, inNanos, inSeconds, type Millis } from '../../base/units.ts'
 
 const libc = koffi.load(null)
 const ppoll = libc.func('ppoll', 'int', ['void *', 'unsigned long', 'void *', 'void *'])
@@ -47,8 +47,8 @@ export function waitFor(descriptors: readonly number[], atMost: Millis): void {
     polled.setInt16(index * POLL_SIZE + 4, POLLIN, true)
   }
   const time = new DataView(new ArrayBuffer(TIME_SIZE))
-  const seconds = Math.floor(atMost / 1_000)
+  const seconds = Math.floor(inSeconds(atMost))
   time.setBigInt64(0, BigInt(seconds), true)
-  time.setBigInt64(8, BigInt(Math.ceil((atMost - seconds * 1_000) * 1e6)), true)
+  time.setBigInt64(8, inNanos(atMost - inMillis(seconds)), true)
   ppoll(new Uint8Array(polled.buffer), descriptors.length, new Uint8Array(time.buffer), null)
 }

@@ -3,7 +3,9 @@
  * `health` for each reply. To loopback only: IPv4, and IPv6 if nothing listens there. After a change of the check the
  * reply to an earlier request is dropped.
  */
+
 import { request } from 'node:http'
+import { inMillis, inSeconds } from '../../base/units.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 
@@ -41,7 +43,7 @@ export class HealthCheck {
     if (this.#check !== check) return
     this.#feed({ kind: 'health', error })
     if (this.#check !== check) return
-    this.#timer = setTimeout(() => void this.#ask(check), check.interval * 1_000)
+    this.#timer = setTimeout(() => void this.#ask(check), inMillis(check.interval))
   }
 }
 
@@ -62,7 +64,7 @@ function whyNotHealthy(host: string, { port, path }: Check): Promise<string | un
 }
 
 function whyNoAnswer({ code, message, name }: NodeJS.ErrnoException): string {
-  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${TIMEOUT_MILLIS / 1_000} s`
+  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${inSeconds(TIMEOUT_MILLIS)} s`
   // EADDRNOTAVAIL: this host has no ::1.
   return code === 'ECONNREFUSED' || code === 'EADDRNOTAVAIL' ? REFUSED : message
 }

@@ -8,7 +8,7 @@
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'
-import type { Millis } from '../../base/units.ts'
+import { inSeconds, type Millis, microsInSeconds } from '../../base/units.ts'
 import type { MessageCounts, PeerSnapshot } from '../../bgp/session/types.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 import type { BfdSummary, FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
@@ -88,7 +88,7 @@ export class Metrics {
   }
 
   measure(_name: 'object-to-update', value: Millis): void {
-    this.#objectToUpdate.observe(value / 1000)
+    this.#objectToUpdate.observe(inSeconds(value))
   }
 
   /**
@@ -351,7 +351,7 @@ function showProtocol(
   series.up.inc({ peer, kind }, isUp ? 1 : 0)
   series.disabled.inc({ peer, kind }, disabled ? 1 : 0)
   series.state.inc({ peer, state: snapshot.state })
-  if (now !== undefined) series.stateSeconds.set({ peer }, (now - snapshot.since) / 1000)
+  if (now !== undefined) series.stateSeconds.set({ peer }, inSeconds(now - snapshot.since))
   series.flaps.inc({ peer }, 0)
   showCounts(series, peer, countsOf(snapshot))
   for (const family of FAMILIES) {
@@ -391,13 +391,13 @@ function showBfd(series: Series, bfd: BfdSummary | undefined, labels: ReadonlyMa
       longest.set(peer, Math.max(longest.get(peer) ?? 0, session.detectionTime))
     }
   }
-  for (const [peer, detectionTime] of longest) series.bfdDetection.set({ peer }, detectionTime / 1_000_000)
+  for (const [peer, detectionTime] of longest) series.bfdDetection.set({ peer }, microsInSeconds(detectionTime))
   if (bfd?.counters === undefined) return
   const { sent, received, dropped, leastInterval } = bfd.counters
   series.bfdPackets.inc({ direction: 'sent' }, sent)
   series.bfdPackets.inc({ direction: 'received' }, received)
   for (const [reason, count] of Object.entries(dropped)) series.bfdDropped.inc({ reason }, count)
-  series.bfdLeast.set(leastInterval / 1_000_000)
+  series.bfdLeast.set(microsInSeconds(leastInterval))
 }
 
 /** One series per rule of the BGPFilters in use, however many neighbors use them. */

@@ -1,5 +1,5 @@
 /** Requests and renews the Lease, and reports whether this agent holds it (`status/lease` decides). */
-import type { Millis } from '../../../base/units.ts'
+import { inSeconds, type Millis } from '../../../base/units.ts'
 import { LEASE_DURATION, LeaseWatch } from '../../../status/lease.ts'
 import { systemClock } from '../../clock.ts'
 import { LEASE } from '../../resources.ts'
@@ -73,7 +73,7 @@ export class LeaseKeeper {
       metadata: { name, namespace, resourceVersion, uid },
       spec: {
         holderIdentity: node,
-        leaseDurationSeconds: LEASE_DURATION / 1_000,
+        leaseDurationSeconds: inSeconds(LEASE_DURATION),
         acquireTime: isOurs ? before.acquireTime : now,
         renewTime: now,
         leaseTransitions: transitions,
