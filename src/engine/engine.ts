@@ -112,7 +112,7 @@ export class Engine {
   deadline(): Millis | undefined {
     const { facts, rib, objectWork, sessions, neighbors } = this.#parts
     if (rib.busy || objectWork.isBusy || this.#clients.hasPaused) return facts.now
-    const always = earlier(earlier(neighbors.deadline(), rib.deadline()), sessions.deadline(facts.now))
+    const always = earlier(earlier(neighbors.deadline(), rib.deadline()), sessions.deadline())
     return facts.stopping ? always : earlier(always, this.#runningDeadline())
   }
 

@@ -145,12 +145,12 @@ export class Sessions {
 
   /** Sessions with the same router: continues where another session has taken over a family. */
   settleTwins(now: Millis): void {
-    this.#applyLeft(this.#twins.settle(now))
+    this.#applyLeft(this.#twins.settle(this.#rib.takeEnded(), now))
   }
 
   /** When `settleTwins` must be called though nothing happens. */
-  deadline(now: Millis): Millis | undefined {
-    return this.#twins.deadline(now)
+  deadline(): Millis | undefined {
+    return this.#twins.deadline()
   }
 
   /** The families that these leave to a twin have changed: the RIB gets their new policies. */

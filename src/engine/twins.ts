@@ -3,7 +3,6 @@
  * neighbor with a running session. Out: the neighbors whose left families have changed.
  */
 import type { Family } from '../base/family.ts'
-import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import {
   FED_AFTER,
@@ -31,11 +30,14 @@ interface Running extends Twin {
 export class Twins {
   readonly #fed: Fed
   readonly #running = new Map<Neighbor, Running>()
+  readonly #byName = new Map<string, Running>()
   readonly #byRouter = new Map<string, Set<Running>>()
   /** A twin of theirs has not taken over yet. */
   readonly #unsettled = new Set<Running>()
-  /** Neighbors that are away: routes are kept for them, and they left families to twins. */
-  readonly #away = new Set<Neighbor>()
+  /** Sessions that count as complete only when they have sent End-of-RIB, the oldest first. */
+  readonly #young = new Set<Running>()
+  /** Neighbors that are away while routes are kept for them, by the name of each twin that they left a family to. */
+  readonly #away = new Map<string, Set<Neighbor>>()
 
   constructor(fed: Fed) {
     this.#fed = fed
@@ -49,8 +51,10 @@ export class Twins {
     if (session === undefined) return
     const router = routerOf(session)
     const running = { neighbor, session, router, since: now }
-    this.#away.delete(neighbor)
+    this.#forgetAway(neighbor)
     this.#running.set(neighbor, running)
+    this.#byName.set(neighbor.name, running)
+    this.#young.add(running)
     const all = this.#byRouter.get(router) ?? new Set<Running>()
     this.#byRouter.set(router, all.add(running))
     this.#updateOne(running, now)
@@ -63,13 +67,15 @@ export class Twins {
    */
   remove(neighbor: Neighbor, kept: readonly Family[], now: Millis): Change[] {
     const running = this.#running.get(neighbor)
+    this.#forgetAway(neighbor)
     if (kept.length === 0) neighbor.leftFamilies = {}
-    if (isNone(neighbor.leftFamilies)) this.#away.delete(neighbor)
-    else this.#away.add(neighbor)
+    this.#noteAway(neighbor)
     const back = this.#takeBack(neighbor, kept)
     if (running === undefined) return back
     this.#running.delete(neighbor)
+    this.#byName.delete(neighbor.name)
     this.#unsettled.delete(running)
+    this.#young.delete(running)
     const all = this.#byRouter.get(running.router)
     all?.delete(running)
     if (all?.size === 0) this.#byRouter.delete(running.router)
@@ -78,19 +84,35 @@ export class Twins {
 
   /** No object defines it any more. */
   forget(neighbor: Neighbor): void {
-    this.#away.delete(neighbor)
+    this.#forgetAway(neighbor)
+  }
+
+  #noteAway(neighbor: Neighbor): void {
+    for (const { to } of Object.values(neighbor.leftFamilies)) {
+      const all = this.#away.get(to) ?? new Set<Neighbor>()
+      this.#away.set(to, all.add(neighbor))
+    }
+  }
+
+  #forgetAway(neighbor: Neighbor): void {
+    for (const { to } of Object.values(neighbor.leftFamilies)) {
+      const all = this.#away.get(to)
+      all?.delete(neighbor)
+      if (all?.size === 0) this.#away.delete(to)
+    }
   }
 
   /** What neighbors that are away had left to this one is used again, unless its own routes are kept. */
   #takeBack({ name }: Neighbor, kept: readonly Family[]): Change[] {
     const changes: Change[] = []
-    for (const neighbor of this.#away) {
+    for (const neighbor of [...(this.#away.get(name) ?? [])]) {
       const before = neighbor.leftFamilies
       const isLeft = ([family, { to }]: [string, Left]) => to !== name || kept.includes(family as Family)
       const left: LeftFamilies = Object.fromEntries(Object.entries(before).filter(isLeft))
       if (sameLeft(before, left)) continue
+      this.#forgetAway(neighbor)
       neighbor.leftFamilies = left
-      if (isNone(left)) this.#away.delete(neighbor)
+      this.#noteAway(neighbor)
       changes.push({ neighbor, before })
     }
     return changes
@@ -104,22 +126,25 @@ export class Twins {
     return this.#updateBeside(running, now)
   }
 
-  /** Changes for sessions whose twin has taken over in the meantime. */
-  settle(now: Millis): Change[] {
-    return this.#unsettled.size === 0
-      ? []
-      : [...this.#unsettled].flatMap((running) => this.#updateOne(running, now) ?? [])
+  /**
+   * Changes for sessions whose twin has taken over in the meantime. `ended`: the neighbors that End-of-RIB was sent to or
+   * received from since the last call.
+   */
+  settle(ended: Iterable<string>, now: Millis): Change[] {
+    const takers = [...ended].flatMap((name) => this.#byName.get(name) ?? [])
+    for (const running of this.#young) {
+      if (running.since + FED_AFTER > now) break
+      this.#young.delete(running)
+      takers.push(running)
+    }
+    const waiting = new Set(takers.flatMap((taker) => this.#beside(taker)).filter((one) => this.#unsettled.has(one)))
+    return [...waiting].flatMap((running) => this.#updateOne(running, now) ?? [])
   }
 
   /** When a twin counts as complete although it sent no End-of-RIB. */
-  deadline(now: Millis): Millis | undefined {
-    let first: Millis | undefined
-    for (const running of this.#unsettled) {
-      for (const { since } of this.#beside(running)) {
-        if (since + FED_AFTER > now) first = earlier(first, since + FED_AFTER)
-      }
-    }
-    return first
+  deadline(): Millis | undefined {
+    const [oldest] = this.#young
+    return this.#unsettled.size === 0 || oldest === undefined ? undefined : oldest.since + FED_AFTER
   }
 
   #beside({ neighbor, router }: Running): Running[] {
@@ -142,7 +167,5 @@ export class Twins {
     return { neighbor, before }
   }
 }
-
-const isNone = (left: LeftFamilies): boolean => Object.keys(left).length === 0
 
 const byName = (a: Running, b: Running): number => (a.neighbor.name < b.neighbor.name ? -1 : 1)

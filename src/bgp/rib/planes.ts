@@ -51,6 +51,7 @@ export class Planes {
   #planes: Plane[] = []
   readonly #progress = new Map<PeerSlot, Progress>()
   /** Neighbors to which End-of-RIB or EoRR must still be sent. */
+  readonly #ended = new Set<PeerSlot>()
   readonly #busy = new Set<PeerSlot>()
   /** Sweeps that still choose paths for new planes. */
   #builds = 0
@@ -167,6 +168,7 @@ export class Planes {
     if (progress.initial) {
       if (this.#withholdsEnd) return undefined
       progress.initial = false
+      this.#ended.add(slot)
       this.#busy.delete(slot)
       if (progress.refresh === 'later') this.refresh(slot, true)
       return { bytes: encodeEndOfRib(this.#family), messages: 1 }
@@ -209,6 +211,13 @@ export class Planes {
     for (const slot of this.#busy) visit(slot)
     this.#best.visitPending(visit)
     for (const { feeds } of this.#planes) feeds.visitPending(visit)
+  }
+
+  /** The neighbors that End-of-RIB was sent to since this was asked last. */
+  takeEnded(): readonly PeerSlot[] {
+    const ended = [...this.#ended]
+    this.#ended.clear()
+    return ended
   }
 
   /** End-of-RIB has been sent. */

@@ -385,6 +385,16 @@ export class Rib {
     return familyCounts(this.#ribs[family], this.#sessions.slot(name))
   }
 
+  /** The neighbors that End-of-RIB was sent to or received from since this was asked last. */
+  takeEnded(): ReadonlySet<string> {
+    const names = new Set<string>()
+    for (const family of FAMILIES) {
+      const { adjOut, stale } = this.#ribs[family]
+      for (const { peer } of [...adjOut.takeEnded(), ...stale.takeEnded()]) names.add(peer.name)
+    }
+    return names
+  }
+
   /** The neighbor has sent its End-of-RIB of this family. */
   hasEnded(name: string, family: Family): boolean {
     return this.#ribs[family].importStateOf(this.#sessions.slot(name))?.endOfRib === true

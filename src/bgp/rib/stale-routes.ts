@@ -26,6 +26,8 @@ export class StaleRoutes {
   readonly #sweeps: Sweeps
   /** Neighbors between BoRR and EoRR, and until when that may last. */
   readonly #refreshing = new Map<PeerSlot, Millis>()
+  /** Neighbors that have sent End-of-RIB since that was asked last. */
+  readonly #ended = new Set<PeerSlot>()
   /** Neighbors whose stale routes are still being removed. */
   readonly #purges = new Map<PeerSlot, Sweep>()
   /** Neighbors whose stale routes are still being made the last choice. */
@@ -72,7 +74,15 @@ export class StaleRoutes {
     const state = this.#neighbors.importStateOf(slot)
     if (state === undefined) return
     state.endOfRib = true
+    this.#ended.add(slot)
     if (state.generations.freshness !== 'refreshing') this.endCycle(slot)
+  }
+
+  /** The neighbors that have sent End-of-RIB since this was asked last. */
+  takeEnded(): readonly PeerSlot[] {
+    const ended = [...this.#ended]
+    this.#ended.clear()
+    return ended
   }
 
   /** The session is lost: all routes are stale, and are removed unless they are kept. */
