@@ -19,8 +19,11 @@ export class Generations {
   /** Paths of a lower generation are being removed. */
   lowestValid = 0
   freshness: Freshness = 'fresh'
-  /** Stale paths of a lower generation are long-lived stale: any other path is better (RFC 9494). */
-  longLivedBelow = 0
+  /**
+   * Stale paths of a lower generation are long-lived stale: any other path is better (RFC 9494). It outlives the cycle, as
+   * those paths do until they have been removed, and is then not above the lowest valid generation.
+   */
+  #longLivedBelow = 0
 
   /** BoRR. After a second BoRR, only routes announced after it count. */
   beginRefresh(): void {
@@ -33,7 +36,7 @@ export class Generations {
    */
   lose(): boolean {
     // RFC 9494 §4.2: long-lived stale routes survive further losses.
-    const again = this.freshness === 'stale' && this.longLivedBelow === 0
+    const again = this.freshness === 'stale' && this.#longLivedBelow <= this.lowestValid
     if (again) this.lowestValid = this.present
     this.present++
     this.freshness = 'stale'
@@ -43,12 +46,12 @@ export class Generations {
   /** RFC 9494 §4.2: the Restart Time is over. True: there may be stale routes. */
   beginLongLived(): boolean {
     if (this.freshness !== 'stale') return false
-    this.longLivedBelow = this.present
+    this.#longLivedBelow = this.present
     return true
   }
 
   isLongLived(generation: number): boolean {
-    return generation < this.longLivedBelow
+    return generation < this.#longLivedBelow
   }
 
   /** EoRR, End-of-RIB, or a timeout: stale routes are removed. True: there may be some. */
@@ -56,7 +59,6 @@ export class Generations {
     if (this.freshness === 'fresh') return false
     this.freshness = 'fresh'
     this.lowestValid = this.present
-    this.longLivedBelow = 0
     return true
   }
 }

@@ -5,6 +5,7 @@ import { ACCEPT_ALL, REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
+import { encodeEndOfRib } from '../../../src/bgp/wire/update-encode.ts'
 import { announcement, attributes, Listener, neighbor, path, settle, withdrawal } from '../../support/rib.ts'
 
 const [X, Y, Z] = ['10.0.0.0/8', '11.0.0.0/8', '12.0.0.0/8']
@@ -114,4 +115,46 @@ test('a next hop that becomes our own address is used no more, and is again when
   rib.removePeer(other.name)
   settle(rib)
   expect(rib.counts(a.name, 'ipv4').accepted).toBe(1)
+})
+
+/** The routes of `a` are long-lived stale; `b` has a longer path to X. */
+function longLived(): { readonly rib: Rib; readonly told: () => string | undefined } {
+  const rib = ribWith(a, b, c)
+  const listener = new Listener(c)
+  announce(rib, a, X)
+  announce(rib, b, X, path(b.remoteAs, 70_000))
+  rib.losePeer(a.name, ['ipv4', 'ipv6'])
+  rib.beginLongLived(a.name, ['ipv4'])
+  settle(rib)
+  return { rib, told: () => listener.drain(rib, c.name).routes.get(X) }
+}
+const THROUGH_A = `"asns":[65000,${a.remoteAs}]`
+const THROUGH_B = `"asns":[65000,${b.remoteAs},70000]`
+
+test('a long-lived stale route that comes again just behind End-of-RIB is like any other', () => {
+  const { rib, told } = longLived()
+  expect(told()).toContain(THROUGH_B)
+  rib.addPeer(a, ['ipv4'])
+  receive(rib, a, encodeEndOfRib('ipv4'))
+  announce(rib, a, X)
+  settle(rib)
+  expect(told()).toContain(THROUGH_A)
+  receive(rib, b, withdrawal([X]))
+  settle(rib)
+  expect(told()).toContain('"communities":[]')
+})
+
+test('a long-lived stale route is the last choice until it is removed, though its policy changes meanwhile', () => {
+  const { rib, told } = longLived()
+  // So that the policy is asked again before routes are removed.
+  for (let number = 1; number < 200; number++) announce(rib, b, `13.${number}.0.0/16`)
+  settle(rib)
+  told()
+  rib.addPeer(a, ['ipv4'])
+  rib.setPeer({ ...a, importPolicy: { ...ACCEPT_ALL, name: 'another' } })
+  receive(rib, a, encodeEndOfRib('ipv4'))
+  while (rib.busy) {
+    rib.advance(1, 0)
+    expect(told()).toContain(THROUGH_B)
+  }
 })
