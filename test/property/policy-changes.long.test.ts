@@ -66,6 +66,8 @@ const advertisement: fc.Arbitrary<Change> = fc.record({
       communities: perhaps(['5:5'], ['6:6']),
       med: perhaps(1, 2),
       aggregationLength: perhaps({ ipv4: 20 }),
+      localPreference: perhaps(0, 200),
+      prependASPath: perhaps([65100]),
     }),
     { nil: undefined, freq: 2 },
   ),
@@ -74,11 +76,25 @@ const rule = fc.record({
   action: some('Accept', 'Accept', 'Reject'),
   cidr: some('198.51.100.0/24', '10.245.0.0/16', '10.241.0.0/24', '0.0.0.0/0'),
   matchOperator: some('In', 'Equal', 'NotIn'),
-  operations: perhaps([{ addCommunity: { value: '9:9' } }], [{ prependASPath: { prefix: [65100] } }]),
+  source: perhaps('RemotePeers'),
+  peerType: perhaps('eBGP', 'iBGP'),
+  communities: perhaps({ values: ['1:2'] }, { values: ['9:9'] }),
+  operations: perhaps(
+    [{ addCommunity: { value: '9:9' } }],
+    [{ prependASPath: { prefix: [65100] } }],
+    [{ setPriority: { value: 77 } }],
+    [{ removeMED: true }],
+    [{ addCommunity: { value: '65535:65281' } }],
+  ),
 })
 const rules = fc
   .array(rule, { maxLength: 3 })
-  .map((all) => all.map(({ operations, ...one }) => (one.action === 'Accept' ? { ...one, operations } : one)))
+  .map((all) =>
+    all.map(
+      ({ operations, ...one }) =>
+        JSON.parse(JSON.stringify(one.action === 'Accept' ? { ...one, operations } : one)) as object,
+    ),
+  )
 const filterSpec = fc.record({ exportV4: rules, importV4: rules })
 const filter: fc.Arbitrary<Change> = fc.record({
   kind: fc.constant('filter' as const),
@@ -89,6 +105,8 @@ const peerSpec = fc.record({
   filters: some<string[]>([], ['f1'], ['f2'], ['f1', 'f2']),
   advertiseLearned: fc.boolean(),
   nextHopMode: perhaps('Self', 'Keep'),
+  drain: perhaps(true),
+  numAllowedLocalASNumbers: perhaps(1),
 })
 const tier = some<Record<string, string>>({}, { tier: 'a' })
 const peer: fc.Arbitrary<Change> = fc.record({
@@ -111,7 +129,7 @@ const pool: fc.Arbitrary<Change> = fc.record({
 const labels: fc.Arbitrary<Change> = fc.record({
   kind: fc.constant('node' as const),
   name: fc.constant('dut'),
-  spec: fc.constant({}),
+  spec: some<object>({}, {}, { cluster: '244.0.0.1' }, { cluster: '244.0.0.2' }),
   labels: some<Record<string, string>>({}, { lab: 'yes' }),
 })
 const batch = fc.array(
@@ -128,7 +146,12 @@ function objectOf({ kind, name, spec = {}, labels: given = {} }: Change): ApiObj
     case 'pool':
       return ipPool(name, spec)
     case 'node':
-      return node(name, { addresses: OWN, podCIDRs: ['10.245.0.0/24', 'fd00:245::/64'], labels: given })
+      return node(name, {
+        addresses: OWN,
+        podCIDRs: ['10.245.0.0/24', 'fd00:245::/64'],
+        labels: given,
+        ...annotationsOf(spec),
+      })
     case 'peer': {
       const remote = name as Remote
       const who = { peerIP: addressesOf(remote)[0], asNumber: REMOTES[remote] }
@@ -136,6 +159,9 @@ function objectOf({ kind, name, spec = {}, labels: given = {} }: Change): ApiObj
     }
   }
 }
+
+const annotationsOf = (spec: object) =>
+  'cluster' in spec ? { annotations: { 'godwit.dev/routeReflectorClusterID': spec.cluster as string } } : {}
 
 const OWN = ['10.0.0.9', 'fd00:10::9']
 const ACCEPT = { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] }
@@ -296,6 +322,6 @@ test('a neighbor is told what the objects say, and on the way nothing else', { t
       }
       expect(scene.dut.told('session-down')).toEqual([])
     }),
-    { numRuns: 25 },
+    { numRuns: Number(process.env.GODWIT_RUNS ?? 25) },
   )
 })

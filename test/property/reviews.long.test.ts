@@ -13,22 +13,37 @@ const RUNS = Number(process.env.GODWIT_RUNS ?? 60)
 
 type Weights = Readonly<Record<string, number>>
 
-const SESSIONS: Weights = { up: 3, down: 1, bounce: 1, lose: 3, return: 4, drop: 1, 'end-of-rib': 2, 'long-lived': 2 }
+const SESSIONS: Weights = {
+  up: 3,
+  down: 1,
+  bounce: 1,
+  lose: 3,
+  return: 4,
+  drop: 1,
+  'end-of-rib': 2,
+  again: 2,
+  'long-lived': 2,
+}
 const REFRESHES: Weights = { 'begin-refresh': 2, 'end-refresh': 2, refresh: 1 }
 const SETTINGS: Weights = { reach: 2, ranges: 1, served: 1, pods: 1, node: 1, decision: 1, stray: 1 }
 const TABLE: Weights = { announce: 10, withdraw: 3, own: 1, disown: 1 }
 const WORK: Weights = { advance: 8, pull: 4, best: 1 }
 
-const stepsOf = (weights: Weights, peers = 5): fc.Arbitrary<Step[]> => {
+const stepsOf = (weights: Weights, peers = 5, length = { minLength: 30, maxLength: 160 }): fc.Arbitrary<Step[]> => {
   const kinds = Object.entries(weights).map(([kind, weight]) => ({ weight, arbitrary: fc.constant(kind) }))
   const numbers = [fc.nat(peers), fc.nat(4095), fc.nat(4095), fc.nat(4095)] as const
-  return fc.array(fc.tuple(fc.oneof(...kinds), ...numbers), { minLength: 30, maxLength: 160, size: 'max' })
+  return fc.array(fc.tuple(fc.oneof(...kinds), ...numbers), { ...length, size: 'max' })
 }
 
 const anyHistory = fc.oneof(
   stepsOf({ ...SESSIONS, ...REFRESHES, ...SETTINGS, ...TABLE, ...WORK, change: 5, away: 2 }),
   stepsOf({ ...TABLE, ...WORK, up: 2, change: 8 }),
   stepsOf({ ...SESSIONS, ...REFRESHES, ...TABLE, ...WORK, change: 2, away: 2 }, 1),
+  // A short history of one neighbor: what goes wrong is not made good by what follows.
+  stepsOf({ announce: 6, lose: 4, 'long-lived': 6, return: 6, again: 3, advance: 8 }, 0, {
+    minLength: 8,
+    maxLength: 30,
+  }),
 )
 
 const SIZES = [

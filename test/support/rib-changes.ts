@@ -12,7 +12,17 @@ import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import { attributes, context, neighbor, path, prefix } from './rib.ts'
 
 export const HOPS = {
-  ipv4: ['192.0.2.1', '192.0.2.2', '192.0.2.50', '192.0.2.51', '192.0.2.14', '192.0.2.15'],
+  ipv4: [
+    '192.0.2.1',
+    '192.0.2.2',
+    '192.0.2.50',
+    '192.0.2.51',
+    '192.0.2.52',
+    '192.0.2.53',
+    '192.0.2.54',
+    '192.0.2.14',
+    '192.0.2.15',
+  ],
   ipv6: ['2001:db8:ffff::1', '2001:db8:ffff::2', '2001:db8:ffff::50', '2001:db8:ffff::51', 'fe80::7'],
 }
 const LINK = ['192.0.2.0/24', '2001:db8:ffff::/64'].map(prefix)

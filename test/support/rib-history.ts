@@ -21,7 +21,7 @@ import {
   STRAYING,
   shaped,
 } from './rib-changes.ts'
-import { bringUp, Facts, type Known, type Mark, Scene } from './rib-scene.ts'
+import { bringUp, Facts, type Held, type Known, type Mark, Scene } from './rib-scene.ts'
 
 export type Step = readonly [kind: string, peer: number, a: number, b: number, c: number]
 
@@ -72,7 +72,9 @@ export class History {
         if (up !== undefined) this.#lose(up, at(KEEPS, a))
         return
       case 'return':
-        if (lost !== undefined) this.#return(lost, at(KEEPS, b), shaped(lost.peer, a, b >> 2, c))
+        // As it was, as often as not: what is judged anew hides what was kept.
+        if (lost !== undefined)
+          this.#return(lost, at(KEEPS, b), c % 2 === 0 ? lost.peer : shaped(lost.peer, a, b >> 2, c >> 1))
         return
       case 'long-lived':
         if (lost !== undefined) this.#beginLongLived(lost, at(KEEPS, a))
@@ -82,6 +84,9 @@ export class History {
         return
       case 'end-of-rib':
         if (up !== undefined) this.#endOfRib(up, family)
+        return
+      case 'again':
+        if (up !== undefined) this.#announceAgain(up, family, 1 + (b % 20))
         return
       case 'begin-refresh':
         // RFC 7313 §4: the engine ignores it before End-of-RIB.
@@ -319,6 +324,18 @@ export class History {
       routes.set(`${text} ${pathId}`, { text, family, update, isNoLongLived, mark: 'present' })
     }
     this.#receive(known, announcement(texts, carried, nextHop, pathId))
+  }
+
+  /** Some routes that are stale come as they were, just behind End-of-RIB: they may still be there. */
+  #announceAgain(known: Known, family: Family, most: number): void {
+    const isAgain = (route: Held): boolean => route.family === family && route.mark !== 'present'
+    const some = [...known.routes].filter(([, route]) => isAgain(route)).slice(0, most)
+    this.#endOfRib(known, family)
+    for (const [key, route] of some) {
+      if (this.#facts.known.get(known.peer.name) !== known) return
+      known.routes.set(key, { ...route, mark: 'present' })
+      this.#receive(known, route.update)
+    }
   }
 
   #withdraw(known: Known, a: number, b: number, c: number): void {

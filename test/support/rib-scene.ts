@@ -9,7 +9,7 @@ import { at, DECISIONS, NODE_ADDRESSES, PODS, RANGES, REACHES } from './rib-chan
 
 export type Mark = 'present' | 'stale' | 'long-lived'
 
-interface Held {
+export interface Held {
   readonly text: string
   readonly family: Family
   readonly update: Uint8Array
