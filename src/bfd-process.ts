@@ -106,7 +106,7 @@ class BfdProcess {
       if (text !== undefined) log.write(logLine('warn', 'bfd-handover', `${path}: ${text}`))
     }
     this.#file = new RunFile({ path, report })
-    this.#socket = new SocketFile({ path: control, mode: 0o600, take: (socket) => this.#accept(socket) })
+    this.#socket = new SocketFile({ path: control, mode: 0o600, serve: (socket) => this.#accept(socket) })
     this.ended = new Promise((resolve, reject) => {
       this.#end = (error) => (error === undefined ? resolve() : reject(error))
     })

@@ -1,15 +1,16 @@
 /**
- * Holds back some descriptors. When the process or the machine has none left, one is closed for what must be opened,
- * and opened again as soon as possible. The last one is for connections that are refused: a connection that is never
- * accepted would wait in the kernel and wake us in each round.
+ * Holds back some descriptors: open files that are not used. When the process or the machine has none left, one is closed, so
+ * that what must be opened can be opened; it is opened again as soon as possible. The last one is for connections that are
+ * refused: one that is never accepted would wait in the kernel, and wake us in each round.
  */
 import { closeSync, openSync } from 'node:fs'
 import type { Millis } from '../base/units.ts'
 import { errorText } from './error-text.ts'
 import { isShortage } from './libc.ts'
 
+/** Descriptors that are held back. */
 const DEFAULT_SIZE = 8
-/** The reserve must be complete for this long before that is reported: near the limit it changes all the time. */
+/** For so long the reserve must be complete before that is reported: near the limit it is used again and again. */
 const PATIENCE: Millis = 10_000
 
 /** A file that exists in every container. */
@@ -32,7 +33,7 @@ export class Reserve {
   }
 
   /** Some have been lent. */
-  get isShort(): boolean {
+  get hasLent(): boolean {
     return this.#held.length < this.#size
   }
 
@@ -42,15 +43,25 @@ export class Reserve {
   }
 
   /**
-   * Calls `open`, with a descriptor of the reserve closed for it where there is no other. Throws what `open` throws.
+   * Calls `open`; where no descriptor is left for it, one of the reserve is closed first, but not the last one. Throws what
+   * `open` throws.
    */
-  lend<Value>(open: () => Value, mayTakeLast = false): Value {
+  lend<Value>(open: () => Value): Value {
+    return this.#lend(open, 1)
+  }
+
+  /** The same, with the last one too: for a connection that is refused if no other descriptor is left. */
+  lendLast<Value>(open: () => Value): Value {
+    return this.#lend(open, 0)
+  }
+
+  #lend<Value>(open: () => Value, least: number): Value {
     try {
       return open()
     } catch (error) {
       if (!isShortage(error)) throw error
       this.#note(errorText(error))
-      if (this.#held.length <= (mayTakeLast ? 0 : 1)) throw error
+      if (this.#held.length <= least) throw error
       closeSync(this.#held.pop() as number)
       return open()
     }

@@ -34,7 +34,8 @@ import { Flood } from './flood.ts'
 import type { Network, NetworkEffect } from './network.ts'
 import { ProtectedSocket } from './protected-socket.ts'
 import { SocketProtection } from './protection.ts'
-import { type Called, Listeners } from './tcp-listeners.ts'
+import type { Caller } from './tcp-listener.ts'
+import { TcpListeners } from './tcp-listeners.ts'
 
 type Dial = Extract<Effect, { readonly kind: 'dial' }>
 
@@ -70,7 +71,7 @@ interface Connection {
   readonly reading: Reading
 }
 
-interface Caller extends Called {
+interface AcceptedCaller extends Caller {
   readonly conn: ConnId
   readonly local: Endpoint
 }
@@ -82,12 +83,12 @@ export class Tcp implements Network {
   readonly #mostUnanswered: number
   readonly #protection: SocketProtection
   readonly #reserve: Reserve
-  readonly #listeners: Listeners
+  readonly #listeners: TcpListeners
   readonly #flood: Flood
   /** What listeners drop unseen while strangers flood us. */
   #filter: readonly FilterRow[] | undefined
   /** The connection accepted last, while the engine decides. */
-  #caller: Caller | undefined
+  #caller: AcceptedCaller | undefined
   #unanswered = 0
   readonly #connections = new Map<ConnId, Connection>()
   /** Connections that we closed, oldest first. */
@@ -107,7 +108,7 @@ export class Tcp implements Network {
     this.#mostUnanswered = options.mostUnanswered ?? 64
     this.#reserve = new Reserve((error) => feed({ kind: 'descriptors', error }))
     this.#protection = new SocketProtection(options.keys ?? new Keys())
-    this.#listeners = new Listeners({
+    this.#listeners = new TcpListeners({
       feed,
       accept: (caller) => this.#accept(caller),
       admission: (link) => this.#protection.admission(link),
@@ -144,7 +145,7 @@ export class Tcp implements Network {
 
   async stop(): Promise<void> {
     this.#flood.stop()
-    this.#listeners.stop()
+    this.#listeners.close()
     for (const connection of this.#connections.values()) this.#close(connection)
     if (this.#connections.size > 0) {
       await new Promise<void>((resolve) => {
@@ -170,7 +171,7 @@ export class Tcp implements Network {
   /**
    * Before the engine has decided on a connection, nothing more is asked of the system for it, and nothing is created.
    */
-  #accept({ fd, remote, isIpv6 }: Called): void {
+  #accept({ fd, remote, isIpv6 }: Caller): void {
     if (this.#protection.isTold && this.#protection.of(remote.address) === undefined) this.#flood.stranger()
     const whyNot = this.#whyTurnAway(fd, remote.address)
     if (whyNot !== undefined) {
@@ -206,7 +207,7 @@ export class Tcp implements Network {
   }
 
   /** Nothing has been read yet: its protection is set first. */
-  #admit({ conn, fd, remote, isIpv6 }: Caller): void {
+  #admit({ conn, fd, remote, isIpv6 }: AcceptedCaller): void {
     this.#caller = undefined
     const target = new ProtectedSocket(this.#protection, fd, remote.address, isIpv6)
     try {

@@ -79,7 +79,7 @@ export class Control {
   constructor(options: ControlOptions) {
     this.#options = options
     const { path, group, mode = 0o660, mostClients: most = MOST_CLIENTS } = options
-    this.#file = new SocketFile({ path, group, mode, take: (socket, uid) => this.#accept(socket, uid) })
+    this.#file = new SocketFile({ path, group, mode, serve: (socket, uid) => this.#accept(socket, uid) })
     this.#limit = new ConnectionLimit({ most, mostPerCaller: Math.ceil(most / 2), reserved: Math.floor(most / 4) })
   }
 

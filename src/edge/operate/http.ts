@@ -15,7 +15,7 @@ import type { Driver } from '../driver.ts'
 import { errorText } from '../error-text.ts'
 import { acceptFrom, closeSocket, isWithoutIpv6, listenAt, localEndpoint, openSocket } from '../libc.ts'
 import { type Caller, ConnectionLimit } from './connection-limit.ts'
-import { Listener } from './listener.ts'
+import { ReservedListener } from './reserved-listener.ts'
 
 export interface HttpAddress {
   /** Empty for every address. */
@@ -73,10 +73,10 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const fd = await listen(options)
   // From here on the server counts connections and checks for late requests.
   server.emit('listening')
-  const listener = new Listener<HttpCaller>({
+  const listener = new ReservedListener<HttpCaller>({
     fd,
     accept: acceptHttp,
-    take: (caller) => {
+    serve: (caller) => {
       const socket = new Socket({ fd: caller.fd, allowHalfOpen: true, readable: true, writable: true })
       socket.once('close', () => limit.remove(socket))
       const closing = limit.admit(socket, caller)
@@ -84,7 +84,7 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
       closing?.destroy()
     },
     reserve: RESERVE,
-    comesFirst: ({ privileged }) => privileged,
+    hasPriority: ({ privileged }) => privileged,
   })
   return {
     port: localEndpoint(fd).port,

@@ -5,7 +5,7 @@
 import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { dirname, join } from 'node:path'
-import { LocalListener, type TakeCaller } from './local-listener.ts'
+import { LocalListener, type ServeCaller } from './local-listener.ts'
 
 export interface SocketFileOptions {
   readonly path: string
@@ -13,7 +13,7 @@ export interface SocketFileOptions {
   readonly mode: number
   /** Name or number of the group that may connect; undefined: the process's own group. */
   readonly group?: string | undefined
-  readonly take: TakeCaller
+  readonly serve: ServeCaller
 }
 
 export class SocketFile {
@@ -40,13 +40,13 @@ export class SocketFile {
 
   /** Created in a folder of its own, where no client can connect, and renamed to its path when it is ready. */
   async #listen(): Promise<LocalListener> {
-    const { path, mode, group, take } = this.#options
+    const { path, mode, group, serve } = this.#options
     const gid = group === undefined ? undefined : await groupId(group)
     const folder = await mkdtemp(join(dirname(path), '.g'))
     const made = join(folder, 's')
     let listener: LocalListener | undefined
     try {
-      listener = new LocalListener(made, take)
+      listener = new LocalListener(made, serve)
       await chmod(made, mode)
       if (gid !== undefined) await chown(made, -1, gid)
       await rename(made, path)

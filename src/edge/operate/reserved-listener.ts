@@ -1,7 +1,7 @@
 /**
- * A listening socket that works during a shortage of descriptors. One descriptor is held back, so that a connection is
- * accepted and closed at once instead of waiting in the kernel; more are held back where some callers must be answered
- * all the same.
+ * A listening socket that works during a shortage of descriptors, because it has a reserve of them. The last one of the
+ * reserve accepts connections only to close them at once, so that they do not wait in the kernel. Further ones answer callers
+ * that have priority.
  */
 import type { Millis } from '../../base/units.ts'
 import { closeSocket, watchReadable } from '../libc.ts'
@@ -10,31 +10,33 @@ import { Reserve } from '../reserve.ts'
 /** Connections accepted before other sockets have their turn. */
 const AT_ONCE = 16
 /**
- * No connection is accepted for this long after even the last descriptor was used: a waiting one would wake us in each
- * round.
+ * How long no connection is accepted when there is no descriptor for one, not even in the reserve: the socket stays readable
+ * while a connection waits, and would wake us in each round.
  */
 const SHORTAGE_PAUSE: Millis = 100
 
-export interface ListenerOptions<Caller> {
+export interface ReservedListenerOptions<Caller> {
   /** The descriptor of the socket, which is closed with this. */
   readonly fd: number
   /** The next connection; undefined where none is waiting. */
   readonly accept: (fd: number) => Caller | undefined
-  readonly take: (caller: Caller) => void
-  /** Descriptors held back; the last one is for connections that are refused. */
+  /** Gets each connection that is not refused. */
+  readonly serve: (caller: Caller) => void
+  /** How many descriptors are held back; the last one is for connections that are refused. */
   readonly reserve: number
-  /** Whether the caller may be answered with a descriptor that was held back. */
-  readonly comesFirst: (caller: Caller) => boolean
+  /** Whether the caller is answered also with a descriptor that was held back. */
+  readonly hasPriority: (caller: Caller) => boolean
 }
 
-export class Listener<Caller extends { readonly fd: number }> {
-  readonly #options: ListenerOptions<Caller>
+export class ReservedListener<Caller extends { readonly fd: number }> {
+  readonly #options: ReservedListenerOptions<Caller>
   readonly #reserve: Reserve
   #watch: { close(): void } | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor(options: ListenerOptions<Caller>) {
+  constructor(options: ReservedListenerOptions<Caller>) {
     this.#options = options
+    // A shortage is reported by the reserve of BGP's sockets (`edge/net/tcp`).
     this.#reserve = new Reserve(() => {}, options.reserve)
     this.#watchCallers()
   }
@@ -51,17 +53,20 @@ export class Listener<Caller extends { readonly fd: number }> {
   }
 
   #acceptSome(): void {
-    for (let taken = 0; taken < AT_ONCE && this.#acceptOne(); taken++);
+    for (let accepted = 0; accepted < AT_ONCE && this.#acceptOne(); accepted++);
+    // With no descriptor left, `accept` fails before Linux looks whether a connection is waiting: one may have been lent for
+    // nothing.
     this.#reserve.refill()
   }
 
+  /** False where no connection can be accepted now. */
   #acceptOne(): boolean {
-    const { take, comesFirst } = this.#options
+    const { serve, hasPriority } = this.#options
     const caller = this.#next()
     if (caller === undefined) return false
-    const isRefused = this.#reserve.isSpent || (this.#reserve.isShort && !comesFirst(caller))
+    const isRefused = this.#reserve.isSpent || (this.#reserve.hasLent && !hasPriority(caller))
     if (isRefused) closeSocket(caller.fd)
-    else take(caller)
+    else serve(caller)
     this.#reserve.refill()
     return true
   }
@@ -70,7 +75,7 @@ export class Listener<Caller extends { readonly fd: number }> {
   #next(): Caller | undefined {
     const { fd, accept } = this.#options
     try {
-      return this.#reserve.lend(() => accept(fd), true)
+      return this.#reserve.lendLast(() => accept(fd))
     } catch {
       this.#watch?.close()
       this.#watch = undefined
