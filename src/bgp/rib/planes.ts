@@ -50,8 +50,9 @@ export class Planes {
   readonly #best: Feeds
   #planes: Plane[] = []
   readonly #progress = new Map<PeerSlot, Progress>()
-  /** Neighbors to which End-of-RIB or EoRR must still be sent. */
+  /** Neighbors that End-of-RIB was sent to since that was asked last. */
   readonly #ended = new Set<PeerSlot>()
+  /** Neighbors to which End-of-RIB or EoRR must still be sent. */
   readonly #busy = new Set<PeerSlot>()
   /** Sweeps that still choose paths for new planes. */
   #builds = 0
