@@ -16,7 +16,7 @@ export interface NextHop {
   readonly bytes: Uint8Array
   /** The interface of the session: a link-local address is valid only there. */
   readonly interface: string | undefined
-  /** The session is bound to it (`sourceInterface`): where several links have the network of the next hop, it is on this one. */
+  /** `sourceInterface` names it: where several links have the network of the next hop, it is on this one. */
   readonly isBound?: boolean
 }
 

@@ -29,7 +29,7 @@ export interface Neighbor {
   nextHops: NextHopChoice | undefined
   /** The interface that it was on last: link-local next hops of its routes are there, also of kept ones. */
   interface: string | undefined
-  /** Its last session was bound to that interface: next hops on the link are reached over no other one. */
+  /** `sourceInterface` names that interface: next hops in its networks are reached over no other one. */
   isBound: boolean
   /** Why it is drained for maintenance; undefined: it is not. */
   drained: string | undefined

@@ -23,6 +23,8 @@ export interface NextHopChoice {
   readonly link: string | undefined
   /** The neighbor is on it too. */
   readonly isOnLink: boolean
+  /** `sourceInterface` names it: next hops in its networks are reached over no other link. */
+  readonly isBound: boolean
   /** It is in none of the link's networks, but the kernel has a route to it over the link without a gateway. */
   readonly isBeside: boolean
   /** That link, if the neighbor is on it too or beside it. */
@@ -40,6 +42,8 @@ export interface Place {
   readonly links: LinkTable
   /** The interface of the session, as last known. */
   readonly link: string | undefined
+  /** The interface that a socket to the neighbor is bound to. */
+  readonly bound: string | undefined
   /** Whether a kernel route leads to an address over this link without a gateway. */
   isBeside(link: string, remote: Address): boolean
   /** The next hop for neighbors over a link. */
@@ -54,8 +58,8 @@ export function nextHopsFor(session: Session, place: Place): NextHopChoice {
 
 /** What is advertised, or why not, as a text that changes with it. */
 export const nextHopsKey = (choice: NextHopChoice): string => {
-  const { text, held, link, isBeside, lacksLink, shared, subnets } = choice
-  return JSON.stringify([text, held, link, isBeside, lacksLink, shared.map(markText), subnets.map(textOf)])
+  const { text, held, link, isBound, isBeside, lacksLink, shared, subnets } = choice
+  return JSON.stringify([text, held, link, isBound, isBeside, lacksLink, shared.map(markText), subnets.map(textOf)])
 }
 
 const textOf = ({ text }: Prefix): string => text
@@ -102,7 +106,8 @@ class Choice {
     const networks = this.#link !== undefined && this.#isOnLink ? networksOf(this.#link) : []
     const shared = networks.length > 0 ? networks : this.#byName()
     const subnets = this.#subnets(networks)
-    const where = { link, isOnLink: this.#isOnLink, isBeside: this.#isBeside, lacksLink: this.#lacksLink }
+    const isBound = link !== undefined && link === this.#place.bound
+    const where = { link, isBound, isOnLink: this.#isOnLink, isBeside: this.#isBeside, lacksLink: this.#lacksLink }
     return { bytes, text, held, ...where, shared, subnets, chosen: this.#chosen }
   }
 

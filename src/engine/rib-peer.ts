@@ -37,6 +37,7 @@ export function ribPeerOf(neighbor: Neighbor, session: Session, node: NodeIntent
     ...(session.restart?.longLived !== undefined && { longLived: true }),
     ...(session.role !== undefined && { role: session.role }),
     ...(nextHops?.link !== undefined && { interface: nextHops.link }),
+    ...(nextHops?.isBound === true && { isBound: true }),
     ...(nextHops?.lacksLink === true && { lacksLink: true }),
     link: nextHops?.shared ?? [],
     subnets: nextHops?.subnets ?? [],

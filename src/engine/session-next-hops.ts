@@ -1,7 +1,7 @@
 /**
  * Which next hops are advertised on each running session, and when they must be chosen again: after a change of links,
- * addresses or kernel routes, or because the neighbor's own next hops show that it is on our link. Owns `nextHops` and
- * `interface` of neighbors.
+ * addresses or kernel routes, or because the neighbor's own next hops show that it is on our link. Owns `nextHops`,
+ * `interface` and `isBound` of neighbors.
  */
 import { type Address, bareAddress } from '../base/address.ts'
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
@@ -10,6 +10,7 @@ import type { Session } from '../bgp/session/types.ts'
 import type { NodeIntent } from '../cluster/intent.ts'
 import { GODWIT_PROTOCOL, type KernelChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
+import { boundInterface } from './dialling.ts'
 import type { Neighbor } from './neighbors.ts'
 import { type NextHopChoice, nextHopsFor, nextHopsKey } from './next-hops.ts'
 
@@ -39,6 +40,7 @@ export class SessionNextHops {
     const nextHops = this.#choiceFor(neighbor, session, node)
     neighbor.nextHops = nextHops
     const { link, isOnLink, isBeside } = nextHops
+    neighbor.isBound = nextHops.isBound
     neighbor.interface = isOnLink || isBeside ? link : undefined
     const host = link === undefined || isOnLink ? undefined : hostPrefix(session.remote.address)
     if (host === undefined) this.#outside.delete(neighbor)
@@ -87,12 +89,13 @@ export class SessionNextHops {
     }
   }
 
-  #choiceFor({ name, nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
+  #choiceFor({ name, intent, nextHops }: Neighbor, session: Session, node: NodeIntent): NextHopChoice {
     return nextHopsFor(session, {
       node,
       heard: this.#rib.heardOnLink(name),
       links: this.#links,
       link: nextHops?.link,
+      bound: boundInterface(intent, this.#links),
       isBeside: this.#isBeside,
       chosen: (link) => this.#chosen.get(link),
     })

@@ -13,7 +13,7 @@ import type { NodeIntent } from '../cluster/intent.ts'
 import type { KernelChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import type { Bfd } from './bfd.ts'
-import { boundInterface, dialEffect } from './dialling.ts'
+import { dialEffect } from './dialling.ts'
 import { Failover } from './failover.ts'
 import type { LeftFamilies } from './left-families.ts'
 import {
@@ -245,7 +245,6 @@ export class Sessions {
 
   #up(neighbor: Neighbor, { session, keep }: Up, now: Millis): void {
     if (this.#node === undefined) throw new Error(`${neighbor.name} was established before the node was known`)
-    neighbor.isBound = boundInterface(neighbor.intent, this.#links) !== undefined
     this.#setNextHops(neighbor, session, this.#node)
     neighbor.writable = true
     neighbor.warned.clear()

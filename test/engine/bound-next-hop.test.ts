@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import { linkOf } from '../support/fake-kernel.ts'
+import { bgpPeer, upsert } from '../support/objects.ts'
 import { announcement, attributes, path, prefix } from '../support/rib.ts'
 import { type RawNeighbor, Rig } from '../support/rig.ts'
 
@@ -18,13 +19,13 @@ const over = (name: string, text = '10.0.0.0/24'): KernelRoute => ({
 class Lab {
   readonly #rig: Rig
 
-  /** `wide`: the network of `eth1`. */
-  constructor(spec: object, wide = '10.0.0.0/24') {
+  /** `wide`: the network of `eth1`. `called`: our address in the session. */
+  constructor(spec: object, wide = '10.0.0.0/24', called = '10.0.0.101') {
     this.#rig = new Rig({ spec: { fastExternalFailover: false, ...spec }, more: { dataplane: 'linux' } })
     this.setLink(true, wide.split('/')[1])
     this.tell({ full: true, present: [over('eth0'), over('eth1', wide)] })
     const neighbor = this.#rig.neighbors[0] as RawNeighbor
-    neighbor.connect('10.0.0.101').send(neighbor.open()).keepAlive()
+    neighbor.connect(called).send(neighbor.open()).keepAlive()
     for (const [text, nextHop] of [
       ['10.50.0.0/16', neighbor.address],
       ['10.51.0.0/16', '10.0.0.77'],
@@ -43,6 +44,12 @@ class Lab {
     present = [],
   }: Partial<Record<'gone' | 'present', KernelRoute[]> & { full: boolean }>): void {
     this.#rig.feed({ kind: 'kernel', change: { full, more: false, gone, present } })
+  }
+
+  setSpec(spec: object): void {
+    const { address, asn } = this.#rig.neighbors[0] as RawNeighbor
+    const all = { peerIP: address, asNumber: asn, passive: true, filters: ['take-all'], fastExternalFailover: false }
+    this.#rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('peer-0', { ...all, ...spec }))] })
   }
 
   get links(): string {
@@ -74,4 +81,14 @@ test.each(['10.0.0.0/24', '10.0.0.0/23'])('they follow the network %s of that li
   lab.setLink(true, network.split('/')[1])
   found.push(lab.links)
   expect(found).toEqual(['eth1 eth1', '', 'eth1 eth1', '', 'eth1 eth1'])
+})
+
+test('they follow `sourceInterface` as it is set and removed, also without another session', () => {
+  const lab = new Lab({}, '10.0.0.0/25', '10.0.0.100')
+  const found = [lab.links]
+  for (const spec of [{ sourceInterface: 'eth0' }, {}]) {
+    lab.setSpec(spec)
+    found.push(lab.links)
+  }
+  expect(found).toEqual(['eth1 eth1', 'eth0 eth0', 'eth1 eth1'])
 })

@@ -61,7 +61,8 @@ function choose(links: LinkTable, scene: Scene = {}): NextHopChoice {
   const chosen = () => (told === undefined ? undefined : { ipv6: told })
   const host = heard === undefined ? undefined : hostPrefix(heard)
   const heardHosts = host ? { [host.family]: host } : {}
-  return nextHopsFor(session, { node, links, link: undefined, isBeside: () => false, chosen, heard: heardHosts })
+  const place = { node, links, link: undefined, bound: undefined, isBeside: () => false, chosen, heard: heardHosts }
+  return nextHopsFor(session, place)
 }
 
 const ETH0 = link(2, 'eth0', '10.0.0.11/24', 'fd00:10::11/64', 'fe80::11/64')

@@ -53,6 +53,8 @@ export interface RibPeer {
   readonly role?: Role
   /** The interface that the session runs over, if known. */
   readonly interface?: string
+  /** Its next hops in the networks of that interface are reached over no other one. */
+  readonly isBound?: boolean
   /** Its link-local next hops cannot be reached: it is on no link of ours, or that is down or has no IPv6 on this side. */
   readonly lacksLink?: boolean
   /** The link that we share with the neighbor; absent if the neighbor is further away. */
