@@ -265,8 +265,13 @@ export class FamilyRib {
     return !this.#selection.isSettled || !this.#sweeps.isEmpty || this.#reviewer.isBusy
   }
 
-  get isSettled(): boolean {
-    return this.#selection.isSettled
+  /** Stands for all prefixes that wait now to be decided. */
+  get mark(): number {
+    return this.#selection.mark
+  }
+
+  hasDecided(mark: number): boolean {
+    return this.#selection.hasDecided(mark)
   }
 
   /** Changes whenever UPDATEs may have become due. */

@@ -16,8 +16,11 @@ export class PeerSessions {
   readonly #nextHops: NextHopTable
   /** Neighbors that are down and expected back, with the families whose routes are kept. */
   readonly #awaited = new Map<PeerSlot, Set<Family>>()
-  /** Removed neighbors: the number of families in which their paths are still being removed. */
-  readonly #retired = new Map<PeerSlot, number>()
+  /**
+   * Removed neighbors. By family in which no path of theirs is left: which prefixes are to be decided before no best route
+   * is of theirs.
+   */
+  readonly #retired = new Map<PeerSlot, Partial<Record<Family, number>>>()
 
   constructor(peers: Peers, ribs: Readonly<Record<Family, FamilyRib>>, nextHops: NextHopTable) {
     this.#peers = peers
@@ -78,8 +81,14 @@ export class PeerSessions {
     const slot = this.slot(name)
     this.#awaited.delete(slot)
     this.#peers.retire(slot)
-    this.#retired.set(slot, FAMILIES.length)
-    for (const family of FAMILIES) this.#ribs[family].removePeer(slot, () => this.#countDown(slot))
+    const marks: Partial<Record<Family, number>> = {}
+    this.#retired.set(slot, marks)
+    for (const family of FAMILIES) {
+      const rib = this.#ribs[family]
+      rib.removePeer(slot, () => {
+        marks[family] = rib.mark
+      })
+    }
     this.#reviewOwnAddresses()
   }
 
@@ -132,17 +141,19 @@ export class PeerSessions {
     }
   }
 
-  #countDown(slot: PeerSlot): void {
-    this.#retired.set(slot, (this.#retired.get(slot) ?? 0) - 1)
-  }
-
-  /** Frees the numbers of removed neighbors that no path and no best route refers to. */
+  /**
+   * Frees the numbers of removed neighbors that no path and no best route refers to. While others change prefixes without a
+   * pause some always wait to be decided: it does not wait for these, or numbers would run out.
+   */
   reclaim(): void {
-    if (this.#retired.size === 0 || FAMILIES.some((family) => !this.#ribs[family].isSettled)) return
-    for (const [slot, left] of this.#retired) {
-      if (left > 0) continue
+    for (const [slot, marks] of this.#retired) {
+      if (!FAMILIES.every((family) => this.#isDecided(family, marks[family]))) continue
       this.#peers.reclaim(slot)
       this.#retired.delete(slot)
     }
+  }
+
+  #isDecided(family: Family, mark: number | undefined): boolean {
+    return mark !== undefined && this.#ribs[family].hasDecided(mark)
   }
 }

@@ -11,6 +11,7 @@ import type { RouterId } from '../../base/units.ts'
 import { type CompiledPolicy, compile } from '../policy/compile.ts'
 import type { Policy } from '../policy/rule.ts'
 import { grownSize, growU8, growU32 } from '../route/columns.ts'
+import { NO_PEER } from './loc-rib.ts'
 import type { RibPeer } from './types.ts'
 
 /** The kind of a path, by its source. */
@@ -104,7 +105,7 @@ export class Peers {
 
   add(peer: RibPeer): PeerSlot {
     const index = this.#free.pop() ?? this.slots.length
-    if (index > 0xffff) throw new Error('more than 65,535 neighbors')
+    if (index >= NO_PEER) throw new Error('more than 65,534 neighbors')
     const slot = new PeerSlot(index, peer, this.policies)
     this.slots[index] = slot
     this.#byName.set(peer.name, slot)
@@ -133,6 +134,10 @@ export class Peers {
   reclaim(slot: PeerSlot): void {
     this.slots[slot.index] = undefined
     this.#free.push(slot.index)
+  }
+
+  get numbersInUse(): number {
+    return this.slots.length - 1 - this.#free.length
   }
 
   /** Whether an address is one of this node. */

@@ -5,6 +5,8 @@ import type { PrefixTable } from './prefix-table.ts'
 
 export class PrefixQueue {
   size = 0
+  /** How many were ever added. */
+  added = 0
   readonly #prefixes: PrefixTable
   #isIn = new Uint8Array(0)
   /** A ring; its length is a power of two. */
@@ -22,6 +24,7 @@ export class PrefixQueue {
   add(prefix: number): void {
     if (this.#isIn[prefix] === 1) return
     this.#isIn[prefix] = 1
+    this.added++
     this.#prefixes.retain(prefix)
     if (this.size === this.#queue.length) this.#double()
     this.#queue[(this.#first + this.size++) & (this.#queue.length - 1)] = prefix
@@ -34,6 +37,11 @@ export class PrefixQueue {
     this.size--
     this.#isIn[prefix] = 0
     return prefix
+  }
+
+  /** All that were in it when `added` was `mark` have been taken. */
+  hasTaken(mark: number): boolean {
+    return this.added - this.size >= mark
   }
 
   memory(): Octets {

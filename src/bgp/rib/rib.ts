@@ -405,6 +405,11 @@ export class Rib {
     return this.#peers.policies.hits(policy)
   }
 
+  /** Those of removed neighbors too, until nothing refers to them. */
+  get numbersInUse(): number {
+    return this.#peers.numbersInUse
+  }
+
   page(query: RouteQuery, from: RouteCursor | undefined, limit: number): RoutePage {
     return this.#rows.page(query, from, limit)
   }

@@ -56,6 +56,15 @@ export class Selection {
     return this.#dirty.size === 0
   }
 
+  /** Stands for all prefixes that wait now: `hasDecided` says whether they are decided, however many wait since. */
+  get mark(): number {
+    return this.#dirty.added
+  }
+
+  hasDecided(mark: number): boolean {
+    return this.#dirty.hasTaken(mark)
+  }
+
   /** The prefix is to be decided: its paths have changed, or what decision knows of them. */
   add(prefix: number): void {
     this.#dirty.add(prefix)

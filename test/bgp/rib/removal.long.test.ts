@@ -1,8 +1,11 @@
 /** Neighbors that are lost: what it takes to remove what they said, beside a full table of another (9.A). */
 import { expect, test } from 'vitest'
+import { REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import { announcement, attributes, neighbor, path, settle } from '../../support/rib.ts'
 
+/** Nothing is told to them. */
+const QUIET = { exportPolicy: REJECT_ALL }
 const TABLE = 20_000
 const MANY = 200
 
@@ -49,4 +52,30 @@ test('two hundred at once are one walk over all paths, not one for each', () => 
   const rib = lose(full(), others)
   rounds(rib)
   expect(rib.usage()).toMatchObject({ paths: TABLE, prefixes: TABLE })
+})
+
+test('numbers of neighbors that are gone are free again while another changes prefixes without a pause', () => {
+  const rib = new Rib()
+  const [busy, flapping] = [neighbor(1), neighbor(2, QUIET)]
+  const steady = [neighbor(3, QUIET), neighbor(4, QUIET)]
+  const hear = (peer: typeof busy, bytes: Uint8Array) => rib.receive(peer.name, bytes, 0, bytes.length, 0)
+  const texts = (first: number) => Array.from({ length: 20 }, (_, index) => `20.${first}.${index}.0/24`)
+  const says = [path(busy.remoteAs), path(busy.remoteAs, 7)].flatMap((asPath) =>
+    Array.from({ length: 50 }, (_, first) => announcement(texts(first), attributes(asPath), busy.remoteAddress)),
+  )
+  const one = announcement(['30.0.0.0/24'], attributes(path(flapping.remoteAs)), flapping.remoteAddress)
+  for (const peer of [busy, ...steady]) rib.addPeer(peer)
+  let most = 0
+  for (let round = 0; round < 300; round++) {
+    for (let said = 0; said < 40; said++) hear(busy, says[(40 * round + said) % says.length] as Uint8Array)
+    rib.addPeer(flapping)
+    hear(flapping, one)
+    rib.removePeer(flapping.name)
+    rib.advance(600, 0)
+    expect(rib.busy).toBe(true)
+    most = Math.max(most, rib.numbersInUse)
+  }
+  expect(most).toBeLessThan(50)
+  settle(rib)
+  expect(rib.numbersInUse).toBe(3)
 })
