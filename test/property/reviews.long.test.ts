@@ -65,7 +65,14 @@ test.each(SIZES)(
       history.scene.settle()
       const fresh = history.fresh()
       expect(history.scene.says()).toEqual(fresh.says())
-      for (const listener of history.scene.listeners.values()) expect(listener.needless).toBe(0)
+      for (const [name, { needless, endOfRib, refreshes }] of history.scene.listeners) {
+        expect(needless).toBe(0)
+        expect([...endOfRib].sort()).toEqual(['ipv4', 'ipv6'])
+        // A refresh that is asked for again while it lasts begins anew, and ends once.
+        expect(refreshes.at(-1) ?? 2).toBe(2)
+        expect(history.scene.rib.pending(name)).toBe(false)
+      }
+      expect([history.scene.rib.isQuiet, history.scene.rib.busy]).toEqual([true, false])
       history.endAll()
       expect(history.scene.rib.usage()).toEqual({ prefixes: 0, paths: 0, attributes: 0, nextHops: 0, blocks: 0 })
       expect(history.scene.kernel.size).toBe(0)
