@@ -66,6 +66,7 @@ export class FamilyRib {
   readonly #serviceAddresses: ServiceAddresses
   readonly #straying: StrayingPrefixes
   readonly #ownPods: OwnPods
+  readonly #importer: Importer
   readonly #neighbors: NeighborPaths
   readonly #stale: StaleRoutes
   readonly #selection: Selection
@@ -94,8 +95,8 @@ export class FamilyRib {
     }
     this.adjOut = new Planes(exported, this.loc, this.decision, shared.logLimit, (sweep) => this.#sweeps.add(sweep))
     this.#selection = new Selection(this)
-    const importer = new Importer(family, attributes, peers, this.#ownPods)
-    this.#neighbors = new NeighborPaths(family, tables, importer, this.#selection)
+    this.#importer = new Importer(family, attributes, peers, this.#ownPods)
+    this.#neighbors = new NeighborPaths(family, tables, this.#importer, this.#selection)
     this.#reviewer = new Reviewer(tables, this.#neighbors, this.#selection, this.#sweeps)
     this.#stale = new StaleRoutes(this.paths, attributes, this.#neighbors, this.#reviewer, this.#sweeps)
   }
@@ -307,7 +308,7 @@ export class FamilyRib {
   memory(): { tables: number; paths: number; out: number } {
     return {
       tables: this.prefixes.memory() + this.loc.memory(this.prefixes.end) + this.#selection.memory(),
-      paths: this.paths.memory(),
+      paths: this.paths.memory() + this.#importer.memory(),
       out: this.adjOut.memory(),
     }
   }

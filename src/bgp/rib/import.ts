@@ -44,13 +44,14 @@ export class Importer {
 
   readonly #edits = new WeakMap<Edit, IdCache>()
   readonly #longLived: IdCache
-  /** Caches by the AS that is written to ONLY_TO_CUSTOMER. */
-  readonly #marks = new Map<Asn, IdCache>()
+  /** By the AS that is written to ONLY_TO_CUSTOMER. One for all: a neighbor may come with another AS each time. */
+  readonly #marks: IdCache
 
   constructor(family: Family, table: AttributeTable, peers: Peers, ownPods: OwnPods) {
     this.#family = family
     this.#table = table
     this.#longLived = new IdCache(table.blocks, table.blocks)
+    this.#marks = new IdCache(table.blocks, table.blocks)
     this.#peers = peers
     this.#ownPods = ownPods
     this.#input = {
@@ -149,14 +150,13 @@ export class Importer {
   /** RFC 9234 §5: marks a route from a provider, a route server or a peer as for customers only. */
   #mark(received: number, remoteAs: Asn): void {
     if (this.#table.onlyToCustomer(received) !== 0) return
-    const cache = this.#marks.get(remoteAs) ?? new IdCache(this.#table.blocks, this.#table.blocks)
-    this.#marks.set(remoteAs, cache)
-    this.#apply(received, { apply: (learned) => ({ ...learned, onlyToCustomer: remoteAs }) }, cache)
+    this.#apply(received, { apply: (learned) => ({ ...learned, onlyToCustomer: remoteAs }) }, this.#marks, remoteAs)
   }
 
-  #apply(received: number, edit: Pick<Edit, 'apply'>, cache: IdCache): void {
+  /** `key`: what the edit depends on apart from the attributes. */
+  #apply(received: number, edit: Pick<Edit, 'apply'>, cache: IdCache, key = 0): void {
     const table = this.#table
-    const known = cache.get(received, 0)
+    const known = cache.get(received, key)
     if (known !== 0) {
       if (known !== received) table.retain(known)
       this.attributes = known
@@ -168,10 +168,15 @@ export class Importer {
       return
     }
     const id = table.intern(block)
-    cache.set(received, 0, id)
+    cache.set(received, key, id)
     // The edit of policy changed nothing.
     if (id === received) table.release(id)
     this.attributes = id
+  }
+
+  /** In octets. The results of policies go with these. */
+  memory(): number {
+    return this.#longLived.memory() + this.#marks.memory()
   }
 
   #cacheOf(edit: Edit): IdCache {

@@ -42,6 +42,22 @@ describe('ONLY_TO_CUSTOMER of what comes in (RFC 9234 §5)', () => {
   })
 })
 
+test('what is kept of marks does not grow with each AS that a neighbor comes with', () => {
+  const room = new Room(plain)
+  for (let number = 0; number < 1_000; number++)
+    room.say(plain, [`10.${number >> 8}.${number & 255}.0/24`], path(plain.remoteAs, number))
+  const before = process.memoryUsage().arrayBuffers
+  for (let remoteAs = 70_000; remoteAs < 70_500; remoteAs++) {
+    const from = { ...to(1, 'customer'), remoteAs }
+    room.join(from).say(from, ['9.0.0.0/8'], path(remoteAs))
+    expect(room.rib.page({ protocol: from.name }, undefined, 1).rows[0]?.attributes.onlyToCustomer).toBe(remoteAs)
+    room.leave(from)
+  }
+  const grown = process.memoryUsage().arrayBuffers - before
+  // A cache for each would be 10 MB.
+  expect(grown).toBeLessThan(4_000_000)
+})
+
 describe('ONLY_TO_CUSTOMER of what goes out (RFC 9234 §5)', () => {
   test.each<[string, Role, boolean, number | undefined | 'untold']>([
     ['to a customer: marked with our AS', 'provider', false, LOCAL_AS],
