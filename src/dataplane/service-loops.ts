@@ -16,12 +16,12 @@
  * In: what is advertised, the cluster's addresses, the kernel's routes. Out: lists of prefixes, which `nft-script` renders.
  */
 import type { Family } from '../base/family.ts'
-import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
+import { contains, halves, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
 import { cover, coverInOrder } from '../cluster/pools.ts'
-import { byPosition, isInsideOne } from '../cluster/prefix-index.ts'
+import { byPosition, firstInside, isInsideOne } from '../cluster/prefix-index.ts'
 import { AddressOrder } from './address-order.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
@@ -174,9 +174,11 @@ export class ServiceLoops {
       meter.add(LOOK_COST)
       if (meter.isDue) yield meter.take()
     }
+    const advertised = bothFamilies([...this.#ranges.values()].sort(byPosition))
     for (const prefix of this.#routed.values()) {
-      spared.push(prefix)
-      meter.add(LOOK_COST)
+      const parts = outside(advertised[prefix.family], prefix)
+      spared.push(...parts)
+      meter.add(LOOK_COST * parts.length)
       if (meter.isDue) yield meter.take()
     }
     const covered = yield* coverInOrder(yield* sorted(spared, byPosition))
@@ -292,6 +294,13 @@ function* firstWays(ways: ReadonlyMap<string, Way>): Work<Returned[]> {
     found.push({ addresses: yield* coverInOrder(yield* sorted(addresses, byPosition)), links })
   }
   return found
+}
+
+/** The parts of a routed prefix in no range that lies further inside: packets to that follow the same route, and loop. */
+function outside(ranges: readonly Prefix[], prefix: Prefix): readonly Prefix[] {
+  const parts = isHostPrefix(prefix) ? [] : halves(prefix)
+  if (parts.every((part) => firstInside(part, ranges) === undefined)) return [prefix]
+  return parts.flatMap((part) => (firstInside(part, ranges)?.length === part.length ? [] : outside(ranges, part)))
 }
 
 function bothFamilies(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {

@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
-import { hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
+import { contains, hostPrefix, makePrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { finish } from '../../src/base/work.ts'
 import type { RouteIntent } from '../../src/cluster/intent.ts'
 import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
@@ -9,6 +10,7 @@ import { findDifference } from '../../src/dataplane/nft-table.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { type LoopPlan, MOST_WAYS, ServiceLoops } from '../../src/dataplane/service-loops.ts'
 import { linkOf } from '../support/fake-kernel.ts'
+import { isLong } from '../support/long.ts'
 import { settle } from '../support/settle.ts'
 
 const prefix = (text: string): Prefix => {
@@ -112,6 +114,47 @@ describe('what ends here', () => {
     expect(node.spared).toEqual(['203.0.113.128/25'])
     node.advertise(service('203.0.113.0/24', 'advertisement'))
     expect(node.spared).toEqual(['203.0.113.0/24'])
+  })
+
+  test('a range of services inside such a prefix, or inside a route to a part of it, is not forwarded', () => {
+    const node = new Node().advertise(...RANGES, service('0.0.0.0/0', 'advertisement'), service('10.96.4.0/22'))
+    const isSpared = (text: string) => node.spared.some((one) => contains(prefix(one), prefix(text)))
+    node.kernel([route('0.0.0.0/0'), route('10.0.0.0/8'), route('10.96.7.0/24')])
+    expect(['192.0.2.1', '10.1.0.1', '10.97.0.1', '10.96.7.1'].filter(isSpared)).toHaveLength(4)
+    expect(['10.96.0.1', '10.96.4.1', '10.96.255.1'].filter(isSpared)).toEqual([])
+  })
+
+  test('the most specific of ranges and routes decides, whichever lies in which', () => {
+    const some = fc
+      .record({ value: fc.nat(255), length: fc.integer({ min: 0, max: 7 }) })
+      .map(({ value, length }) => makePrefix(Uint8Array.of(10, 0, 0, value), 24 + length))
+    const ranges = fc.uniqueArray(fc.record({ range: some, isOwn: fc.boolean() }), {
+      selector: ({ range }) => range.text,
+      maxLength: 5,
+    })
+    const property = fc.property(
+      ranges,
+      fc.uniqueArray(some, { selector: ({ text }) => text, maxLength: 5 }),
+      (all, routes) => {
+        const node = new Node()
+        node.advertise(...all.map(({ range, isOwn }) => service(range.text, isOwn ? 'advertisement' : undefined)))
+        node.kernel(routes.map(({ text }) => route(text)))
+        const [services, spared] = [node.services, node.spared].map((texts) => texts.map(prefix)) as [
+          Prefix[],
+          Prefix[],
+        ]
+        for (let value = 0; value < 256; value++) {
+          const address = makePrefix(Uint8Array.of(10, 0, 0, value), 32)
+          const has = (one: Prefix) => contains(one, address)
+          const longest = all.filter(({ range }) => has(range)).sort((a, b) => b.range.length - a.range.length)[0]
+          const way = routes.filter(has).sort((a, b) => b.length - a.length)[0]
+          const [range, other] = [longest?.range.length ?? 33, way?.length ?? -1]
+          const isDropped = longest !== undefined && (other < range || (other === range && !longest.isOwn))
+          expect([address.text, services.some(has) && !spared.some(has)]).toEqual([address.text, isDropped])
+        }
+      },
+    )
+    fc.assert(property, { numRuns: isLong ? 2_000 : 100 })
   })
 
   test('single pods and addresses of the node are nobody else’s business', () => {

@@ -1,0 +1,1 @@
+import './service-loops.test.ts'
