@@ -157,7 +157,7 @@ export interface PeerIntent {
   readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**
    * Why the session must not start, such as a missing filter or Secret; undefined: it may. Both policies then reject
-   * everything; a session that is up keeps its policies.
+   * everything; a session that is up keeps its filters.
    */
   readonly held: string | undefined
 }

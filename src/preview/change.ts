@@ -34,7 +34,7 @@ export type ChangeLine =
       readonly held?: string
     }
   | { readonly kind: 'session-may-reset'; readonly node: string; readonly peer: string; readonly reason: string }
-  /** A running session keeps its routes and its policies. */
+  /** A running session keeps its routes, its filters and its key. */
   | { readonly kind: 'session-held'; readonly node: string; readonly peer: string; readonly reason: string }
   | {
       readonly kind: 'advertises' | 'withdraws' | 'changes'

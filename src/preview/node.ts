@@ -12,6 +12,7 @@ import type { PeerType } from '../bgp/wire/context.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
+import { onLastGoodFilters } from '../cluster/policy-parts.ts'
 import { referenceProblems } from '../cluster/references.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 import { WITHDRAWN, whileDrained } from '../engine/drain.ts'
@@ -40,7 +41,7 @@ export interface PeerPreview {
   readonly groups: readonly Alike[]
   readonly advertised: readonly Advertised[]
   readonly refused: readonly Refused[]
-  /** Given where it is held: what a session that is up does on, with the policies of this intent. */
+  /** Given where it is held: what a session that is up does on; where filters are missing, with those of this intent. */
   readonly whileUp?: (running: PeerIntent) => Pick<PeerPreview, 'intent' | 'advertised'>
   /** The policies as objects give them, not those of a drained neighbor. */
   readonly given: PeerIntent
@@ -164,8 +165,7 @@ function previewPeer(
     const intent = asDrained(given, leave !== undefined)
     return { intent, ...routesTo(intent, routes, node) }
   }
-  const whileUp = ({ importPolicy, exportPolicy }: PeerIntent) =>
-    preview({ ...first, importPolicy, exportPolicy, held: undefined })
+  const whileUp = (running: PeerIntent) => preview({ ...onLastGoodFilters(first, running), held: undefined })
   const count = groups.reduce((sum, { nodes }) => sum + nodes.size - (nodes.has(me) ? 1 : 0), single)
   return { ...preview(first), given: first, count, groups, ...(first.held !== undefined && { whileUp }) }
 }

@@ -115,7 +115,7 @@ function changeLine(line: ChangeLine): string {
     case 'session-may-reset':
       return `! session with ${line.peer} may reset: ${line.reason}`
     case 'session-held':
-      return `! session with ${line.peer} keeps its policies while it is up, and is held down at its next start: ${line.reason}`
+      return `! session with ${line.peer} keeps its filters and its key while it is up, and is held down at its next start: ${line.reason}`
     case 'advertises':
       return `+ ${line.prefix} to ${line.peer}`
     case 'withdraws':

@@ -13,6 +13,7 @@ import {
   bgpFilter,
   bgpPeer,
   endpointSlice,
+  ipPool,
   node,
   secret,
   service,
@@ -309,8 +310,31 @@ describe('what a change would do', () => {
     if (asNumber !== one.asn) expect(lines[0]).toMatchObject({ reason: 'remote AS', held: reason })
     const text = [...renderReport({ problems: [], nodes: [], differences: undefined, change: lines })].join('\n')
     expect(text).toContain(
-      asNumber === one.asn ? 'keeps its policies while it is up' : 'resets, and is held down: remote AS; ',
+      asNumber === one.asn ? 'keeps its filters and its key while it is up' : 'resets, and is held down: remote AS; ',
     )
+  })
+
+  test('one that becomes held keeps its filters alone: other objects count, as in the agent', () => {
+    const rig = new Rig({ neighbors: 1 })
+    const [one] = rig.neighbors
+    if (one === undefined) throw new Error('no neighbor')
+    one.establish()
+    one.heard.length = 0
+    const spec = { peerIP: one.address, asNumber: one.asn, passive: true }
+    const held = bgpPeer('peer-0', { ...spec, filters: ['missing'] })
+    const closed = ipPool('closed', { cidr: '10.244.0.0/16', disableBGPExport: true })
+    rig.feed({ kind: 'objects', changes: [upsert(held), upsert(closed)] })
+    rig.pass(2_000)
+    // 10.244.1.0/24 is withdrawn.
+    const updates = one.heard.filter((message) => message[18] === 2).map((message) => [...message.slice(19)])
+    expect(updates).toEqual([[0, 4, 24, 10, 244, 1, 0, 0]])
+    const base = [ONE, CLUSTER]
+    const running = bgpPeer('peer-0', spec)
+    const linesOf = (before: readonly ApiObject[], after: readonly ApiObject[]) =>
+      change([...base, ...before], [...base, ...after]).filter(({ kind }) => kind !== 'setting')
+    const prefix = '10.244.1.0/24'
+    expect(linesOf([running], [held, closed])).toMatchObject([{ kind: 'session-held' }, { kind: 'withdraws', prefix }])
+    expect(linesOf([running, closed], [held])).toMatchObject([{ kind: 'session-held' }, { kind: 'advertises', prefix }])
   })
 
   test('another interface may be another address: the node alone knows', () => {
