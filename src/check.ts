@@ -135,7 +135,7 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
     timer = setTimeout(giveUp, TIMEOUT_MILLIS)
     await Promise.race([synced.promise, failed.promise])
     await Promise.race([readPods(source, store), failed.promise])
-    store.settleMemory()
+    store.settleRestored()
     return store
   } finally {
     clearTimeout(timer)

@@ -42,7 +42,7 @@ export class ObjectStore {
   readonly #hidden = new Map<string, readonly Kind[]>()
   /**
    * Objects with errors whose value in force was read in part, or is that of an earlier run. Those that no source shows now
-   * (`settleMemory`) are not among them.
+   * (`settleRestored`) are not among them.
    */
   readonly #makeshift = new Set<string>()
   /** By object name. */
@@ -138,7 +138,7 @@ export class ObjectStore {
 
   /** Why objects of this kind may exist that neither this run nor an earlier one knows; undefined: there are none. */
   whyHidden(kind: Restricting): string | undefined {
-    if (this.lastGood.keptAll(kind)) return undefined
+    if (this.lastGood.wasComplete(kind)) return undefined
     const [at] = [...this.#hidden].find(([, kinds]) => kinds.includes(kind)) ?? []
     return at && `${at} cannot be read, and it may hold ${kind === 'IPPool' ? 'an' : 'a'} ${kind}`
   }
@@ -147,8 +147,8 @@ export class ObjectStore {
    * Everything has been listed: objects of an earlier run are used if they cannot be read now, and forgotten if they are
    * deleted.
    */
-  settleMemory(): void {
-    for (const { ref, object } of [...this.lastGood.remembered()]) {
+  settleRestored(): void {
+    for (const { ref, object } of [...this.lastGood.restored()]) {
       const key = objectKey(ref)
       if (this.exists(ref.kind, key)) continue
       const why = this.whyUnread(ref)
@@ -156,7 +156,7 @@ export class ObjectStore {
       const before = this.#table(ref.kind).get(key)
       if (parsed?.value !== undefined) this.#set(ref.kind, key, before, parsed.value)
       else {
-        this.lastGood.forget(ref)
+        this.lastGood.drop(ref)
         if (before !== undefined) this.#set(ref.kind, key, before, undefined)
       }
       const says = `${why}; ${FROM_EARLIER_RUN}`
@@ -223,7 +223,7 @@ export class ObjectStore {
     this.#noteVersion(objectName(ref), object)
     if (parsed.value !== undefined) {
       this.#makeshift.delete(objectName(ref))
-      yield* this.lastGood.note(ref, object)
+      yield* this.lastGood.noteGood(ref, object)
       yield* this.#setInSteps(ref.kind, key, before, parsed.value)
       this.#problems.set(objectName(ref), parsed.problems)
       return
@@ -231,7 +231,7 @@ export class ObjectStore {
     if (!parsed.refused) {
       // A good version that means nothing here: what an earlier one meant is over.
       this.#makeshift.delete(objectName(ref))
-      this.lastGood.forget(ref)
+      this.lastGood.drop(ref)
       this.#set(ref.kind, key, before, undefined)
       this.#problems.set(objectName(ref), parsed.problems)
       return
@@ -264,7 +264,7 @@ export class ObjectStore {
   ): Work<string> {
     const name = objectName(ref)
     if (before !== undefined && !this.#makeshift.has(name)) return 'the last good version stays in force'
-    const kept = this.lastGood.get(ref)
+    const kept = this.lastGood.restoredObject(ref)
     const value = kept === undefined ? undefined : (yield* parseInSteps(ref, kept)).value
     const makeshift = value ?? partial
     if (makeshift === undefined) return 'the object is ignored'
@@ -279,7 +279,7 @@ export class ObjectStore {
     const before = this.#table(ref.kind).get(key)
     this.#makeshift.delete(objectName(ref))
     this.#versions.delete(objectName(ref))
-    this.lastGood.forget(ref)
+    this.lastGood.drop(ref)
     if (before !== undefined && ref.kind === 'Node' && key === this.#node) this.#loseOwnNode(ref, true)
     else if (before !== undefined) this.#set(ref.kind, key, before, undefined)
     else if (seen) this.#changes.note(ref.kind, key)

@@ -243,7 +243,7 @@ export class Engine {
         this.#follower.change(input.changes, now)
         return
       case 'remembered':
-        store.lastGood.remember(input.objects)
+        store.lastGood.restore(input.objects)
         return
       case 'synced':
         this.#follower.synced(now)

@@ -24,7 +24,7 @@ export class NextRun {
     const { lastGood } = store
     if (!this.#keepsLastGood || lastGood.revision === this.#kept) return
     this.#kept = lastGood.revision
-    out.push({ kind: 'remember', objects: lastGood.all() })
+    out.push({ kind: 'remember', objects: lastGood.toKeep() })
   }
 
   /** At the end of a turn. */

@@ -193,18 +193,18 @@ describe('the last good version', () => {
   const kept = (objects: readonly ApiObject[]): KeptObject[] => {
     const store = new ObjectStore('here')
     store.apply(objects.map((object) => upsert(object)))
-    store.settleMemory()
+    store.settleRestored()
     return saved(store)
   }
-  const saved = (store: ObjectStore) => readKept(JSON.parse(JSON.stringify(store.lastGood.all())))
+  const saved = (store: ObjectStore) => readKept(JSON.parse(JSON.stringify(store.lastGood.toKeep())))
   const restart = (before: readonly ApiObject[], changes: readonly ObjectChange[]) => {
     const store = new ObjectStore('here')
-    store.lastGood.remember(before.length === 0 ? [] : kept(before))
+    store.lastGood.restore(before.length === 0 ? [] : kept(before))
     store.apply(changes)
-    store.settleMemory()
+    store.settleRestored()
     const builder = new IntentBuilder({ node: 'here' })
     const again = () => {
-      store.settleMemory()
+      store.settleRestored()
       return builder.build(store)
     }
     return { store, intent: builder.build(store), again }
@@ -232,7 +232,7 @@ describe('the last good version', () => {
     const { store } = restart(BEFORE, [...others, odd])
     expect(
       store.lastGood
-        .all()
+        .toKeep()
         .map(({ ref }) => `${ref.kind}/${ref.name}`)
         .sort(),
     ).toEqual([
@@ -258,7 +258,7 @@ describe('the last good version', () => {
     const { intent, store } = restart(BEFORE, [upsert(HERE)])
     expect(intent.peers.size).toBe(0)
     expect(intent.node?.asNumber).toBe(64512)
-    expect(store.lastGood.all().map(({ ref }) => ref.kind)).toEqual([
+    expect(store.lastGood.toKeep().map(({ ref }) => ref.kind)).toEqual([
       'Node',
       'BGPConfiguration',
       'BGPAdvertisement',
@@ -289,9 +289,9 @@ describe('the last good version', () => {
     let memory = kept([...BEFORE, own])
     for (let run = 0; run < 3; run++) {
       const store = new ObjectStore('here')
-      store.lastGood.remember(memory)
+      store.lastGood.restore(memory)
       store.apply([...others, error])
-      store.settleMemory()
+      store.settleRestored()
       const { node: here, peers } = new IntentBuilder({ node: 'here' }).build(store)
       expect(here).toMatchObject({ asNumber: 64700, listenPort: 1791 })
       expect([...peers.values()].map(({ held }) => held)).toEqual([undefined, undefined])
@@ -305,11 +305,11 @@ describe('the last good version', () => {
     for (const blind of [error, never]) {
       const first = new ObjectStore('here')
       first.apply([...others, upsert(bgpConfiguration(GOOD)), blind])
-      first.settleMemory()
+      first.settleRestored()
       const second = new ObjectStore('here')
-      second.lastGood.remember(saved(first))
+      second.lastGood.restore(saved(first))
       second.apply([...others, error])
-      second.settleMemory()
+      second.settleRestored()
       const { peers } = new IntentBuilder({ node: 'here' }).build(second)
       expect(peers.get('Global_10_0_0_9')?.held).toMatch(/it may hold BGPConfiguration\/node\.here$/)
     }
@@ -372,11 +372,11 @@ describe('the last good version', () => {
     test('of one that did not know all, nothing is taken for granted', () => {
       const blind = new ObjectStore('here')
       blind.apply([...others, error])
-      blind.settleMemory()
+      blind.settleRestored()
       const next = new ObjectStore('here')
-      next.lastGood.remember(saved(blind))
+      next.lastGood.restore(saved(blind))
       next.apply([...others, error])
-      next.settleMemory()
+      next.settleRestored()
       expect(kinds(new IntentBuilder({ node: 'here' }).build(next))).toEqual(['reject', 'reject', learned])
     })
   })
@@ -426,7 +426,7 @@ describe('the last good version', () => {
   test('what is deleted and what is no list of objects is nothing', () => {
     const store = new ObjectStore('here')
     store.apply([upsert(TOR), remove(TOR)])
-    expect(store.lastGood.all()).toEqual([])
+    expect(store.lastGood.toKeep()).toEqual([])
     for (const odd of [undefined, null, 3, {}, [null], [{ ref: { kind: 'Ghost', namespace: '', name: 'x' } }]]) {
       expect(readKept(odd)).toEqual([])
     }

@@ -14,7 +14,7 @@ const LEFT_OVER: readonly string[] = ['ipip', 'nat-outgoing']
 const DEEPEST = 8
 
 export function asCalicoReads(stored: Record<string, unknown>, findings: Findings): Record<string, unknown> {
-  const object = stored.apiVersion === STORAGE ? withKeptMetadata(stored, findings) : stored
+  const object = stored.apiVersion === STORAGE ? withCalicoMetadata(stored, findings) : stored
   if (!isRecord(object.spec)) return object
   const spec = withoutEmpty(object.spec) as Record<string, unknown>
   for (const field of TIMES) if (typeof spec[field] === 'string') spec[field] = rounded(spec[field])
@@ -28,17 +28,17 @@ export function asCalicoReads(stored: Record<string, unknown>, findings: Finding
 
 const STORAGE = 'crd.projectcalico.org/v1'
 /** Written by calicoctl, and by Calico's API server for what is set in `projectcalico.org/v3`: JSON. */
-export const KEPT_METADATA = 'projectcalico.org/metadata'
+export const CALICO_METADATA = 'projectcalico.org/metadata'
 
 /** What is kept comes before labels and annotations of the stored object itself. */
-function withKeptMetadata(object: Record<string, unknown>, findings: Findings): Record<string, unknown> {
+function withCalicoMetadata(object: Record<string, unknown>, findings: Findings): Record<string, unknown> {
   const { metadata } = object
-  const text = isRecord(metadata) && isRecord(metadata.annotations) ? metadata.annotations[KEPT_METADATA] : undefined
+  const text = isRecord(metadata) && isRecord(metadata.annotations) ? metadata.annotations[CALICO_METADATA] : undefined
   if (!isRecord(metadata) || typeof text !== 'string') return object
   const kept = recordIn(text)
   if (kept === undefined) {
     const says = 'is not JSON of an object; the labels and annotations that Calico keeps there are ignored'
-    findings.say('labels-unreadable', annotationPath(KEPT_METADATA), says)
+    findings.say('labels-unreadable', annotationPath(CALICO_METADATA), says)
     return object
   }
   const both = (name: string) => ({ ...fieldsOf(metadata[name]), ...fieldsOf(kept[name]) })

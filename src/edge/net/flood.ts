@@ -18,9 +18,9 @@ const OVERFLOWS = ['ListenOverflows', 'TCPReqQFullDoCookies', 'TCPReqQFullDrop']
 export interface FloodOptions {
   /** Installs or removes the filter. */
   readonly filter: (isOn: boolean) => void
-  /** Packets that the filter has dropped, ever. */
+  /** How many packets the filters of all open listeners have dropped. It falls when one is closed. */
   readonly dropped: () => number
-  /** Reports that the filter was turned on or off. `dropped`: packets since the last report. */
+  /** Reports that the filter was turned on or off, or that it has dropped so many packets since the last report. */
   readonly report: (isOn: boolean, dropped: number) => void
   /** Connections for which the kernel had no room, since it started. */
   readonly overflows?: () => number

@@ -1,7 +1,7 @@
 /**
  * Removes from inputs what might be a key, before they are written to a file. The engine never has the keys of Secrets.
  */
-import { annotationText, withoutKeys } from '../../cluster/last-good.ts'
+import { annotationWithoutKeys, withoutKeys } from '../../cluster/kept-fields.ts'
 import { isRecord } from '../../cluster/parse/fields.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
@@ -34,6 +34,6 @@ function bareObject(object: unknown): unknown {
 function bareMetadata({ annotations, managedFields: _, ...rest }: Record<string, unknown>): Record<string, unknown> {
   if (!isRecord(annotations)) return rest
   const { [LAST_APPLIED]: __, ...others } = annotations
-  const texts = Object.entries(others).map(([key, text]) => [key, annotationText(key, text)])
+  const texts = Object.entries(others).map(([key, text]) => [key, annotationWithoutKeys(key, text)])
   return { ...rest, annotations: Object.fromEntries(texts) }
 }
