@@ -11,7 +11,7 @@ import { inMillis, type Millis } from '../../base/units.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 import { errorText } from '../error-text.ts'
 import { pathOf, type Resource } from '../resources.ts'
-import { rest } from '../rest.ts'
+import { sleep } from '../sleep.ts'
 import {
   isBefore,
   isExpired,
@@ -418,7 +418,7 @@ export class Reflector {
   }
 
   #wait(pause: Millis): Promise<void> {
-    return rest(pause, this.#stop.signal)
+    return sleep(pause, this.#stop.signal)
   }
 }
 

@@ -1,10 +1,10 @@
-/** Who has the port of BGP on this machine: asked by listening there for a moment. */
+/** Whether another program has the port of BGP on this machine: found out by listening there for a moment. */
 import { createServer } from 'node:net'
 import type { Millis } from '../../base/units.ts'
 import { errorText } from '../error-text.ts'
-import { rest } from '../rest.ts'
+import { sleep } from '../sleep.ts'
 
-/** How often it is asked whether the speaker before us has ended: this node has no sessions meanwhile. */
+/** Short, since this node has no sessions between the end of the speaker before us and the next try. */
 const RETRY: Millis = 500
 
 /** Undefined where the port is free; otherwise the error of listening on it, as code and text. */
@@ -17,13 +17,13 @@ export function whyNotListen(port: number): Promise<{ readonly code: string; rea
 }
 
 /**
- * Waits until no other program listens there: two speakers of one node would end each other's sessions. `waits`: called
- * once where there is one. Ends at once when the signal comes.
+ * Waits until no other program listens there: two speakers of one node would end each other's sessions. Calls `onWait` once
+ * if there is one. Ends as soon as the signal is aborted.
  */
-export async function awaitPort(port: number, waits: () => void, signal: AbortSignal): Promise<void> {
+export async function awaitPort(port: number, onWait: () => void, signal: AbortSignal): Promise<void> {
   for (let tries = 0; !signal.aborted; tries++) {
     if ((await whyNotListen(port))?.code !== 'EADDRINUSE') return
-    if (tries === 0) waits()
-    await rest(RETRY, signal)
+    if (tries === 0) onWait()
+    await sleep(RETRY, signal)
   }
 }

@@ -3,7 +3,7 @@
  * namespace, as routes and ports do. It is held while the process is stopped, and freed when the process dies.
  */
 import { createServer, type Server } from 'node:net'
-import { rest } from '../rest.ts'
+import { sleep } from '../sleep.ts'
 
 const DATAPLANE = '\0godwit/dataplane'
 const BFD = '\0godwit/bfd'
@@ -33,7 +33,7 @@ export async function awaitBfd(waits: () => void, signal: AbortSignal): Promise<
     const lock = await take(BFD)
     if (lock !== undefined) return lock
     if (tries === 0) waits()
-    await rest(RETRY_MILLIS, signal)
+    await sleep(RETRY_MILLIS, signal)
   }
   return undefined
 }

@@ -8,7 +8,7 @@ import type { Millis } from '../../../base/units.ts'
 import type { EventPlan, Regarding } from '../../../status/events.ts'
 import { systemClock } from '../../clock.ts'
 import { EVENT } from '../../resources.ts'
-import { rest } from '../../rest.ts'
+import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 import type { Fields } from '../trim.ts'
 import { microTime } from './micro-time.ts'
@@ -54,7 +54,7 @@ export class EventWriter {
       // `add` may have dropped it meanwhile.
       const at = this.#waiting.indexOf(next)
       if (at >= 0) this.#waiting.splice(at, 1)
-      if (this.#waiting.length > 0) await rest(this.#pause, signal)
+      if (this.#waiting.length > 0) await sleep(this.#pause, signal)
       if (signal.aborted) break
     }
     if (refusal !== undefined) throw refusal

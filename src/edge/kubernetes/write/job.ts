@@ -5,7 +5,7 @@
 
 import type { Millis } from '../../../base/units.ts'
 import { errorText } from '../../error-text.ts'
-import { rest } from '../../rest.ts'
+import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 
 export interface JobTiming {
@@ -79,7 +79,7 @@ export class Job {
       const pause = await this.#try(signal)
       if (pause === undefined) continue
       this.#wanted = true
-      await rest(pause, signal)
+      await sleep(pause, signal)
     }
     this.#running = undefined
   }
@@ -103,7 +103,7 @@ export class Job {
     if (!this.#wanted) {
       const woken = new AbortController()
       this.#wakeUp = () => woken.abort()
-      await rest(pause, AbortSignal.any([signal, woken.signal]))
+      await sleep(pause, AbortSignal.any([signal, woken.signal]))
       this.#wakeUp = undefined
     }
     this.#wanted = true

@@ -6,7 +6,7 @@
 import type { Millis } from '../../../base/units.ts'
 import { type ObjectConditions, STATUS_KINDS, type StatusKind } from '../../../status/object-conditions.ts'
 import { formatSeconds, timed } from '../../../status/render.ts'
-import { rest } from '../../rest.ts'
+import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { metaOf, type ObjectClient, type Place } from './object-client.ts'
@@ -86,7 +86,7 @@ export class ObjectStatusWriter {
     try {
       if (change !== undefined) {
         await this.#client.patch(this.#place(one.kind), one.name, change, signal, { part: '/status' })
-        await rest(this.#pause, signal)
+        await sleep(this.#pause, signal)
       }
     } catch (error) {
       if (!(error instanceof ApiError) || !OF_OBJECT.includes(error.status)) throw error

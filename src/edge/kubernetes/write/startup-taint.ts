@@ -7,7 +7,7 @@
 import type { Millis } from '../../../base/units.ts'
 import { READY } from '../../../status/conditions.ts'
 import { NODE, NODE_STATUS, STARTUP_TAINT } from '../../resources.ts'
-import { rest } from '../../rest.ts'
+import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
 import { metaOf, type ObjectClient } from './object-client.ts'
@@ -40,7 +40,7 @@ export class StartupTaint {
         if (!isOfNode(error)) throw error
         refusal ??= error
       }
-      await rest(this.#pause, signal)
+      await sleep(this.#pause, signal)
     }
     if (refusal !== undefined) throw refusal
     return this.#nodes.size === 0 ? undefined : AGAIN
