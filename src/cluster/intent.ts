@@ -56,8 +56,8 @@ export interface NodeIntent {
   readonly decision: DecisionSettings
 }
 
-/** In place of the address of a router that is not known yet. */
-export const UNHEARD: Address = '::'
+/** In place of the address of a neighbor that is to be found on a link or in a default route, and is not found yet. */
+export const UNKNOWN_ADDRESS: Address = '::'
 
 export type PeerKind = 'Mesh' | 'Node' | 'Global'
 
@@ -147,9 +147,9 @@ export interface PeerIntent {
   readonly signing: Signing<KeyIntent> | undefined
   /** Hops that a packet of the neighbor may have come over (RFC 5082). */
   readonly ttlSecurity: number | undefined
-  /** The neighbor is the router that advertises itself on this interface; `address` is `UNHEARD` until one does. */
+  /** The neighbor is the router that advertises itself on this interface; `address` is `UNKNOWN_ADDRESS` until one does. */
   readonly interface: string | undefined
-  /** The neighbor is the gateway of this family's default route; `address` is `UNHEARD` until it is known. */
+  /** The neighbor is the gateway of this family's default route; `address` is `UNKNOWN_ADDRESS` until it is known. */
   readonly gateway: Family | undefined
   /** The neighbor is watched by BFD. */
   readonly bfd: BfdSettings | undefined

@@ -2,7 +2,7 @@
  * Neighbors with one address and several ports, of which the objects name different keys. The kernel keeps the keys of an
  * address, whatever its ports are: only one of them can have its own. The others are held.
  */
-import { type KeyIntent, type PeerIntent, type Problem, type Signing, UNHEARD } from './intent.ts'
+import { type KeyIntent, type PeerIntent, type Problem, type Signing, UNKNOWN_ADDRESS } from './intent.ts'
 import { MESH_FIELDS, PEER_FIELDS } from './parse/protection.ts'
 import { makeProblem } from './problem.ts'
 
@@ -35,7 +35,7 @@ export function keyClashes(peers: ReadonlyMap<string, PeerIntent>): KeyClashes {
 function sharing(peers: ReadonlyMap<string, PeerIntent>): readonly (readonly PeerIntent[])[] {
   const byAddress = new Map<string, PeerIntent[]>()
   for (const peer of peers.values()) {
-    if (peer.range !== undefined || peer.address === UNHEARD) continue
+    if (peer.range !== undefined || peer.address === UNKNOWN_ADDRESS) continue
     const all = byAddress.get(peer.address)
     if (all === undefined) byAddress.set(peer.address, [peer])
     else all.push(peer)

@@ -5,7 +5,7 @@
 import { type Address, familyOfAddress, formatAddress, isLinkLocal } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { Asn } from '../base/units.ts'
-import { type PeerIntent, type PeerKind, type Problem, UNHEARD } from './intent.ts'
+import { type PeerIntent, type PeerKind, type Problem, UNKNOWN_ADDRESS } from './intent.ts'
 import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
 import type { PeerObject, SecretObject } from './objects.ts'
 import { DEFAULT_GATEWAY } from './parse/peer-ip.ts'
@@ -100,10 +100,10 @@ export function nodeCandidates(
 export function directCandidates(object: PeerObject, inputs: PeerInputs, problems: Problem[]): Candidate[] {
   const { range, remote, gateway } = object
   if (range !== undefined) return openCandidate(object, inputs, formatAddress(range.prefix.bytes))
-  if (object.interface !== undefined) return openCandidate(object, inputs, UNHEARD)
+  if (object.interface !== undefined) return openCandidate(object, inputs, UNKNOWN_ADDRESS)
   if (gateway !== undefined) {
     const families = gateway.families ?? FAMILIES.filter((family) => inputs.me.addresses[family] !== undefined)
-    return families.flatMap((family) => openCandidate(object, inputs, UNHEARD, family))
+    return families.flatMap((family) => openCandidate(object, inputs, UNKNOWN_ADDRESS, family))
   }
   return remote === undefined ? [] : addressCandidate(object, inputs, problems)
 }

@@ -249,24 +249,24 @@ export interface SetChange {
 }
 
 /**
- * `held`: only the process that makes the table can change it, and the table stays when the process ends. Every nft that
+ * `isOwned`: only the process that makes the table can change it, and the table stays when the process ends. Every nft that
  * supports this also supports `destroy`, which does not fail if there is no table.
  */
-export function renderChange(change: NftChange, held: boolean, name = NFT_TABLE): string {
+export function renderChange(change: NftChange, isOwned: boolean, name = NFT_TABLE): string {
   if (change.kind === 'sets') return renderSetChanges(change.changes)
-  const removal = held ? [`destroy table inet ${name}`] : [`table inet ${name}`, `delete table inet ${name}`]
+  const removal = isOwned ? [`destroy table inet ${name}`] : [`table inet ${name}`, `delete table inet ${name}`]
   if (change.body === undefined) return [...removal, ''].join('\n')
-  const flags = held ? [`  ${HELD}`] : []
+  const flags = isOwned ? [`  ${OWNED_FLAGS}`] : []
   return [...removal, `table inet ${name} {`, ...flags, `${change.body}}`, ''].join('\n')
 }
 
-const HELD = 'flags owner, persist'
+const OWNED_FLAGS = 'flags owner, persist'
 
-/** Takes over a table that a process with `held` made and left. */
-export const ADOPT_TABLE = `table inet ${NFT_TABLE} {\n  ${HELD}\n}\n`
+/** Takes over an owned table whose process has ended. */
+export const ADOPT_TABLE = `table inet ${NFT_TABLE} {\n  ${OWNED_FLAGS}\n}\n`
 
 /** For a dry run: it succeeds if nft and the kernel support such tables. */
-export const TRY_HOLDING = renderChange({ kind: 'table', body: '' }, true, `${NFT_TABLE}_try`)
+export const TRY_OWNED_TABLE = renderChange({ kind: 'table', body: '' }, true, `${NFT_TABLE}_try`)
 
 /** About what it costs to render one element, in microseconds. */
 const ELEMENT_COST = 0.2

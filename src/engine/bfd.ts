@@ -8,7 +8,7 @@ import { type Address, isLinkLocal } from '../base/address.ts'
 import { microsInMillis } from '../base/units.ts'
 import { DROP_TEXTS, isFailure, reasonOf } from '../bfd/text.ts'
 import type { BfdCounters, BfdIntent, BfdNews, BfdView, Priority } from '../bfd/types.ts'
-import { type BfdSettings, type Problem, UNHEARD } from '../cluster/intent.ts'
+import { type BfdSettings, type Problem, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import { same } from '../cluster/same.ts'
 import { isOnLink, type Link, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
@@ -283,7 +283,7 @@ const leastText = (least: number): string =>
  */
 function wantedFor({ intent, peer }: Neighbor): Wanted | undefined {
   const { bfd, address, sourceAddress, sourceMayYield } = intent
-  if (bfd === undefined || !peer.started || address === UNHEARD) return undefined
+  if (bfd === undefined || !peer.started || address === UNKNOWN_ADDRESS) return undefined
   return { ...bfd, remote: address, local: sourceAddress, localMayYield: sourceMayYield }
 }
 

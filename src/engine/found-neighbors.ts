@@ -1,11 +1,11 @@
 /**
- * Neighbors whose address no object names: the router of a link, and the default gateway. One address and port is one
- * neighbor: where several would be it, the one that is named more exactly is.
+ * Neighbors whose address is found: the router of a link, and the default gateway. An address and port belong to one neighbor:
+ * where several have the same, to the one that is named more exactly.
  */
 import type { PeerIntent } from '../cluster/intent.ts'
 
-/** The name of the neighbor that has the address and port of this one, and comes before it. */
-export type Taken = (intent: PeerIntent) => string | undefined
+/** The name of the neighbor that has the same address and port as this one, and comes before it; undefined: none. */
+export type RivalOf = (intent: PeerIntent) => string | undefined
 
 /** By address, by interface, or as the default gateway. Of two of one kind the first by name comes first. */
 export function comesBefore(one: PeerIntent, other: PeerIntent): boolean {

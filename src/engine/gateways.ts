@@ -4,9 +4,9 @@
  */
 import { isLinkLocal } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import type { DefaultRoutes } from '../dataplane/default-routes.ts'
-import { comesBefore, type Taken } from './found-neighbors.ts'
+import { comesBefore, type RivalOf } from './found-neighbors.ts'
 
 export class Gateways {
   readonly #routes: DefaultRoutes
@@ -32,20 +32,22 @@ export class Gateways {
     return this.#wanted.size === 0
   }
 
-  /** In the order in which they get an address that several have. */
+  /** Those first that keep an address which several have (`comesBefore`). */
   all(): PeerIntent[] {
     return [...this.#wanted.values()].sort((a, b) => (comesBefore(a, b) ? -1 : 1))
   }
 
   /** The neighbor as it can be run now: with the address of the gateway, or held until there is one. */
-  resolve(intent: PeerIntent, taken: Taken): PeerIntent {
-    const address = this.#routes.gateway(intent.gateway as Family)
+  resolve(intent: PeerIntent, rivalOf: RivalOf): PeerIntent {
+    // Other intents are not in `#wanted`.
+    const family = intent.gateway as Family
+    const address = this.#routes.gateway(family)
     if (address === undefined) {
-      return { ...intent, address: UNHEARD, held: intent.held ?? this.#routes.whyNone(intent.gateway as Family) }
+      return { ...intent, address: UNKNOWN_ADDRESS, held: intent.held ?? this.#routes.whyNone(family) }
     }
-    // On a link-local address only the kernel knows our address there.
+    // To a link-local address, the kernel chooses an address of that link as source.
     const found = { ...intent, address, ...(isLinkLocal(address) && { sourceAddress: undefined }) }
-    const other = taken(found)
+    const other = rivalOf(found)
     return other === undefined
       ? found
       : { ...found, held: intent.held ?? `the default gateway ${address} is the neighbor ${other} already` }

@@ -9,7 +9,7 @@ import type { Millis } from '../base/units.ts'
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { Peer } from '../bgp/session/peer.ts'
 import type { ConnId } from '../bgp/session/types.ts'
-import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { WITHDRAWN, whileDrained } from './drain.ts'
 import type { Stage } from './leaving-stage.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
@@ -17,7 +17,7 @@ import type { NextHopChoice } from './next-hops.ts'
 
 /** Held because of its objects. One whose router is still to be found counts as one that may send routes soon. */
 const isHeldByObjects = ({ held, address, interface: link, gateway }: PeerIntent): boolean =>
-  held !== undefined && (address !== UNHEARD || (link === undefined && gateway === undefined))
+  held !== undefined && (address !== UNKNOWN_ADDRESS || (link === undefined && gateway === undefined))
 
 export interface Neighbor {
   readonly name: string

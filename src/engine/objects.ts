@@ -12,7 +12,7 @@ import { Peer } from '../bgp/session/peer.ts'
 import { AS_EVER, type OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import { type NodeIntent, type PeerIntent, type RouteIntent, UNHEARD } from '../cluster/intent.ts'
+import { type NodeIntent, type PeerIntent, type RouteIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { onLastGoodFilters } from '../cluster/policy-parts.ts'
 import { same } from '../cluster/same.ts'
 import type { TouchedLinks } from '../dataplane/links.ts'
@@ -338,15 +338,15 @@ export class Objects {
   }
 
   #routerOf(intent: PeerIntent, now: Millis): PeerIntent {
-    return this.unnumbered.resolve(intent, (found) => this.#takenBy(found, now))
+    return this.unnumbered.resolve(intent, (found) => this.#rivalOf(found, now))
   }
 
   #gatewayOf(intent: PeerIntent, now: Millis): PeerIntent {
-    return this.gateways.resolve(intent, (found) => this.#takenBy(found, now))
+    return this.gateways.resolve(intent, (found) => this.#rivalOf(found, now))
   }
 
   /** A neighbor from a range is replaced by one that an object names. */
-  #takenBy(found: PeerIntent, now: Millis): string | undefined {
+  #rivalOf(found: PeerIntent, now: Millis): string | undefined {
     for (const { name, intent } of [...this.#neighbors.values()]) {
       const isThere = intent.address === found.address && intent.port === found.port && name !== found.name
       if (!isThere) continue
@@ -385,7 +385,9 @@ export class Objects {
   /** It is no default gateway any more, or another neighbor has its address. A link in trouble may still carry the session. */
   #isLost(intent: PeerIntent, now: Millis): boolean {
     if (intent.held === undefined) return false
-    return intent.gateway !== undefined || (intent.address !== UNHEARD && this.#takenBy(intent, now) !== undefined)
+    return (
+      intent.gateway !== undefined || (intent.address !== UNKNOWN_ADDRESS && this.#rivalOf(intent, now) !== undefined)
+    )
   }
 
   /** The node's own AS, router ID or name may have changed: each neighbor decides whether that resets it. */

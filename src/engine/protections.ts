@@ -6,7 +6,7 @@
  */
 import { hostPrefix } from '../base/prefix.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
-import { UNHEARD } from '../cluster/intent.ts'
+import { UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { keyTextOf } from '../cluster/key-clashes.ts'
 import type { Protection } from './effect.ts'
 
@@ -93,7 +93,7 @@ const isSameAs = (a: Protection, b: Protection | undefined): boolean =>
 
 function protectionOf({ address, range, signing, ttlSecurity }: PeerIntent): Protection | undefined {
   const [bare = '', zone] = range === undefined ? address.split('%', 2) : []
-  const prefix = range?.prefix ?? (address === UNHEARD ? undefined : hostPrefix(bare))
+  const prefix = range?.prefix ?? (address === UNKNOWN_ADDRESS ? undefined : hostPrefix(bare))
   if (prefix === undefined) return undefined
   return { prefix, zone, signing, minTtl: ttlSecurity === undefined ? undefined : minTtl(ttlSecurity) }
 }

@@ -4,7 +4,7 @@
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { addressesOf, concerns, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { isSource } from './own-address.ts'
 
@@ -38,7 +38,7 @@ export class Sources {
       return intent
     }
     this.#wanted.set(name, intent)
-    if (address === UNHEARD) return intent
+    if (address === UNKNOWN_ADDRESS) return intent
     const family = familyOfAddress(address)
     const source = this.#addressOf(sourceInterface, family, intent.sourceAddress)
     if (source !== undefined) return { ...intent, sourceAddress: source, sourceMayYield: false }

@@ -3,9 +3,9 @@
  * advertisement. Owns their intents, and the state of their links.
  */
 import type { Millis } from '../base/units.ts'
-import { type PeerIntent, UNHEARD } from '../cluster/intent.ts'
+import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { Link } from '../ndp/link.ts'
-import { comesBefore, type Taken } from './found-neighbors.ts'
+import { comesBefore, type RivalOf } from './found-neighbors.ts'
 import type { DiscoveryInput, Input } from './input.ts'
 import { type LogLine, logLine } from './log-line.ts'
 
@@ -56,12 +56,12 @@ export class Unnumbered {
   }
 
   /** The neighbor as it can be run now: with the address of its router, or held until there is one. */
-  resolve(intent: PeerIntent, taken: Taken): PeerIntent {
+  resolve(intent: PeerIntent, rivalOf: RivalOf): PeerIntent {
     const link = this.#links.get(intent.interface ?? '')
     if (link === undefined) return intent
-    const address = link.router?.address ?? UNHEARD
+    const address = link.router?.address ?? UNKNOWN_ADDRESS
     const found = { ...intent, address, held: intent.held ?? whyNoNeighbor(link, intent.interface ?? '') }
-    const other = link.router && taken(found)
+    const other = link.router && rivalOf(found)
     if (other === undefined) return found
     return { ...found, held: intent.held ?? `the router ${address} is the neighbor ${other} already` }
   }

@@ -5,7 +5,7 @@ import { FAMILIES, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
 import { inSeconds, type Millis, type Seconds } from '../base/units.ts'
 import type { LastError, PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
-import { type PeerKind, UNHEARD } from '../cluster/intent.ts'
+import { type PeerKind, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { capabilityRows } from './capabilities.ts'
 import type { Command } from './command.ts'
 import { paced } from './paced.ts'
@@ -184,8 +184,8 @@ function* neighborLines({ peer, range, discovery, gateway }: ProtocolView, now: 
   if (session !== undefined) yield field(4, 'Neighbor ID', formatRouterId(session.remoteRouterId), 22)
 }
 
-/** Whether the address of the neighbor is not known yet: see `UNHEARD`. */
-export const isUnknown = ({ remote }: Pick<PeerConfig, 'remote'>): boolean => remote.address === UNHEARD
+/** Whether the address of the neighbor is not known yet: see `UNKNOWN_ADDRESS`. */
+export const isUnknown = ({ remote }: Pick<PeerConfig, 'remote'>): boolean => remote.address === UNKNOWN_ADDRESS
 
 /** The neighbor on a link is the first router that advertised itself there; further ones are named, and not used. */
 function* discoveryLines({ interface: name, router, others }: DiscoveryView, now: Millis): Iterable<string> {

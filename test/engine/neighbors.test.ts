@@ -1,6 +1,6 @@
 /** Which neighbor a connection from an address is for. */
 import { describe, expect, test } from 'vitest'
-import { UNHEARD } from '../../src/cluster/intent.ts'
+import { UNKNOWN_ADDRESS } from '../../src/cluster/intent.ts'
 import { isStopped, type Neighbor, Neighbors } from '../../src/engine/neighbors.ts'
 
 const ADDRESS = '10.0.0.1'
@@ -39,8 +39,8 @@ test.each<[string, Standing, Standing, 'one' | 'other']>([
 describe('a neighbor that is held', () => {
   test.each<[string, object, boolean]>([
     ['that an object names by address is stopped', { address: ADDRESS }, true],
-    ['whose router is not heard may come soon', { address: UNHEARD, interface: 'eth0' }, false],
-    ['whose gateway is not known may come soon', { address: UNHEARD, gateway: 'ipv4' }, false],
+    ['whose router is not heard may come soon', { address: UNKNOWN_ADDRESS, interface: 'eth0' }, false],
+    ['whose gateway is not known may come soon', { address: UNKNOWN_ADDRESS, gateway: 'ipv4' }, false],
     ['whose router is another neighbor already is stopped', { address: ADDRESS, interface: 'eth0' }, true],
   ])('%s', (_, intent, expected) => {
     const held = { disabled: undefined, leaving: 'here', intent: { held: 'why', ...intent } }

@@ -8,7 +8,7 @@
  * a change of elements that was the only transaction on our table, they are what they were with that change.
  *
  * The table stays when the agent ends. While the agent runs, no other program can change the table, where nft and the
- * kernel support an owner (`nft-holder`).
+ * kernel support an owner (`nft-owner`).
  */
 import type { Millis } from '../../base/units.ts'
 import {
@@ -18,15 +18,15 @@ import {
   type NftChange,
   renderChange,
   SET_FAMILIES,
-  TRY_HOLDING,
+  TRY_OWNED_TABLE,
 } from '../../dataplane/nft-script.ts'
 import { type NftListing, type NftTable, parseNftListing, sameTable } from '../../dataplane/nft-table.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
 import { type OpenNetlink, openNetlink } from './netlink-socket.ts'
-import { NftHolder } from './nft-holder.ts'
 import { NftNetlink } from './nft-netlink.ts'
+import { NftOwner } from './nft-owner.ts'
 import { Poller, runTool, whyFailed } from './tools.ts'
 
 export interface NftOptions {
@@ -53,7 +53,7 @@ export class Nft {
   #netlink: NftNetlink | undefined
   #known: KnownElements | undefined
   /** The process that owns our table; undefined where nft or the kernel has no owners. */
-  #holder: NftHolder | undefined
+  #owner: NftOwner | undefined
   /** The existing table could not be given an owner; the next one that is written as a whole will have it. */
   #cannotOwn = false
   #reported: NftTable | undefined
@@ -69,7 +69,7 @@ export class Nft {
   }
 
   open(): void {
-    void this.#poller.run(() => this.#findHolder())
+    void this.#poller.run(() => this.#findOwner())
     void this.#poller.now()
   }
 
@@ -77,7 +77,7 @@ export class Nft {
     void this.#poller.run(async () => {
       this.#isWriting = true
       const before = await this.#touches()
-      const reason = await this.#write(renderChange(change, this.#holder !== undefined))
+      const reason = await this.#write(renderChange(change, this.#owner !== undefined))
       if (reason === undefined) this.#note(change, before, await this.#touches())
       this.#isWriting = false
       const failed = reason === undefined ? [] : [{ index: 0, reason }]
@@ -94,28 +94,28 @@ export class Nft {
   async stop(): Promise<void> {
     await this.#poller.stop()
     this.#netlink?.close()
-    this.#holder?.stop()
+    this.#owner?.stop()
   }
 
   /** A dry run shows whether nft and the kernel know the flags; an empty script, whether nft works at all. */
-  async #findHolder(): Promise<void> {
-    const tried = await this.#nft(['-c', '-f', '-'], TRY_HOLDING)
+  async #findOwner(): Promise<void> {
+    const tried = await this.#nft(['-c', '-f', '-'], TRY_OWNED_TABLE)
     if (tried.code !== 0) return
-    const holder = new NftHolder({ enter: this.#enter, lost: () => this.#poller.hint() })
-    if ((await holder.run('')) === undefined) this.#holder = holder
-    else holder.stop()
+    const owner = new NftOwner({ enter: this.#enter, lost: () => this.#poller.hint() })
+    if ((await owner.run('')) === undefined) this.#owner = owner
+    else owner.stop()
   }
 
   /** Undefined when it is done; otherwise the error. */
   async #write(script: string): Promise<string | undefined> {
-    if (this.#holder !== undefined) return this.#holder.run(script)
+    if (this.#owner !== undefined) return this.#owner.run(script)
     const outcome = await this.#nft(['-f', '-'], script)
     return outcome.code === 0 ? undefined : whyFailed(outcome)
   }
 
   /** Takes over the table of a previous agent, or of an `nft` process that has ended: it has no owner any more. */
   async #adopt(): Promise<void> {
-    this.#cannotOwn = (await this.#holder?.run(ADOPT_TABLE)) !== undefined
+    this.#cannotOwn = (await this.#owner?.run(ADOPT_TABLE)) !== undefined
   }
 
   /** `always`: report also when only counters have changed. */
@@ -131,7 +131,7 @@ export class Nft {
       const table = await this.#complete(listing)
       this.#setError(undefined)
       if (table === undefined || table.isOwned) this.#cannotOwn = false
-      else if (this.#holder !== undefined && !this.#cannotOwn) await this.#adopt()
+      else if (this.#owner !== undefined && !this.#cannotOwn) await this.#adopt()
       this.#report(table, always)
     } catch (error) {
       this.#setError(`our nftables sets cannot be read: ${errorText(error)}`)

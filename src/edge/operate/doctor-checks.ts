@@ -16,7 +16,7 @@ export interface Facts {
   /** A running agent answered. */
   readonly agentRuns: boolean
   /** Chains that drop forwarded packets which no rule accepts: `chain ip filter FORWARD`. */
-  readonly forwardDrops: readonly string[]
+  readonly droppingChains: readonly string[]
   /** Why the kernel's links and routes cannot be read; undefined where they can. */
   readonly kernelError: string | undefined
   /** Pod CIDRs of this node whose packets leave it. */
@@ -25,12 +25,12 @@ export interface Facts {
   readonly nft: string | undefined
   /** Why rules cannot be read; undefined where they can. */
   readonly nftError: string | undefined
-  /** Both nft and the kernel support tables that a process owns and that stay when it ends. */
-  readonly nftHolds: boolean
+  /** Both nft and the kernel support tables that only their owner, a process, can change, and that stay when it ends. */
+  readonly supportsOwnedTables: boolean
   /** Whether this kernel supports signed TCP segments; undefined where that cannot be found out. */
   readonly signatures: Signatures | undefined
   /** Packets to service addresses that no service accepts, dropped or rejected so far; undefined: no rule does that. */
-  readonly serviceLoops: number | undefined
+  readonly serviceLoopPackets: number | undefined
   readonly conntrack: { readonly count: number; readonly max: number } | undefined
 }
 
@@ -67,7 +67,7 @@ export function examine(facts: Facts): Finding[] {
   return [
     ...capabilities(facts),
     ...forwarding(facts),
-    ...forwardDrops(facts),
+    ...forwardPolicy(facts),
     rpFilter(facts),
     acceptRa(facts),
     port(facts),
@@ -152,7 +152,7 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
 }
 
 /** Docker and some firewalls set such a policy: packets of pods are then dropped without any message. */
-function forwardDrops({ forwardDrops: chains }: Facts): Finding[] {
+function forwardPolicy({ droppingChains: chains }: Facts): Finding[] {
   if (chains.length === 0) return [finding('ok', 'forward policy', 'no chain drops forwarded packets by default')]
   return chains.map((chain) =>
     finding(
@@ -257,8 +257,8 @@ function nftError(reason: string): Finding {
 }
 
 /** An older kernel is no fault as long as no program flushes the ruleset. */
-const flushes = ({ nftHolds }: Facts): Finding =>
-  nftHolds
+const flushes = ({ supportsOwnedTables }: Facts): Finding =>
+  supportsOwnedTables
     ? finding(
         'ok',
         'nft flush ruleset',
@@ -285,7 +285,7 @@ function signatures({ signatures: known }: Facts): Finding[] {
   return [md5, finding('ok', 'TCP-AO', known.ao ? 'the kernel has it' : lacksAo)]
 }
 
-function serviceLoops({ serviceLoops: packets }: Facts): Finding {
+function serviceLoops({ serviceLoopPackets: packets }: Facts): Finding {
   if (packets !== undefined) {
     const says = `${packets} packets to advertised service addresses that no service accepts were dropped here`
     return finding('ok', 'service loops', says)

@@ -1,32 +1,33 @@
 /** What `godwit doctor` asks of nft: whether it works here, and which chains drop forwarded packets. */
-import { LOOP_CHAIN, NFT_TABLE, TRY_HOLDING } from '../../dataplane/nft-script.ts'
+import { LOOP_CHAIN, NFT_TABLE, TRY_OWNED_TABLE } from '../../dataplane/nft-script.ts'
 import { parseNftListing } from '../../dataplane/nft-table.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
 import type { Facts } from './doctor-checks.ts'
 
-/** Chains for forwarded packets whose rules are read; a policy is known without them. */
-const MOST_CHAINS = 16
+/** How many chains are read rule by rule: for a policy of drop the list of chains is enough. */
+const MOST_CHAINS_READ = 16
 
 export async function gatherNft(): Promise<
-  Pick<Facts, 'nft' | 'nftError' | 'nftHolds' | 'serviceLoops' | 'forwardDrops'>
+  Pick<Facts, 'nft' | 'nftError' | 'supportsOwnedTables' | 'serviceLoopPackets' | 'droppingChains'>
 > {
-  const [version, tables, ours, held, chains] = await Promise.all([
+  const [version, tables, ours, owned, chains] = await Promise.all([
     runTool(['nft', '-v']),
     runTool(['nft', 'list', 'tables']),
     runTool(['nft', '-j', 'list', 'table', 'inet', NFT_TABLE]),
-    runTool(['nft', '-c', '-f', '-'], TRY_HOLDING),
+    runTool(['nft', '-c', '-f', '-'], TRY_OWNED_TABLE),
     runTool(['nft', '-j', 'list', 'chains']),
   ])
   return {
     nft: version.code === 0 ? version.stdout.trim() : undefined,
     nftError: tables.code === 0 ? undefined : whyFailed(tables),
-    nftHolds: held.code === 0,
-    serviceLoops: ours.code === 0 ? countLoops(ours.stdout) : undefined,
-    forwardDrops: chains.code === 0 ? await forwardDrops(chains.stdout) : [],
+    supportsOwnedTables: owned.code === 0,
+    serviceLoopPackets: ours.code === 0 ? countLoopPackets(ours.stdout) : undefined,
+    droppingChains: chains.code === 0 ? await findDroppingChains(chains.stdout) : [],
   }
 }
 
-function countLoops(listing: string): number | undefined {
+/** Undefined: there is no such chain. */
+function countLoopPackets(listing: string): number | undefined {
   const table = parseNftListing(listing)
   if (!table?.chains.has(LOOP_CHAIN)) return undefined
   return table.rules.filter(({ chain }) => chain === LOOP_CHAIN).reduce((sum, { packets }) => sum + packets, 0)
@@ -48,37 +49,37 @@ interface Listing {
 }
 
 /** Chains of all tables, also those of iptables-nft, that drop every forwarded packet that no rule accepts. */
-async function forwardDrops(listing: string): Promise<string[]> {
+async function findDroppingChains(listing: string): Promise<string[]> {
   const { nftables } = JSON.parse(listing) as Listing
   const chains = nftables
     .flatMap(({ chain }) => (chain?.hook === 'forward' ? [chain] : []))
     .filter(({ table }) => table !== NFT_TABLE)
   const found = chains.filter(({ policy }) => policy === 'drop')
-  for (const chain of chains.filter(({ policy }) => policy !== 'drop').slice(0, MOST_CHAINS))
+  for (const chain of chains.filter(({ policy }) => policy !== 'drop').slice(0, MOST_CHAINS_READ))
     if (await endsInDrop(chain)) found.push(chain)
   return found.map(({ family, table, name }) => `chain ${family} ${table} ${name}`)
 }
 
 async function endsInDrop({ family, table, name }: ListedChain): Promise<boolean> {
   const chain = await runTool(['nft', '-j', 'list', 'chain', family, table, name])
-  return chain.code === 0 && dropsTheRest(chain.stdout)
+  return chain.code === 0 && dropsUnconditionally(chain.stdout)
 }
 
 /** Whether a chain has a rule without a condition that drops or rejects: firewalld and many scripts end with one. */
-export function dropsTheRest(listing: string): boolean {
+export function dropsUnconditionally(listing: string): boolean {
   const { nftables } = JSON.parse(listing) as Listing
   return nftables.some(({ rule }) => {
-    const words = (rule?.expr ?? []).map((expression) => wordOf(expression))
-    return words.some((word) => DROPS.has(word)) && words.every((word) => DROPS.has(word) || HARMLESS.has(word))
+    const statements = (rule?.expr ?? []).map((expression) => statementOf(expression))
+    return statements.some((one) => DROPS.has(one)) && statements.every((one) => DROPS.has(one) || HARMLESS.has(one))
   })
 }
 
 const DROPS: ReadonlySet<string> = new Set(['drop', 'reject', 'target REJECT'])
-/** Statements that are no condition. */
+/** Statements that neither decide about a packet nor are conditions. */
 const HARMLESS: ReadonlySet<string> = new Set(['counter', 'log', 'comment'])
 
 /** The name of a statement; of one that iptables-nft wrote for an extension, its type and name. */
-function wordOf(expression: Readonly<Record<string, unknown>>): string {
+function statementOf(expression: Readonly<Record<string, unknown>>): string {
   const [word = ''] = Object.keys(expression)
   if (word !== 'xt') return word
   const { type, name } = expression.xt as { readonly type?: string; readonly name?: string }

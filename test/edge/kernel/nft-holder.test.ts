@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Nft } from '../../../src/edge/kernel/nft.ts'
-import { NftHolder } from '../../../src/edge/kernel/nft-holder.ts'
+import { NftOwner } from '../../../src/edge/kernel/nft-owner.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { until } from '../../support/loopback.ts'
 import { hasNft, Namespace } from '../../support/namespace.ts'
@@ -83,7 +83,7 @@ describe.skipIf(!isKnown)('a table that we hold (needs root and nft 1.1)', () =>
 
   test('a holder that somebody kills is another one, which takes the table over', async () => {
     let lost = 0
-    const holder = new NftHolder({ enter: host.enter, lost: () => lost++ })
+    const holder = new NftOwner({ enter: host.enter, lost: () => lost++ })
     const script = `table inet godwit { flags owner, persist; }\n`
     expect(await holder.run(script)).toBeUndefined()
     process.kill(holder.pid ?? 0, 'SIGKILL')

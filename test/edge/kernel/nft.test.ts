@@ -9,7 +9,7 @@ import { ADOPT_TABLE, type NftScript, renderNft, type SetChange } from '../../..
 import { findDifference, type NftTable } from '../../../src/dataplane/nft-table.ts'
 import type { OpenNetlink } from '../../../src/edge/kernel/netlink-socket.ts'
 import { Nft } from '../../../src/edge/kernel/nft.ts'
-import { NftHolder } from '../../../src/edge/kernel/nft-holder.ts'
+import { NftOwner } from '../../../src/edge/kernel/nft-owner.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { until } from '../../support/loopback.ts'
 import { hasNft, Namespace } from '../../support/namespace.ts'
@@ -326,7 +326,7 @@ describe.skipIf(!hasNft)('NAT seen from outside (needs root and nft)', () => {
         -e 's/^destroy table inet godwit;/table inet godwit; delete table inet godwit;/' | nft -i;;
       *) exec "$@";;
     esac`
-    const tries = vi.spyOn(NftHolder.prototype, 'run')
+    const tries = vi.spyOn(NftOwner.prototype, 'run')
     const adoptions = () => tries.mock.calls.filter(([script]) => script === ADOPT_TABLE).length
     const enter = [...node.enter, 'sh', '-c', fake, 'nft']
     const before = tables()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { GODWIT_PROTOCOL } from '../../../src/dataplane/kernel.ts'
 import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
-import { dropsTheRest } from '../../../src/edge/operate/nft-facts.ts'
+import { dropsUnconditionally } from '../../../src/edge/operate/nft-facts.ts'
 import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
 import { podCidrsOf } from '../../../src/edge/operate/pod-routes.ts'
 import { prefix } from '../../support/rib.ts'
@@ -19,14 +19,14 @@ const FIT: Facts = {
   daemons: [],
   port: undefined,
   agentRuns: false,
-  forwardDrops: [],
+  droppingChains: [],
   kernelError: undefined,
   misroutedPods: [],
   nft: 'nftables v1.0.6 (Lester Gooch #5)',
   nftError: undefined,
-  nftHolds: true,
+  supportsOwnedTables: true,
   signatures: { md5: true, ao: false },
-  serviceLoops: 0,
+  serviceLoopPackets: 0,
   conntrack: { count: 10, max: 1000 },
 }
 
@@ -52,7 +52,7 @@ describe('a chain that drops what no rule accepts', () => {
     ['drops under a condition alone', false, [[accept, { drop: null }]]],
     ['drops under a condition of iptables', false, [[{ xt: { type: 'match', name: 'state' } }, { drop: null }]]],
     ['has no rule', false, []],
-  ])('%s: %s', (_, drops, rules) => expect(dropsTheRest(listing(...rules))).toBe(drops))
+  ])('%s: %s', (_, drops, rules) => expect(dropsUnconditionally(listing(...rules))).toBe(drops))
 })
 
 test('an interface with dots in its name has a cure that works', () => {
@@ -89,7 +89,7 @@ describe('what is in the way of routing', () => {
       ['bad IPv4 forwarding'],
     ],
     ['loopback does not have to', { interfaces: [eth0, { ...lo, forwards: { ipv4: false, ipv6: false } }] }, []],
-    ['a policy of drop', { forwardDrops: ['chain ip filter FORWARD'] }, ['warn forward policy']],
+    ['a policy of drop', { droppingChains: ['chain ip filter FORWARD'] }, ['warn forward policy']],
     ['a kernel that cannot be asked', { kernelError: 'Operation not permitted' }, ['bad kernel routes']],
     [
       'pods that a table before main hides',

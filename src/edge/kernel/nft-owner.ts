@@ -14,13 +14,13 @@ const TIME_LIMIT: Millis = 30_000
 /** nft keeps every line that it reads: after this much text the process is replaced. */
 const MEMORY = 8 * 1024 * 1024
 
-export interface NftHolderOptions {
+export interface NftOwnerOptions {
   readonly enter: readonly string[]
   /** Called when the process has ended by itself. */
   readonly lost: () => void
 }
 
-export class NftHolder {
+export class NftOwner {
   readonly #command: readonly string[]
   readonly #onLost: () => void
   #child: ChildProcessWithoutNullStreams | undefined
@@ -29,7 +29,7 @@ export class NftHolder {
   #mark = 0
   #settle: ((why: string | undefined) => void) | undefined
 
-  constructor({ enter, lost }: NftHolderOptions) {
+  constructor({ enter, lost }: NftOwnerOptions) {
     this.#command = [...enter, 'nft', '-i']
     this.#onLost = lost
   }
