@@ -129,6 +129,9 @@ export class Listener {
   /** Withdrawals of what it did not have. */
   needless = 0
   longest = 0
+  /** What UPDATEs were about, and what they withdrew, until a test clears it. */
+  readonly touched = new Set<string>()
+  readonly withdrawn = new Set<string>()
 
   constructor({ send, peerType }: Pick<RibPeer, 'send' | 'peerType'>) {
     this.#context = { ...send, peerType }
@@ -168,8 +171,11 @@ export class Listener {
   }
 
   #withdraw(bytes: Uint8Array, start: number, end: number, family: Family): void {
-    for (const text of readNlri(bytes, start, end, family, this.#context.addPath.includes(family)))
+    for (const text of readNlri(bytes, start, end, family, this.#context.addPath.includes(family))) {
+      this.touched.add(text)
+      this.withdrawn.add(text)
       if (!this.routes.delete(text)) this.needless++
+    }
   }
 
   #announce(
@@ -182,6 +188,7 @@ export class Listener {
     length: number,
   ): void {
     for (const text of readNlri(bytes, start, end, family, this.#context.addPath.includes(family))) {
+      this.touched.add(text)
       this.routes.set(text, describe(formatAddress(bytes, nextHop, length), carried))
     }
   }
