@@ -267,7 +267,12 @@ export class ObjectStore {
     const kept = this.lastGood.restoredObject(ref)
     const value = kept === undefined ? undefined : (yield* parseInSteps(ref, kept)).value
     const makeshift = value ?? partial
-    if (makeshift === undefined) return 'the object is ignored'
+    if (makeshift === undefined) {
+      // Nor is what could be used of the version before: it was no good one.
+      this.#makeshift.delete(name)
+      yield* this.#setInSteps(ref.kind, key, before, undefined)
+      return 'the object is ignored'
+    }
     this.#makeshift.add(name)
     yield* this.#setInSteps(ref.kind, key, before, makeshift)
     return value === undefined ? 'objects that depend on it are held, everything else is in force' : FROM_EARLIER_RUN

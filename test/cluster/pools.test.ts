@@ -6,7 +6,7 @@ import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { cover } from '../../src/cluster/pools.ts'
 import { ownRoute, route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
-import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node, upsert } from '../support/objects.ts'
+import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node, remove, upsert } from '../support/objects.ts'
 
 const prefixes = (...texts: string[]): Prefix[] => texts.flatMap((text) => parsePrefix(text) ?? [])
 
@@ -153,6 +153,15 @@ describe('a pool whose cidr cannot be read, and never could be', () => {
     store.apply([upsert(ipPool('lab', { cidr: '10.246.0.0/16', disableBGPExport: true }))])
     expect(told().kind).toBe('accept')
     expect(problemsOf(builder.build(store)).join()).not.toMatch(/IPPool/)
+    // Still without a good version, it closes nothing any more.
+    store.apply([remove(ipPool('lab', {})), upsert(ipPool('lab', { cidr: 'x', disableBGPExport: true }))])
+    expect(told().kind).toBe('reject')
+    store.apply([upsert(ipPool('lab', { cidr: 'x' }))])
+    expect(told().kind).toBe('accept')
+    expect(problemsOf(builder.build(store))).toContainEqual(
+      expect.stringMatching(/"x" is not a CIDR; the object is ignored/),
+    )
+    store.apply([upsert(ipPool('lab', { cidr: '10.246.0.0/16' }))])
     // What was good once stays in force.
     store.apply([upsert(ipPool('lab', { cidr: '10.244.0.0/33', disableBGPExport: true }))])
     expect(told().kind).toBe('accept')
