@@ -221,8 +221,9 @@ export class Feeds {
       return true
     }
     group.builds++
+    // A group that is empty is dropped: nobody joins it again.
     const sweep = new Sweep(
-      () => prefixes.end,
+      () => (group.isEmpty ? 0 : prefixes.end),
       visit,
       () => {
         group.builds--
@@ -267,9 +268,10 @@ export class Feeds {
     if (group === undefined || !group.isEmpty || this.#groups.get(group.key) !== group) return
     this.#groups.delete(group.key)
     this.#all = [...this.#groups.values()]
-    const { length } = group.blocks
+    // What was filled: the column is longer, and prefixes that come later are none of this group.
+    const { end } = this.#tables.prefixes
     const sweep = new Sweep(
-      () => length,
+      () => end,
       (prefix) => group.dissolve(prefix),
       () => group.exporter.dispose(),
     )

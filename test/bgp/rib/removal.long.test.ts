@@ -1,6 +1,6 @@
 /** Neighbors that are lost: what it takes to remove what they said, beside a full table of another (9.A). */
 import { expect, test } from 'vitest'
-import { REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
+import { ACCEPT_ALL, REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import { announcement, attributes, neighbor, path, settle } from '../../support/rib.ts'
 
@@ -52,6 +52,19 @@ test('two hundred at once are one walk over all paths, not one for each', () => 
   const rib = lose(full(), others)
   rounds(rib)
   expect(rib.usage()).toMatchObject({ paths: TABLE, prefixes: TABLE })
+})
+
+test('a neighbor that is gone again is fed nothing: what was prepared for it alone costs one look at each prefix', () => {
+  const rib = full()
+  // With a policy of its own it is alone in its update group.
+  const alone = neighbor(MANY + 2, { exportPolicy: { ...ACCEPT_ALL } })
+  const flaps = 20
+  for (let time = 0; time < flaps; time++) {
+    rib.addPeer(alone)
+    rib.removePeer(alone.name)
+  }
+  const looks = 64 * 16
+  expect(rounds(rib)).toBeLessThan((flaps * 1.1 * TABLE) / looks)
 })
 
 test('numbers of neighbors that are gone are free again while another changes prefixes without a pause', () => {
