@@ -7,8 +7,8 @@
  * changes no neighbor.
  */
 import { type Address, addressBytes, bareAddress, isLinkLocal } from '../base/address.ts'
+import { addressKey } from '../base/address-order.ts'
 import type { Family } from '../base/family.ts'
-import { addressKey } from './address-order.ts'
 import {
   GODWIT_PROTOCOL,
   HIDDEN_HOPS,

@@ -1,6 +1,6 @@
+import { addressKey } from '../base/address-order.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
-import { addressKey } from './address-order.ts'
 
 /** Values by prefix, with longest match: one lookup for each prefix length in use. */
 export class LongestMatch<Value extends object> {

@@ -4,7 +4,7 @@
  * form loops either.
  */
 import { formatAddress, isLinkLocal, isLinkLocalAt } from '../base/address.ts'
-import { addressKey } from './address-order.ts'
+import { addressKey } from '../base/address-order.ts'
 import { formatHop, formatRoute, HIDDEN_HOPS, type Hop, type KernelRoute, ownerOf, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWay, LearnedWays } from './learned-ways.ts'

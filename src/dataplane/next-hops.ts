@@ -3,9 +3,9 @@
  * hops inside the changed prefixes are resolved again, and only routes whose next hop resolves differently are compared.
  */
 import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
+import { AddressOrder } from '../base/address-order.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
-import { AddressOrder } from './address-order.ts'
 import type { Hop } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { LearnedWays } from './learned-ways.ts'

@@ -15,6 +15,7 @@
  *
  * In: what is advertised, the cluster's addresses, the kernel's routes. Out: lists of prefixes, which `nft-script` renders.
  */
+import { AddressOrder } from '../base/address-order.ts'
 import type { Family } from '../base/family.ts'
 import { contains, halves, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
@@ -22,7 +23,6 @@ import { CostMeter, type Work } from '../base/work.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
 import { cover, coverInOrder } from '../cluster/pools.ts'
 import { byPosition, firstInside, isInsideOne } from '../cluster/prefix-index.ts'
-import { AddressOrder } from './address-order.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
 import { Walks } from './walks.ts'

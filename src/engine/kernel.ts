@@ -9,7 +9,7 @@
  */
 import { type Address, addressBytes, formatAddress } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import { contains, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
+import { isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'
@@ -45,8 +45,6 @@ export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'appli
 const CHANGES = 512
 /** Best routes taken from the RIB in one turn. */
 const SLICE = 512
-/** When more kernel prefixes than this have changed, all next hops are resolved again. */
-const FEW = 64
 
 export interface KernelRooms {
   readonly rib: Rib
@@ -210,9 +208,7 @@ export class Kernel {
     if (!this.#routes.isKnown) return
     this.#routes.wanted.advance()
     const touched = this.#routes.wanted.takeTouched()
-    const isAll = !this.#hasResolved || touched.length > FEW
-    const which = isAll ? 'all' : touched.length === 0 ? 'new' : (bytes: Uint8Array) => liesInOne(bytes, touched)
-    this.#rooms.rib.resolveNextHops((nextHop) => this.#reach(nextHop), which)
+    this.#rooms.rib.resolveNextHops((nextHop) => this.#reach(nextHop), this.#hasResolved ? touched : 'all')
     this.#hasResolved = true
   }
 
@@ -457,10 +453,3 @@ const reachabilityOf = (resolution: Resolution): Reachability =>
   resolution.kind === 'unresolved'
     ? { reach: 'none', metric: 0 }
     : { reach: resolution.learned ? 'learned' : 'direct', metric: resolution.metric }
-
-function liesInOne(nextHop: Uint8Array, prefixes: readonly Prefix[]): boolean {
-  const bytes = globalPart(nextHop)
-  if (bytes === undefined) return false
-  const host = makePrefix(bytes, bytes.length * 8)
-  return prefixes.some((prefix) => contains(prefix, host))
-}

@@ -153,7 +153,7 @@ class Scene {
   }
 
   advance(budget: number): void {
-    this.rib.resolveNextHops(this.facts.judge, 'new')
+    this.rib.resolveNextHops(this.facts.judge, [])
     this.rib.advance(budget, 0)
   }
 
@@ -166,7 +166,7 @@ class Scene {
 
   settle(): void {
     do {
-      this.rib.resolveNextHops(this.facts.judge, 'new')
+      this.rib.resolveNextHops(this.facts.judge, [])
       settle(this.rib, 3)
       for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
     } while (this.rib.busy)

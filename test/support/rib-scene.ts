@@ -67,7 +67,7 @@ export class Scene {
   }
 
   advance(budget: number): void {
-    this.rib.resolveNextHops(this.#facts.judge, 'new')
+    this.rib.resolveNextHops(this.#facts.judge, [])
     this.rib.advance(budget, 0)
   }
 
@@ -80,7 +80,7 @@ export class Scene {
 
   settle(): void {
     do {
-      this.rib.resolveNextHops(this.#facts.judge, 'new')
+      this.rib.resolveNextHops(this.#facts.judge, [])
       settle(this.rib, 100_000)
       for (const [name, listener] of this.listeners) listener.drain(this.rib, name)
     } while (this.rib.busy || this.rib.hasNextHopsToResolve)

@@ -2,12 +2,18 @@
  * Keeps how each next hop is reached. The caller resolves next hops by the kernel's routes; where one now resolves
  * differently, the paths over it are decided again. A bounded number is resolved in each turn.
  */
+import type { Prefix } from '../../base/prefix.ts'
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
 import { ASK } from './review.ts'
 import type { Reachability } from './types.ts'
 
-/** The most new next hops that one turn resolves, and the most that it looks at because the kernel has changed. */
+/** The most new next hops that one turn resolves, and the most that it resolves because the kernel has changed. */
 const NEXT_HOPS_AT_ONCE = 1_024
+/** When more prefixes than this have changed in the kernel, or more next hops lie inside one, all next hops are resolved again. */
+const FEW = 512
+
+/** Prefixes of the kernel whose routes have changed: next hops inside may resolve differently. */
+export type ChangedPrefixes = readonly Prefix[] | 'all'
 
 /** In: the octets of a next hop. */
 export type ResolveNextHop = (nextHop: Uint8Array) => Reachability
@@ -15,8 +21,11 @@ export type ResolveNextHop = (nextHop: Uint8Array) => Reachability
 export class NextHopResolver {
   readonly #table: NextHopTable
   readonly #changed: (id: number, asks: number) => void
-  /** Next hops still to be resolved again after a change of the kernel; `isAsked`: whether the change concerns one. */
-  #toResolve: { readonly ids: Iterator<number>; readonly isAsked: (nextHop: Uint8Array) => boolean } | undefined
+  /** Next hops inside prefixes that have changed in the kernel. */
+  readonly #pending = new Set<number>()
+  /** A round over all ids: the next one, and how many are still to be looked at. */
+  #at = 1
+  #left = 0
   /** Some new next hops were left to a later turn, so decision has seen them. */
   #leftSome = false
 
@@ -28,28 +37,50 @@ export class NextHopResolver {
 
   /** `resolve` has not looked yet at all next hops that are new or that a change concerns. */
   get isBusy(): boolean {
-    return this.#leftSome || this.#toResolve !== undefined
+    return this.#leftSome || this.#pending.size > 0 || this.#left > 0
   }
 
   /** From now on new next hops are noted, beginning with all that are there. */
   trackChanges(): void {
-    this.#table.fresh ??= new Set(this.#table.ids())
+    this.#table.trackChanges()
   }
 
-  /** `new`: those that decision has not seen yet. Otherwise also all of them, or those that a change of the kernel concerns. */
-  resolve(resolve: ResolveNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
-    this.#resolveFresh(resolve, which !== 'new')
-    if (which !== 'new') {
-      // Not all next hops that an earlier change concerns are resolved yet: now all are resolved.
-      const isAsked = this.#toResolve !== undefined || which === 'all' ? () => true : which
-      this.#toResolve = { ids: this.#table.ids()[Symbol.iterator](), isAsked }
+  /** Resolves the next hops that decision has not seen yet, and those that a change of the kernel concerns. */
+  resolve(resolve: ResolveNextHop, changed: ChangedPrefixes): void {
+    this.#resolveFresh(resolve, changed === 'all' || changed.length > 0)
+    if (changed === 'all' || changed.length > FEW) this.#beginRound()
+    else for (const prefix of changed) this.#noteInside(prefix)
+    let room = NEXT_HOPS_AT_ONCE
+    for (const id of this.#pending) {
+      if (room-- === 0) return
+      this.#pending.delete(id)
+      this.#resolveAgain(id, resolve)
     }
-    for (let looked = 0; looked < NEXT_HOPS_AT_ONCE && this.#toResolve !== undefined; looked++) {
-      const { ids, isAsked } = this.#toResolve
-      const { done, value: id } = ids.next()
-      if (done === true) this.#toResolve = undefined
-      else if (isAsked(this.#table.bytes.copy(id))) this.#tell(id, this.#resolveOne(id, resolve))
+    for (; room > 0 && this.#left > 0; this.#left--) {
+      if (this.#resolveAgain(this.#at, resolve)) room--
+      this.#at = this.#at + 1 < this.#table.bytes.end ? this.#at + 1 : 1
     }
+  }
+
+  /** It goes on where an earlier one is: changes that keep coming let it reach every next hop. */
+  #beginRound(): void {
+    this.#pending.clear()
+    // Ids begin at 1.
+    this.#left = this.#table.bytes.end - 1
+  }
+
+  #noteInside(prefix: Prefix): void {
+    const { byAddress } = this.#table
+    if (byAddress === undefined) return
+    if (byAddress.countInside(prefix) + this.#pending.size > FEW) this.#beginRound()
+    else for (const id of byAddress.inside(prefix)) this.#pending.add(id)
+  }
+
+  /** Returns whether the id is in use. */
+  #resolveAgain(id: number, resolve: ResolveNextHop): boolean {
+    if (this.#table.bytes.refs[id] === 0) return false
+    this.#tell(id, this.#resolveOne(id, resolve))
+    return true
   }
 
   /** A path over a new next hop is dirty already, unless it was left by an earlier turn. */

@@ -25,7 +25,7 @@ import type { DecisionSettings } from './decide.ts'
 import { familyCounts } from './family-counts.ts'
 import { FamilyRib } from './family-rib.ts'
 import { MemoryLimit } from './memory-limit.ts'
-import { NextHopResolver, type ResolveNextHop } from './next-hop-resolver.ts'
+import { type ChangedPrefixes, NextHopResolver, type ResolveNextHop } from './next-hop-resolver.ts'
 import { PeerSessions } from './peer-sessions.ts'
 import { type HeardNextHops, NOTHING_HEARD, Peers } from './peers.ts'
 import { ReceiveLimits } from './receive-limits.ts'
@@ -359,12 +359,11 @@ export class Rib {
   }
 
   /**
-   * Resolves next hops by `resolve`. `new`: those that decision has not seen yet. After a change of the kernel, all of them or
-   * those that the change concerns, a bounded number in each call. Only paths over next hops that now resolve differently are
-   * decided again.
+   * Resolves by `resolve` the next hops that decision has not seen yet, and those that a change of the kernel concerns, a
+   * bounded number in each call. Only paths over next hops that now resolve differently are decided again.
    */
-  resolveNextHops(resolve: ResolveNextHop, which: 'new' | 'all' | ((nextHop: Uint8Array) => boolean)): void {
-    this.#resolver.resolve(resolve, which)
+  resolveNextHops(resolve: ResolveNextHop, changed: ChangedPrefixes): void {
+    this.#resolver.resolve(resolve, changed)
   }
 
   /** `resolveNextHops` has not looked at all of them yet. */

@@ -4,6 +4,7 @@
  */
 
 import { isLinkLocalAt } from '../../base/address.ts'
+import { AddressOrder } from '../../base/address-order.ts'
 import { type LinkMark, markText } from '../../base/link-mark.ts'
 import type { Octets } from '../../base/units.ts'
 import { ByteTable } from './byte-table.ts'
@@ -37,6 +38,8 @@ export class NextHopTable {
   readonly unreachable = new Set<number>()
   /** Ids in use that were assigned since they were last resolved; undefined: nothing follows them. */
   fresh: Set<number> | undefined
+  /** Ids in use by their global address, where they have one; undefined: nothing follows them. */
+  byAddress: AddressOrder<number> | undefined
 
   constructor(key: HashKey) {
     this.bytes = new ByteTable(key, 256)
@@ -51,8 +54,25 @@ export class NextHopTable {
     if (this.bytes.refs[id] === 1) {
       this.setReach(id, REACH.direct, 0)
       this.fresh?.add(id)
+      if (this.byAddress !== undefined) this.#placeByAddress(this.byAddress, id)
     }
     return id
+  }
+
+  /** From now on new next hops are noted, beginning with all that are there. */
+  trackChanges(): void {
+    if (this.fresh !== undefined) return
+    this.fresh = new Set(this.ids())
+    this.byAddress = new AddressOrder()
+    for (const id of this.fresh) this.#placeByAddress(this.byAddress, id)
+  }
+
+  #placeByAddress(order: AddressOrder<number>, id: number): void {
+    if (!this.isLinkOnly(id)) order.add(this.#globalAddress(id), id)
+  }
+
+  #globalAddress(id: number): Uint8Array {
+    return this.bytes.copy(id).subarray(0, 16)
   }
 
   retain(id: number): void {
@@ -61,6 +81,7 @@ export class NextHopTable {
 
   release(id: number): void {
     if (id === SELF) return
+    if (this.bytes.refs[id] === 1 && !this.isLinkOnly(id)) this.byAddress?.remove(this.#globalAddress(id), id)
     this.bytes.release(id)
     if (this.bytes.refs[id] !== 0) return
     this.unreachable.delete(id)

@@ -1,6 +1,6 @@
 /** Sorted addresses: those inside a prefix are adjacent and are found by binary search. */
-import { FAMILIES, type Family } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
+import { FAMILIES, type Family } from './family.ts'
+import type { Prefix } from './prefix.ts'
 
 /**
  * The octets of an address as a string of 16-bit numbers; the bits beyond `length` are those of `fill`. These strings sort
@@ -47,20 +47,31 @@ export class AddressOrder<Row> {
   }
 
   firstInside(prefix: Prefix): Row | undefined {
-    const { family, bytes, length } = prefix
-    const at = this.#firstFrom(family, addressKey(bytes, length))
-    const key = this.#keys[family][at]
-    return key !== undefined && key <= addressKey(bytes, length, 0xffff) ? this.#rows[family][at] : undefined
+    const { from, to } = this.#rangeOf(prefix)
+    return from < to ? this.#rows[prefix.family][from] : undefined
+  }
+
+  countInside(prefix: Prefix): number {
+    const { from, to } = this.#rangeOf(prefix)
+    return to - from
   }
 
   /** The rows inside a prefix, as a copy: rows may be added and removed meanwhile. */
-  inside({ family, bytes, length }: Prefix): Row[] {
+  inside(prefix: Prefix): Row[] {
+    const { from, to } = this.#rangeOf(prefix)
+    return this.#rows[prefix.family].slice(from, to)
+  }
+
+  /** `to` is behind the last one. */
+  #rangeOf({ family, bytes, length }: Prefix): { readonly from: number; readonly to: number } {
     const from = this.#firstFrom(family, addressKey(bytes, length))
     const last = addressKey(bytes, length, 0xffff)
+    const key = this.#keys[family][from]
+    // Most prefixes contain none or few.
+    if (key === undefined || key > last) return { from, to: from }
+    const to = this.#firstFrom(family, last)
     const keys = this.#keys[family]
-    let to = from
-    while (to < keys.length && (keys[to] as string) <= last) to++
-    return this.#rows[family].slice(from, to)
+    return { from, to: keys[to] === last ? this.#firstFrom(family, `${last}\0`) : to }
   }
 
   /** The index of the first key that is not below this one. */
