@@ -24,6 +24,7 @@ import {
   type KernelRoute,
   MAIN_TABLE,
   type RouteChange,
+  routeKey,
   sameRoute,
 } from './kernel.ts'
 import { KernelRoutes } from './kernel-routes.ts'
@@ -122,7 +123,8 @@ export class RouteKeeper {
     for (const route of change.present) this.#takePresent(route, foreign)
     for (const prefix of foreign.values()) this.wanted.resolveInside(prefix)
     if (foreign.size > 0) this.keptOut.review()
-    for (const route of lost) this.#noteDeletion(route, now)
+    const deleted = new Set(change.deleted?.map(routeKey))
+    for (const route of lost) if (deleted.has(routeKey(route))) this.#noteDeletion(route, now)
     if (!change.more) this.#known = true
   }
 

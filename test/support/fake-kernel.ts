@@ -279,7 +279,8 @@ export class FakeKernel {
     this.#toldKeys = new Map([...after].map(([key, route]) => [idOf(route), key]))
     this.#reportLinks(before === undefined)
     if (before !== undefined && gone.length + present.length === 0) return
-    this.#options.feed({ kind: 'kernel', change: { full: before === undefined, more: false, gone, present } })
+    const deleted = gone.filter(({ protocol }) => protocol === GODWIT_PROTOCOL)
+    this.#options.feed({ kind: 'kernel', change: { full: before === undefined, more: false, gone, present, deleted } })
   }
 
   #reportLinks(isFirst: boolean): void {

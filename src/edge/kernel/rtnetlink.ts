@@ -15,7 +15,7 @@
 import { setImmediate as soon } from 'node:timers/promises'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
-import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE } from '../../dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE, routeKey } from '../../dataplane/kernel.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
@@ -81,6 +81,8 @@ export class Rtnetlink {
   /** Everything has been read once. */
   #isKnown = false
   #areLinksUnclear = false
+  /** By `routeKey`: routes of ours that another program deleted, until they are told as gone. */
+  readonly #deleted = new Set<string>()
   /** By link: losses that may have taken IPv6 routes along. Whether the kernel says so shows in the events that follow. */
   readonly #lost = new Map<string, Loss>()
   #error: string | undefined
@@ -290,6 +292,7 @@ export class Rtnetlink {
       return isWhole
     })
     await this.#inPieces(this.#routes.sweep(family, PIECE))
+    this.#deleted.clear()
   }
 
   /** Our own routes are searched in all tables: an earlier run may have used another one. */
@@ -347,6 +350,8 @@ export class Rtnetlink {
   #takeRouteEvent(message: Message, attributes: Attributes): void {
     const reported = readRoute(attributes, message, this.#links.nameOf)
     if (reported === undefined || !this.#concernsUs(reported.route)) return
+    if (message.type === RTM_DELROUTE && isByProgram(message, reported.route))
+      this.#deleted.add(routeKey(reported.route))
     if (this.#isWriting && reported.route.protocol === GODWIT_PROTOCOL)
       this.#routes.unclear.add(reported.route.prefix.family)
     else if (message.type === RTM_DELROUTE) this.#routes.removed(reported)
@@ -397,6 +402,12 @@ export class Rtnetlink {
   #reportRoutes(isOver: boolean): void {
     if (!this.#readsRoutes) return
     const change = this.#routes.changes(isOver)
-    if (change !== undefined) this.#feed({ kind: 'kernel', change })
+    if (change === undefined) return
+    const deleted = this.#deleted.size === 0 ? [] : change.gone.filter((route) => this.#deleted.delete(routeKey(route)))
+    this.#feed({ kind: 'kernel', change: deleted.length === 0 ? change : { ...change, deleted } })
   }
 }
+
+/** The kernel reports in its own name the IPv6 routes that go with a link, and no IPv4 routes. */
+const isByProgram = ({ port }: Message, { protocol, prefix }: KernelRoute): boolean =>
+  protocol === GODWIT_PROTOCOL && (port !== 0 || prefix.family === 'ipv4')

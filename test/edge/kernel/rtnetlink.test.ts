@@ -216,18 +216,47 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     },
   )
 
-  test('a route of ours that went with its link is told as gone', async () => {
-    const gone: string[] = []
-    await follow({
-      feed: (input) => {
-        if (input.kind === 'kernel') gone.push(...input.change.gone.map(routeKey))
-        follower.feed(input)
-      },
-    })
-    await write(add('10.30.0.0/24', '10.1.0.3', 'e1'))
-    ip('link set e1 down')
-    await until('gone', () => gone.includes('10.30.0.0/24 via 10.1.0.3 dev e1 proto 171 metric 1024'))
-  })
+  test.each([
+    ['went with its link', [], 'link set e1 down'],
+    [
+      'went with its link, which is there again',
+      [],
+      'link set e1 down',
+      'link set e1 up',
+      'addr add fd01::2/64 dev e1',
+    ],
+    ['went with its link, which is another', [], 'link del e1'],
+    [
+      'another program deleted',
+      ['10.30.0.0/24', 'fd30::/64'],
+      'route del 10.30.0.0/24',
+      'route del fd30::/64',
+      'link set e1 down',
+    ],
+  ])(
+    'a route of ours that %s is told as gone, and as deleted only if somebody did that',
+    async (_, expected, ...words) => {
+      const [gone, deleted] = [new Set<string>(), new Set<string>()]
+      await follow({
+        feed: (input) => {
+          if (input.kind === 'kernel') {
+            for (const { prefix, protocol } of input.change.gone)
+              if (protocol === GODWIT_PROTOCOL) gone.add(prefix.text)
+            for (const { prefix } of input.change.deleted ?? []) deleted.add(prefix.text)
+          }
+          follower.feed(input)
+        },
+      })
+      await write(
+        add('10.30.0.0/24', '10.1.0.3', 'e1'),
+        add('fd30::/64', 'fd01::3', 'e1'),
+        add('10.31.0.0/24', '10.1.0.4', 'e1'),
+      )
+      host?.run('ip -batch -', words.join('\n'))
+      await until('gone', () => gone.size === 3)
+      expect([...deleted].sort()).toEqual(expected)
+    },
+  )
 
   test.each([
     ['both families', []],
