@@ -62,7 +62,7 @@ export class StatusDoor {
     this.#condition = nodeReadiness ? new NodeConditionWriter(client, node) : undefined
     this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as Place, timing.rest)
     this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.rest)
-    this.#taint = new StartupTaint(client, timing.rest)
+    this.#taint = new StartupTaint(client, timing)
     const onChange = (held: boolean) => this.#setHeld(held)
     this.#lease = new LeaseKeeper({ client, node, namespace, nodes, onChange })
     this.#jobs = {

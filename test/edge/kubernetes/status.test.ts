@@ -358,6 +358,27 @@ describe('writing to the API', () => {
     source.report?.({ kind: 'untaint', nodes: ['worker-2', 'worker-3'] })
     await until('gone', () => !JSON.stringify(api.store.get(NODES, '/worker-3')).includes('starting'))
     await until('told', () => known.problems.get('Kubernetes/status')?.includes('a policy says no') === true)
+    api.apply({ ...api.store.get(NODES, '/worker-3'), spec: { taints } } as StoredObject)
+    source.report?.({ kind: 'untaint', nodes: ['worker-2', 'worker-3'] })
+    await until('gone again', () => !JSON.stringify(api.store.get(NODES, '/worker-3')).includes('starting'))
+    expect(writes(`${NODES}/worker-2`)).toHaveLength(1)
+  })
+
+  test('what is refused is told, and does not delay what comes later', async () => {
+    for (const name of ['peer-0', 'peer-1']) api.apply(peer(name))
+    const source = await open('worker-1', false, { refusedPause: 3_600_000 })
+    tell(source)
+    await until('held', () => leases.length === 1)
+    api.onRequest = ({ path }) => {
+      if (path === `${PEERS}/peer-0/status`) throw new Refusal(403, 'Forbidden', 'a webhook says no')
+    }
+    const report = (name: string) =>
+      source.report?.({ kind: 'conditions', objects: [conditionsOf(name, 'True')], whole: false })
+    report('peer-0')
+    await until('told', () => known.problems.get('Kubernetes/status')?.includes('a webhook says no') === true)
+    report('peer-1')
+    await until('written', () => JSON.stringify(api.store.get(PEERS, '/peer-1')).includes('Accepted'))
+    expect(known.problems.get('Kubernetes/status')).toContain('a webhook says no')
   })
 
   test('Events stand where describe looks, and count what repeats', async () => {
@@ -383,6 +404,9 @@ describe('writing to the API', () => {
     source.report?.({ kind: 'events', events: [wrong, eventOf({ note: 'after it' })], now: 0 })
     await until('the other', () => api.store.list(EVENTS).length === 1)
     expect(api.store.list(EVENTS)[0]).toMatchObject({ note: 'after it' })
+    await until('told', () => known.problems.has('Kubernetes/status'))
+    source.report?.({ kind: 'events', events: [eventOf({ note: 'later' })], now: 0 })
+    await until('the next', () => api.store.list(EVENTS).length === 2)
   })
 
   test('an Event that is told once is told once by all, whoever holds the Lease', async () => {

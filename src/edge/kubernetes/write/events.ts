@@ -11,6 +11,7 @@ import { EVENT } from '../../resources.ts'
 import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 import type { Fields } from '../trim.ts'
+import type { RefusedInPart } from './job.ts'
 import { microTime } from './micro-time.ts'
 import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
@@ -41,9 +42,9 @@ export class EventWriter {
     this.#waiting.splice(0, this.#waiting.length - MOST_WAITING)
   }
 
-  /** An Event that the API refuses for itself is dropped, so that it holds up no other; the refusal is thrown at the end. */
-  async write(signal: AbortSignal): Promise<undefined> {
-    let refusal: unknown
+  /** An Event that the API refuses for itself is dropped, so that it holds up no other. Returns the first refusal. */
+  async write(signal: AbortSignal): Promise<RefusedInPart | undefined> {
+    let refusal: ApiError | undefined
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       try {
         await this.#write(next, signal)
@@ -57,7 +58,7 @@ export class EventWriter {
       if (this.#waiting.length > 0) await sleep(this.#pause, signal)
       if (signal.aborted) break
     }
-    if (refusal !== undefined) throw refusal
+    return refusal && { refusal }
   }
 
   async #write(plan: EventPlan, signal: AbortSignal): Promise<void> {
@@ -127,5 +128,5 @@ export class EventWriter {
 }
 
 /** Its object is not there, or its content is not accepted: another Event may pass. */
-const isOfThisEvent = (error: unknown): boolean =>
+const isOfThisEvent = (error: unknown): error is ApiError =>
   error instanceof ApiError && [400, 404, 413, 422].includes(error.status)

@@ -27,13 +27,23 @@ export const USUAL_JOB: JobTiming = {
   rest: 100,
 }
 
+/**
+ * The API took all but some of it. The job goes on when it is woken, else after `again`, by default the pause after a refusal.
+ */
+export interface RefusedInPart {
+  readonly refusal: ApiError
+  readonly again?: Millis
+}
+
 /** The API was not asked: whatever it refused before, it may still refuse. */
 export const NOT_TRIED = 'not tried'
+
+type Outcome = Millis | RefusedInPart | typeof NOT_TRIED | undefined
 
 export interface JobOptions {
   readonly timing: JobTiming
   /** Does what is to be done; throws when it fails. Returns a pause after which it is called again. */
-  readonly run: (signal: AbortSignal) => Promise<Millis | typeof NOT_TRIED | undefined>
+  readonly run: (signal: AbortSignal) => Promise<Outcome>
   /** Why the API refuses the write; undefined: it does not. */
   readonly refused: (text: string | undefined) => void
   /** Agents that fail together retry within this time of each other. */
@@ -87,15 +97,28 @@ export class Job {
   /** The pause before a retry; undefined: done. */
   async #try(signal: AbortSignal): Promise<Millis | undefined> {
     try {
-      const again = await this.#options.run(signal)
-      if (again === NOT_TRIED) return undefined
+      const outcome = await this.#options.run(signal)
+      if (outcome === NOT_TRIED) return undefined
       this.#failures = 0
       this.#conflicts = 0
-      this.#options.refused(undefined)
+      const { refusal, again } = this.#read(outcome)
+      this.#options.refused(refusal && errorText(refusal))
       return again === undefined ? undefined : await this.#idle(again, signal)
     } catch (error) {
       return signal.aborted ? undefined : this.#afterFailure(error)
     }
+  }
+
+  #read(outcome: Millis | RefusedInPart | undefined): {
+    readonly refusal?: ApiError
+    readonly again: Millis | undefined
+  } {
+    if (typeof outcome !== 'object') return { again: outcome }
+    return { refusal: outcome.refusal, again: outcome.again ?? this.#refusedPause() }
+  }
+
+  #refusedPause(): Millis {
+    return this.#options.timing.refusedPause * (0.5 + Math.random())
   }
 
   /** Waits before the next call, unless there is something to do earlier; undefined: continues at once. */
@@ -111,13 +134,13 @@ export class Job {
   }
 
   #afterFailure(error: unknown): Millis {
-    const { firstPause, longestPause, refusedPause } = this.#options.timing
+    const { firstPause, longestPause } = this.#options.timing
     const status = error instanceof ApiError ? error.status : 0
     if (status === 409 && ++this.#conflicts <= MOST_CONFLICTS) return firstPause * Math.random()
     this.#failures++
     const isRefused = status >= 400 && status < 500 && !PASSING.includes(status)
     if (isRefused || (status >= 400 && this.#failures >= MANY)) this.#options.refused(errorText(error))
-    if (isRefused) return refusedPause * (0.5 + Math.random())
+    if (isRefused) return this.#refusedPause()
     const backoff =
       Math.min(firstPause * 2 ** Math.min(this.#failures - 1, 20), longestPause) * (0.5 + Math.random() / 2)
     const retryAfter = error instanceof ApiError ? (error.retryAfter ?? 0) : 0

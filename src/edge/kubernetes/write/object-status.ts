@@ -9,13 +9,16 @@ import { formatSeconds, timed } from '../../../status/render.ts'
 import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
+import type { RefusedInPart } from './job.ts'
 import { metaOf, type ObjectClient, type Place } from './object-client.ts'
 
 /** More objects of one kind than this are read as a list. */
 const FEW = 10
-/** Status codes that concern all objects of a kind, and those that concern one. */
+/** Status codes that may concern all objects of a kind, and those that may concern one. */
 const OF_KIND: readonly number[] = [403, 404]
-const OF_OBJECT: readonly number[] = [400, 404, 413, 422]
+const OF_OBJECT: readonly number[] = [400, 403, 404, 413, 422]
+/** After so many objects in a row that are forbidden, the kind is: no others of it are tried. */
+const MOST_FORBIDDEN = 10
 
 export class ObjectStatusWriter {
   readonly #client: ObjectClient
@@ -26,6 +29,8 @@ export class ObjectStatusWriter {
   readonly #refused = new Set<ObjectConditions>()
   /** The first refusal of this run. */
   #refusal: ApiError | undefined
+  /** How many objects of one kind were forbidden since one was written. */
+  #forbidden = 0
 
   constructor(client: ObjectClient, place: (kind: StatusKind) => Place, pause: Millis) {
     this.#client = client
@@ -43,8 +48,8 @@ export class ObjectStatusWriter {
     this.#waiting.clear()
   }
 
-  /** A refusal of one object or kind holds up no other; the first is thrown at the end, and they are tried again. */
-  async write(signal: AbortSignal): Promise<undefined> {
+  /** A refusal of one object or kind holds up no other. Returns the first. */
+  async write(signal: AbortSignal): Promise<RefusedInPart | undefined> {
     this.#refusal = undefined
     for (const kind of STATUS_KINDS) {
       try {
@@ -55,10 +60,11 @@ export class ObjectStatusWriter {
         if (error.status !== 404) this.#refusal ??= error
       }
     }
-    if (this.#refusal !== undefined) throw this.#refusal
+    return this.#refusal && { refusal: this.#refusal }
   }
 
   async #writeKind(kind: StatusKind, signal: AbortSignal): Promise<void> {
+    this.#forbidden = 0
     const waiting = [...this.#waiting.values()].filter((one) => one.kind === kind)
     if (waiting.length > FEW) await this.#writeMany(kind, signal)
     else for (const one of waiting) await this.#writeOne(one, await this.#find(one, signal), signal)
@@ -86,14 +92,17 @@ export class ObjectStatusWriter {
     try {
       if (change !== undefined) {
         await this.#client.patch(this.#place(one.kind), one.name, change, signal, { part: '/status' })
+        this.#forbidden = 0
         await sleep(this.#pause, signal)
       }
     } catch (error) {
       if (!(error instanceof ApiError) || !OF_OBJECT.includes(error.status)) throw error
+      if (error.status === 403 && ++this.#forbidden === MOST_FORBIDDEN) throw error
       // Deleted meanwhile: nothing is left to write.
       if (error.status !== 404) {
         this.#refusal ??= error
         this.#refused.add(one)
+        await sleep(this.#pause, signal)
         return
       }
     }

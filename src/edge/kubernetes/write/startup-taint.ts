@@ -6,10 +6,12 @@
  */
 import type { Millis } from '../../../base/units.ts'
 import { READY } from '../../../status/conditions.ts'
+import { systemClock } from '../../clock.ts'
 import { NODE, NODE_STATUS, STARTUP_TAINT } from '../../resources.ts'
 import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
 import { type Fields, fields } from '../trim.ts'
+import type { JobTiming, RefusedInPart } from './job.ts'
 import { metaOf, type ObjectClient } from './object-client.ts'
 
 /** How often nodes that are not ready are checked again. */
@@ -17,32 +19,37 @@ const AGAIN: Millis = 10_000
 
 export class StartupTaint {
   readonly #client: ObjectClient
-  readonly #pause: Millis
+  readonly #timing: Pick<JobTiming, 'rest' | 'refusedPause'>
   #nodes: ReadonlySet<string> = new Set()
+  /** Nodes that the API does not let us change. */
+  readonly #refused = new Map<string, { readonly refusal: ApiError; readonly until: Millis }>()
 
-  constructor(client: ObjectClient, pause: Millis) {
+  constructor(client: ObjectClient, timing: Pick<JobTiming, 'rest' | 'refusedPause'>) {
     this.#client = client
-    this.#pause = pause
+    this.#timing = timing
   }
 
   set(nodes: readonly string[]): void {
     this.#nodes = new Set(nodes)
+    for (const name of this.#refused.keys()) if (!this.#nodes.has(name)) this.#refused.delete(name)
   }
 
-  /** A Node that may not be changed holds up no other; the first refusal is thrown at the end. */
-  async look(signal: AbortSignal): Promise<Millis | undefined> {
-    let refusal: unknown
+  /** A Node that may not be changed holds up no other, and is looked at again less often. */
+  async look(signal: AbortSignal): Promise<Millis | RefusedInPart | undefined> {
     for (const name of this.#nodes) {
       if (signal.aborted) return undefined
+      if (systemClock.now() < (this.#refused.get(name)?.until ?? 0)) continue
+      this.#refused.delete(name)
       try {
         if (await this.#look(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
       } catch (error) {
         if (!isOfNode(error)) throw error
-        refusal ??= error
+        this.#refused.set(name, { refusal: error, until: systemClock.now() + this.#timing.refusedPause })
       }
-      await sleep(this.#pause, signal)
+      await sleep(this.#timing.rest, signal)
     }
-    if (refusal !== undefined) throw refusal
+    const [first] = this.#refused.values()
+    if (first !== undefined) return { refusal: first.refusal, again: AGAIN }
     return this.#nodes.size === 0 ? undefined : AGAIN
   }
 
@@ -71,7 +78,8 @@ export class StartupTaint {
 }
 
 /** Refused by what is in it, or by a policy for some Nodes. */
-const isOfNode = (error: unknown): boolean => error instanceof ApiError && [400, 403, 422].includes(error.status)
+const isOfNode = (error: unknown): error is ApiError =>
+  error instanceof ApiError && [400, 403, 422].includes(error.status)
 
 const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fields) : [])
 
