@@ -10,6 +10,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
+import { counted } from './base/counted.ts'
 import { inMicros } from './base/units.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
@@ -172,7 +173,9 @@ class BfdProcess {
     }
     const { sessions, savedAt } = left
     this.#log.write(
-      logLine('info', 'bfd-resumed', `${sessions.length} sessions continue, ${text}`, { sessions: sessions.length }),
+      logLine('info', 'bfd-resumed', `${counted(sessions.length, 'session continues', 'sessions continue')}, ${text}`, {
+        sessions: sessions.length,
+      }),
     )
     this.#wanted.resume(sessions.map(({ intent }) => intent))
     this.#thread?.post({ kind: 'resume', sessions, wasKilled: savedAt === null })

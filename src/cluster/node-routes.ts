@@ -7,6 +7,7 @@
  * CIDR is written and reported, since the longest match decides; single addresses there are not reported, because pods
  * borrow them in Calico IPAM.
  */
+import { counted } from '../base/counted.ts'
 import { FAMILY_WORDS } from '../base/family.ts'
 import { isMartianPrefix } from '../base/martian.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../base/prefix.ts'
@@ -236,7 +237,7 @@ function bounded(fault: Fault, problems: readonly Problem[]): readonly Problem[]
   if (problems.length <= MOST || first === undefined) return problems
   const { level } = first
   const { one, many } = CODES[fault]
-  const says = `${problems.length - MOST} more pod CIDRs have the same fault: ${one}`
+  const says = `${counted(problems.length - MOST, 'more pod CIDR has', 'more pod CIDRs have')} the same fault: ${one}`
   const rest = makeProblem({
     code: many,
     object: 'Node',

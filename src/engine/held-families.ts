@@ -1,4 +1,5 @@
 /** The families that are not advertised to a neighbor because there is no next hop: a bounded number of problems. */
+import { counted } from '../base/counted.ts'
 import { FAMILIES } from '../base/family.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
@@ -23,6 +24,6 @@ export function heldFamilies(neighbors: Iterable<Neighbor>): Problem[] {
     }
   }
   if (more === 0) return found
-  const says = `${more} more families are not advertised, because they have no next hop`
+  const says = `${counted(more, 'more family is', 'more families are')} not advertised, because there is no next hop`
   return [...found, makeProblem({ code: 'families-held', object: 'neighbors', says, level: 'warning' })]
 }

@@ -3,6 +3,7 @@
  * script at a time. The last correct content is remembered, so that a change by another program is detected and
  * repaired.
  */
+import { counted } from '../base/counted.ts'
 import { earlier } from '../base/timers.ts'
 import { inMillis, inSeconds, type Millis, type Seconds } from '../base/units.ts'
 import { proceed, type Work } from '../base/work.ts'
@@ -264,7 +265,14 @@ export class KernelNft {
         logLine('warn', 'nft-repaired', `another program changed the nftables rules of Godwit: ${changed}`, fields),
       )
     else if (what === 'table')
-      this.#out.log(logLine('info', 'nft-written', `${script.rules.size} nftables rules are written: ${why}`, fields))
+      this.#out.log(
+        logLine(
+          'info',
+          'nft-written',
+          `${counted(script.rules.size, 'nftables rule is', 'nftables rules are')} written: ${why}`,
+          fields,
+        ),
+      )
     else this.#out.log(logLine('debug', 'nft-sets-written', `elements of nftables sets are written: ${why}`, fields))
   }
 }

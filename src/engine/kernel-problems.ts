@@ -1,4 +1,5 @@
 /** Problems with kernel routes: a bounded number, each with what the agent does about it. */
+import { counted } from '../base/counted.ts'
 import type { Prefix } from '../base/prefix.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
@@ -56,7 +57,7 @@ function unreached({ reasons, count }: Unresolved): Problem[] {
     return makeProblem({ code: 'next-hop-unresolved', object: 'kernel routes', says, level: 'warning' })
   })
   if (count <= MOST) return problems
-  const says = `${count - MOST} more next hops are unreachable`
+  const says = `${counted(count - MOST, 'more next hop is', 'more next hops are')} unreachable`
   return [...problems, makeProblem({ code: 'next-hops-unresolved', object: 'kernel routes', says, level: 'warning' })]
 }
 
@@ -74,7 +75,7 @@ function conflicts(keptOut: KeptOutRoutes): Problem[] {
     return makeProblem({ code: 'route-conflict', object: `kernel route ${prefix.text}`, says, level: 'warning' })
   })
   if (count <= MOST) return problems
-  const says = `${count - MOST} more prefixes have routes of others, which stay`
+  const says = `${counted(count - MOST, 'more prefix has a route', 'more prefixes have routes')} of another program, which stays`
   return [...problems, makeProblem({ code: 'route-conflicts', object: 'kernel routes', says, level: 'warning' })]
 }
 

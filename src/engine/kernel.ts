@@ -7,7 +7,9 @@
  *
  * In a turn `resolveNextHops` runs before decision, and `flush` after it.
  */
+
 import { type Address, addressBytes, formatAddress } from '../base/address.ts'
+import { counted } from '../base/counted.ts'
 import type { Family } from '../base/family.ts'
 import { isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { earlier } from '../base/timers.ts'
@@ -185,7 +187,7 @@ export class Kernel {
     if (wasKnown || !this.#routes.isKnown) return
     if (this.#rooms.adopt !== undefined && this.#rooms.adopt.length > 0) this.#logInheritance(this.#rooms.adopt)
     for (const [table, count] of this.#routes.kernel.elsewhere()) {
-      const text = `table ${table} holds ${count} routes of an earlier run; they are removed when all neighbors have sent their routes`
+      const text = `table ${table} holds ${counted(count, 'route', 'routes')} of an earlier run, removed when all neighbors have sent their routes`
       this.#rooms.out.log(logLine('info', 'kernel-routes-elsewhere', text, { table, routes: count }))
     }
   }
@@ -199,7 +201,7 @@ export class Kernel {
 
   #logInheritance(adopt: readonly number[]): void {
     const { inherited } = this.#routes
-    const text = `${inherited} kernel routes of ${adopt.map(ownerOf).join(', ')} are taken over: each is removed when our route is installed`
+    const text = `${counted(inherited, 'kernel route', 'kernel routes')} of ${adopt.map(ownerOf).join(', ')} taken over: each is removed when our route is installed`
     this.#rooms.out.log(logLine('info', 'kernel-routes-adopted', text, { routes: inherited }))
   }
 
@@ -327,7 +329,9 @@ export class Kernel {
     const fields = { written, failed: failed.length }
     const [first] = failed
     if (first === undefined) {
-      this.#rooms.out.log(logLine('debug', 'routes-written', `${written} kernel routes changed`, fields))
+      this.#rooms.out.log(
+        logLine('debug', 'routes-written', `${counted(written, 'kernel route', 'kernel routes')} changed`, fields),
+      )
       return
     }
     const which = changes[first.index]?.route.prefix.text ?? ''

@@ -2,7 +2,9 @@
  * Counts refused connections by reason, and keeps the latest ones. A router that connects from another address than its
  * `peerIP` is the most common reason why a session does not come up.
  */
+
 import type { Address } from '../base/address.ts'
+import { counted } from '../base/counted.ts'
 import type { Millis } from '../base/units.ts'
 import type { CallersView, CallerView } from '../show/view.ts'
 import type { Input } from './input.ts'
@@ -33,7 +35,7 @@ export class RefusedCallers {
     if (isOn === this.#isFiltering) return undefined
     this.#isFiltering = isOn
     if (!isOn) {
-      const text = `the flood is over: connections from addresses that are not neighbors are no longer dropped; ${this.#dropped} packets were dropped so far`
+      const text = `the flood is over: connections from addresses that are not neighbors are no longer dropped; ${counted(this.#dropped, 'packet was', 'packets were')} dropped so far`
       return logLine('info', 'callers-seen', text, { dropped: this.#dropped })
     }
     const text = 'too many connections from addresses that are not neighbors: their packets are dropped and not listed'

@@ -2,7 +2,9 @@
  * What a change of the objects would do on one node: sessions that are added, removed or reset, and routes that each
  * neighbor would gain or lose.
  */
+
 import { familyOfAddress } from '../base/address.ts'
+import { counted } from '../base/counted.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { whyReset } from '../bgp/session/change.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
@@ -163,7 +165,7 @@ const rowsByGroup = ({ peers }: NodePreview): ReadonlyMap<Alike, readonly PeerPr
   return rows
 }
 
-const meshLabel = (count: number, over = ''): string => `the mesh${over} (${count} ${count === 1 ? 'node' : 'nodes'})`
+const meshLabel = (count: number, over = ''): string => `the mesh${over} (${counted(count, 'node', 'nodes')})`
 
 export const peerLabel = (peer: PeerPreview): string => (isMesh(peer) ? meshLabel(peer.count) : peer.intent.name)
 

@@ -1,4 +1,5 @@
 /** Renders the result of `godwit check`, as lines for a person and as JSON for a program. */
+import { counted } from '../base/counted.ts'
 import { FAMILY_WORDS } from '../base/family.ts'
 import type { PeerIntent, Problem } from '../cluster/intent.ts'
 import { DEFAULT_GATEWAY } from '../cluster/parse/peer-ip.ts'
@@ -34,9 +35,8 @@ export function* renderReport(report: Report): Iterable<string> {
 
 function summaryLine({ problems, nodes }: Report): string {
   const warnings = problems.filter(({ level }) => level === 'warning').length
-  const count = (number: number, word: string) => `${number} ${word}${number === 1 ? '' : 's'}`
-  const found = `${count(problems.length - warnings, 'error')}, ${count(warnings, 'warning')}`
-  return `${count(nodes.length, 'node')}: ${found}`
+  const found = `${counted(problems.length - warnings, 'error', 'errors')}, ${counted(warnings, 'warning', 'warnings')}`
+  return `${counted(nodes.length, 'node', 'nodes')}: ${found}`
 }
 
 function* nodeLines({ node, asNumber, routerId, intent, peers, withheld }: NodePreview): Iterable<string> {

@@ -1,4 +1,5 @@
 /** Commands that change something, and their answers. */
+import { counted } from '../base/counted.ts'
 import type { Command, PlainCommand, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
@@ -122,7 +123,7 @@ export function* configureRows(check: boolean, view: View): Iterable<Row> {
       text: 'not all objects are read yet; the agent acts on the objects that it knows',
     }
   } else if (errors.length > 0) {
-    const count = errors.length === 1 ? '1 problem' : `${errors.length} problems`
+    const count = counted(errors.length, 'problem', 'problems')
     yield { code: CODE.configurationError, text: `${count}; everything else is in force` }
   } else if (check) yield { code: CODE.configurationOk, text: 'Configuration OK' }
   else yield { code: CODE.reconfigured, text: 'Reconfigured' }

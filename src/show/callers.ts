@@ -1,4 +1,5 @@
 /** `show callers`: hosts whose connections were refused, and why. */
+import { counted } from '../base/counted.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatTime } from './time.ts'
 import type { CallersView, View } from './view.ts'
@@ -26,8 +27,8 @@ export function* callerRows(view: View): Iterable<Row> {
 }
 
 const summary = ({ refused, dropped, isFiltering }: CallersView): string => {
-  const calls = refused === 1 ? '1 connection was refused' : `${refused} connections were refused`
+  const calls = counted(refused, 'connection was refused', 'connections were refused')
   if (dropped === 0 && !isFiltering) return calls
-  const packets = `${dropped} packets from addresses that are not neighbors were dropped in floods`
-  return `${calls}; ${packets}${isFiltering ? ', and are now' : ''}`
+  const packets = `dropped in floods: ${counted(dropped, 'packet', 'packets')} from addresses that are not neighbors`
+  return `${calls}; ${packets}${isFiltering ? ', and more now' : ''}`
 }

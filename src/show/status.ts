@@ -1,4 +1,5 @@
 /** `show status`: version, router ID, uptime, source of objects, sessions and problems. */
+import { counted } from '../base/counted.ts'
 import { BIRD_VERSION } from './line-protocol.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
@@ -26,6 +27,7 @@ export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
   else if (staying !== undefined) yield report(`Not leaving: cancelled by hand, although ${staying}`)
   const problems = view.problems()
   for (const problem of problems.slice(0, NAMED)) yield report(`Problem: ${formatProblem(problem)}`)
-  if (problems.length > NAMED) yield report(`${problems.length - NAMED} more problems: see show services`)
+  if (problems.length > NAMED)
+    yield report(`${counted(problems.length - NAMED, 'more problem', 'more problems')}: see show services`)
   yield { code: CODE.statusReport, text: status.stopping ? 'Shutdown in progress' : 'Daemon is up and running' }
 }

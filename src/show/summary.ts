@@ -1,4 +1,5 @@
 /** `show summary`: all neighbors and their prefixes in one screen, as `show bgp summary` of other speakers has it. */
+import { counted } from '../base/counted.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
 import { inSeconds, type Millis } from '../base/units.ts'
 import { paced } from './paced.ts'
@@ -63,7 +64,10 @@ export function* summaryRows(view: View): Iterable<Row> {
     all.push(cells(summary))
   }
   const who = `Router ID ${routerId === undefined ? '-' : formatRouterId(routerId)}, local AS ${asNumber ?? '-'}`
-  yield { code: CODE.summaryHeading, text: `${who}: ${established} of ${all.length} neighbors Established` }
+  yield {
+    code: CODE.summaryHeading,
+    text: `${who}: ${established} of ${counted(all.length, 'neighbor', 'neighbors')} Established`,
+  }
   const lines = [HEADING, ...all]
   const widths = HEADING.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)))
   for (const line of lines) {

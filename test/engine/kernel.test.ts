@@ -592,7 +592,7 @@ describe('routes', () => {
     lab.world.pass(1_000)
     expect(lab.kernel.own).toEqual([...LEARNED.map((key) => `${key} table 100`), ...BLACKHOLES].sort())
     expect(lab.worker.told('kernel-routes-elsewhere').map(({ text }) => text)).toEqual([
-      'table 254 holds 2 routes of an earlier run; they are removed when all neighbors have sent their routes',
+      'table 254 holds 2 routes of an earlier run, removed when all neighbors have sent their routes',
     ])
   })
 

@@ -1,4 +1,5 @@
 /** Turns facts about a machine into findings: what prevents routing, and how to fix it. */
+import { counted } from '../../base/counted.ts'
 import type { Signatures } from '../signatures.ts'
 import type { MisroutedPods } from './pod-routes.ts'
 
@@ -287,7 +288,7 @@ function signatures({ signatures: known }: Facts): Finding[] {
 
 function serviceLoops({ serviceLoopPackets: packets }: Facts): Finding {
   if (packets !== undefined) {
-    const says = `${packets} packets to advertised service addresses that no service accepts were dropped here`
+    const says = `dropped here so far: ${counted(packets, 'packet', 'packets')} to advertised service addresses that no service accepts`
     return finding('ok', 'service loops', says)
   }
   return finding(
@@ -325,7 +326,7 @@ const daemon = ({ owner, routes }: Facts['daemons'][number]): Finding =>
   finding(
     'warn',
     'other daemons',
-    `${owner} has ${routes} routes in the main table; Godwit leaves those alone`,
+    `${owner} has ${counted(routes, 'route', 'routes')} in the main table, which Godwit leaves alone`,
     'let only one of the two daemons write routes for a prefix',
   )
 

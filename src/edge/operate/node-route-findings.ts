@@ -1,4 +1,5 @@
 /** What `godwit doctor` says of routes to pods of other nodes (`nodeRoutes: Direct`), from what the agent knows of them. */
+import { counted } from '../../base/counted.ts'
 import type { NodeRouteGap, NodeRouteGaps } from '../../show/view.ts'
 import type { Finding } from './doctor-checks.ts'
 
@@ -14,7 +15,7 @@ export function nodeRouteFindings({ first, count, foreign, podless }: NodeRouteG
   return podless.count === 0 ? found : [...found, podlessFinding(podless)]
 }
 
-/** Packets to these pods take the route of the other program, or the default route. */
+/** Without a route of ours, packets to these pods take that of another program, or the default route. */
 function gapFinding(gap: NodeRouteGap): Finding {
   const says = `${gap.prefix} of Node/${gap.node} has no route of the agent: ${gap.reason}`
   return { level: gap.isForeign ? 'warn' : 'bad', what: WHAT, says, todo: cureOf(gap) }
@@ -29,11 +30,11 @@ function cureOf({ prefix, isForeign, isFelixs }: NodeRouteGap): string {
 const moreFinding = (level: 'bad' | 'warn', count: number): Finding => ({
   level,
   what: WHAT,
-  says: `${count} more pod CIDRs have no route of the agent${level === 'warn' ? ', but one of another program' : ''}`,
+  says: `${counted(count, 'more pod CIDR has', 'more pod CIDRs have')} no route of the agent${level === 'warn' ? ', but one of another program' : ''}`,
   todo: '`godwit show explain PREFIX` says why for one of them',
 })
 
-/** A new node waits for its pod CIDR: that is no fault of this machine. */
+/** `podless`: other nodes without a pod CIDR, which a new node waits for. That is no fault of this machine. */
 function podlessFinding({ first, count }: NodeRouteGaps['podless']): Finding {
   const names = first.map((name) => `Node/${name}`).join(', ')
   const more = count > first.length ? ` and ${count - first.length} more` : ''
@@ -48,6 +49,6 @@ function podlessFinding({ first, count }: NodeRouteGaps['podless']): Finding {
 const FINE: Finding = {
   level: 'ok',
   what: WHAT,
-  says: 'the kernel has a route to each pod CIDR that has a next hop',
+  says: 'the kernel has a route to each pod CIDR of other nodes for which there is a next hop',
   todo: undefined,
 }
