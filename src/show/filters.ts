@@ -17,7 +17,7 @@ export function* filterRows(which: Which | undefined, view: View): Iterable<Row>
   }
   for (const { policy, direction, hits, neighbors } of filters) {
     yield { code: CODE.filterHeading, text: `${policy.name} (${direction})` }
-    const row = (index: number, text: string): Row => ({ code: CODE.filter, text: line(hits[index] ?? 0, text) })
+    const row = (index: number, text: string): Row => ({ code: CODE.filter, text: withHits(hits[index] ?? 0, text) })
     for (const text of wrapped('  Neighbors:', neighbors)) yield { code: CODE.filter, text }
     for (const [index, rule] of policy.rules.entries()) yield row(index, `${rule.name}: ${ruleText(rule)}`)
     yield row(policy.rules.length, `otherwise: ${policy.otherwise}`)
@@ -25,7 +25,7 @@ export function* filterRows(which: Which | undefined, view: View): Iterable<Row>
   yield { code: CODE.ok, text: '' }
 }
 
-const line = (hits: number, text: string): string => `  ${String(hits).padStart(10)}  ${text}`
+const withHits = (hits: number, text: string): string => `  ${String(hits).padStart(10)}  ${text}`
 
 /** The filters of the neighbors that match; undefined if none matches. */
 export function filtersFor(which: Which | undefined, view: View): readonly FilterView[] | undefined {
@@ -38,8 +38,8 @@ export function filtersFor(which: Which | undefined, view: View): readonly Filte
 /** `IPv4 in 10.0.0.0/8 (24 to 32), from neighbors: accept, add community 64512:1`. */
 export function ruleText({ match, action, operations }: Rule): string {
   const conditions = matchText(match)
-  const done = [...(action === 'next' ? [] : [action]), ...operations.map(operationText)]
-  return `${conditions === '' ? 'any route' : conditions}: ${done.join(', ')}`
+  const effects = [...(action === 'next' ? [] : [action]), ...operations.map(operationText)]
+  return `${conditions === '' ? 'any route' : conditions}: ${effects.join(', ')}`
 }
 
 function matchText(match: RuleMatch): string {
@@ -47,26 +47,26 @@ function matchText(match: RuleMatch): string {
   return parts.filter((part) => part !== undefined).join(', ')
 }
 
-/** The words for each condition of a rule, in the order in which they are read; the type asks for every one. */
+/** The words for each condition of a rule, in the order in which people read them. Its type makes sure that none is missing. */
 const CONDITIONS: { readonly [Name in keyof RuleMatch]-?: (match: RuleMatch) => string | undefined } = {
   family: ({ family }) => family && FAMILY_NAMES[family],
-  prefixes: ({ prefixes }) => prefixes && `in ${some(prefixes.map(prefixText))}`,
-  notPrefixes: ({ notPrefixes }) => notPrefixes && `not in ${some(notPrefixes.map(prefixText))}`,
+  prefixes: ({ prefixes }) => prefixes && `in ${anyOf(prefixes.map(prefixText))}`,
+  notPrefixes: ({ notPrefixes }) => notPrefixes && `not in ${anyOf(notPrefixes.map(prefixText))}`,
   source: ({ source, learnedFrom }) =>
     source === 'own' ? 'our own' : source === 'peer' && learnedFrom === undefined ? 'learned' : undefined,
-  learnedFrom: ({ learnedFrom }) => learnedFrom && `learned from ${TYPES[learnedFrom]}`,
+  learnedFrom: ({ learnedFrom }) => learnedFrom && `learned from ${PEER_TYPE_NAMES[learnedFrom]}`,
   named: ({ named, notNamed }) =>
-    named === undefined ? notNamed && 'named by a BGPAdvertisement' : some(named.map(namedText)),
-  notNamed: ({ notNamed = [] }) => (notNamed.length === 0 ? undefined : `not ${some(notNamed.map(namedText))}`),
+    named === undefined ? notNamed && 'named by a BGPAdvertisement' : anyOf(named.map(namedText)),
+  notNamed: ({ notNamed = [] }) => (notNamed.length === 0 ? undefined : `not ${anyOf(notNamed.map(namedText))}`),
   interface: (match) => match.interface && `over interface ${match.interface}`,
-  peerType: ({ peerType }) => peerType && `for ${TYPES[peerType]} neighbors`,
-  communities: ({ communities }) => communities && `community ${some(communities.map(joined))}`,
+  peerType: ({ peerType }) => peerType && `for ${PEER_TYPE_NAMES[peerType]} neighbors`,
+  communities: ({ communities }) => communities && `community ${anyOf(communities.map(communityText))}`,
   asPathPrefix: ({ asPathPrefix }) => asPathPrefix && `AS path begins ${asPathPrefix.join(' ')}`,
   localPref: ({ localPref }) => (localPref === undefined ? undefined : `local preference ${localPref}`),
   med: ({ med }) => (med === undefined ? undefined : `MED ${med}`),
 }
 
-/** A name of an own route is a BGPAdvertisement, or one of two marks. */
+/** `name`: of a BGPAdvertisement that names the route, or a mark in place of one (`coveredBy`, `FOR_ALL`). */
 function namedText(name: string): string {
   if (name === FOR_ALL) return 'wanted by an object for all peers'
   const covering = advertisementCovering(name)
@@ -74,11 +74,12 @@ function namedText(name: string): string {
 }
 
 const FAMILY_NAMES = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
-const TYPES = { external: 'eBGP', internal: 'iBGP' } as const
+const PEER_TYPE_NAMES = { external: 'eBGP', internal: 'iBGP' } as const
 
-const joined = (numbers: readonly number[]): string => numbers.join(':')
+const communityText = (numbers: readonly number[]): string => numbers.join(':')
 
-const some = (parts: readonly string[]): string => (parts.length === 0 ? 'nothing' : abridged(parts, ' or ', 'or'))
+/** The words for a list of which one must match. */
+const anyOf = (parts: readonly string[]): string => (parts.length === 0 ? 'nothing' : abridged(parts, ' or ', 'or'))
 
 function prefixText({ prefix, minLength, maxLength }: PrefixMatch): string {
   const whole = minLength === prefix.length && maxLength === 8 * prefix.bytes.length
@@ -88,11 +89,11 @@ function prefixText({ prefix, minLength, maxLength }: PrefixMatch): string {
 function operationText(operation: Operation): string {
   switch (operation.kind) {
     case 'add-community':
-      return `add community ${joined(operation.community)}`
+      return `add community ${communityText(operation.community)}`
     case 'remove-community':
-      return `remove community ${joined(operation.community)}`
+      return `remove community ${communityText(operation.community)}`
     case 'set-communities':
-      return `communities ${operation.communities.map(joined).join(' ')}`
+      return `communities ${operation.communities.map(communityText).join(' ')}`
     case 'prepend':
       return `prepend ${operation.path.join(' ')}`
     case 'set-local-pref':

@@ -14,7 +14,7 @@ import type { LogLine } from '../../engine/log-line.ts'
 import type { BfdSummary, FilterView, NatView, ProtocolView, View } from '../../show/view.ts'
 import { Flaps } from './flaps.ts'
 import { GroupSums } from './group-sums.ts'
-import { type PeerLabel, Tally } from './tally.ts'
+import { PeerCounts, type PeerLabel } from './peer-counts.ts'
 
 export interface MetricsOptions {
   readonly version: string
@@ -30,14 +30,14 @@ export class Metrics {
   readonly #view: () => View
   readonly #onScrape: () => void
   readonly #series: Series
-  readonly #transitions = new Tally(['peer', 'to'])
-  readonly #bfdTransitions = new Tally(['peer', 'to'])
-  readonly #notifications = new Tally(['peer', 'direction', 'code', 'subcode'])
-  readonly #updateProblems = new Tally(['peer', 'action'])
+  readonly #transitions = new PeerCounts(['peer', 'to'])
+  readonly #bfdTransitions = new PeerCounts(['peer', 'to'])
+  readonly #notifications = new PeerCounts(['peer', 'direction', 'code', 'subcode'])
+  readonly #updateProblems = new PeerCounts(['peer', 'action'])
   readonly #flaps = new Flaps()
-  readonly #flapCounts = new Tally(['peer'])
+  readonly #flapCounts = new PeerCounts(['peer'])
   readonly #bfdFlaps = new Flaps()
-  readonly #bfdFlapCounts = new Tally(['peer'])
+  readonly #bfdFlapCounts = new PeerCounts(['peer'])
   /** Of the messages and sessions of many peers. */
   readonly #peerSums = new GroupSums()
   /** Of the hits of rules that are in several policies. */
@@ -153,12 +153,12 @@ export class Metrics {
     }
     if (!each) for (const [group, counts] of this.#peerSums.end()) showCounts(series, group, counts)
     const counted = [
-      this.#transitions.show(series.transitions, peers),
-      this.#bfdTransitions.show(series.bfdTransitions, peers),
-      this.#notifications.show(series.notifications, peers),
-      this.#updateProblems.show(series.updateProblems, peers),
-      this.#flapCounts.show(series.flaps, peers),
-      this.#bfdFlapCounts.show(series.bfdFlaps, peers),
+      this.#transitions.writeTo(series.transitions, peers),
+      this.#bfdTransitions.writeTo(series.bfdTransitions, peers),
+      this.#notifications.writeTo(series.notifications, peers),
+      this.#updateProblems.writeTo(series.updateProblems, peers),
+      this.#flapCounts.writeTo(series.flaps, peers),
+      this.#bfdFlapCounts.writeTo(series.bfdFlaps, peers),
     ]
     for (const rows of counted) for (const _ of rows) await yieldToEventLoop()
     const status = view.status()
