@@ -426,7 +426,8 @@ export class Manifests implements Source {
     const problems = this.#troublesOf(byName, objects)
     for (const object of second) {
       const [key, first] = [keyOf(object), objects.get(keyOf(object))]
-      problems.set(object.from, { text: `${key} is also in ${first?.from}, and that one is used` })
+      if (first === undefined || isShownTwice(first, object)) continue
+      problems.set(object.from, { text: `${key} is also in ${first.from}, and that one is used` })
     }
     return { objects, problems }
   }
@@ -503,6 +504,17 @@ function planProblems(old: ReadonlyMap<string, FileProblem>, next: ReadonlyMap<s
     changes.push({ kind: 'source-problem', at, text, ...(level && { level }), ...(hides.length > 0 && { hides }) })
   }
   return changes
+}
+
+/** Calico shows an object in two API groups: a dump of both has it twice. */
+function isShownTwice({ object: a }: ManifestObject, { object: b }: ManifestObject): boolean {
+  const [one, other] = [a, b] as readonly { readonly apiVersion?: unknown; readonly spec?: unknown }[]
+  try {
+    return one?.apiVersion !== other?.apiVersion && isDeepStrictEqual(one?.spec, other?.spec)
+  } catch {
+    // Nested too deep to compare.
+    return false
+  }
 }
 
 const isSameProblem = (old: FileProblem | undefined, { text, level, hides = [] }: FileProblem): boolean =>

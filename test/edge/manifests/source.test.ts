@@ -198,6 +198,21 @@ describe('the folder of manifests', () => {
     expect(known.problems.size).toBe(0)
   })
 
+  test('an object in both groups of Calico’s, as a dump of both shows it, is one object; two that differ are two', async () => {
+    const [newer, older] = ['projectcalico.org/v3', 'crd.projectcalico.org/v1'].map((apiVersion) => ({
+      ...peer('x'),
+      apiVersion,
+    }))
+    await write('dump.yaml', { apiVersion: 'v1', kind: 'List', items: [newer, older] })
+    await start(QUIET, 'projectcalico.org')
+    expect([keys(), known.problems.size]).toEqual([['BGPPeer/x'], 0])
+    await write('dump.yaml', newer, { ...older, spec: { peerIP: '10.0.0.9', asNumber: 1 } })
+    await known.until('told', () => known.problems.size === 1)
+    expect([...known.problems.values()]).toEqual(['BGPPeer/x is also in dump.yaml#1, and that one is used'])
+    await write('dump.yaml', older, older)
+    await known.until('told anew', () => known.origins.get('BGPPeer/x') === 'dump.yaml#1' && known.problems.size === 1)
+  })
+
   test('beside Calico’s objects, a BGPAdvertisement stands in our own group; our other kinds are passed over', async () => {
     const theirs = { ...peer('theirs'), apiVersion: 'projectcalico.org/v3' }
     const advertisement = { ...peer('both'), kind: 'BGPAdvertisement' }
