@@ -3,6 +3,7 @@
  * until they take it back or the machine reboots, and so it outlives the agent, and neighbors from ranges (`peerRange`)
  * that come and go.
  */
+import { same } from '../cluster/same.ts'
 import { type LogLine, logLine } from './log-line.ts'
 import type { Neighbor } from './neighbors.ts'
 
@@ -133,7 +134,7 @@ export class ByHand {
 
   noteLeaving(left: LeftNode | undefined): void {
     if (this.#isLeftAwaited) return
-    if (left?.reason === this.#left?.reason && left?.isGone === this.#left?.isGone) return
+    if (same(left, this.#left)) return
     this.#revision++
     this.#left = left
   }

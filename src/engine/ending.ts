@@ -57,15 +57,15 @@ export class Ending {
     const { facts, leaving, byHand } = this.#parts
     return {
       stop: (reason, how) => this.stop(reason, how, facts.now),
-      leave: (reason) => leaving.begin(reason, facts.now),
+      leave: (reason) => leaving.begin(reason, facts.now) || leaving.takeOver(reason),
       stay: () => this.#stay(facts.now),
       leaving: () => ({ stage: leaving.stage, reason: leaving.reason, staying: byHand.staying }),
     }
   }
 
   /**
-   * Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects, and what was cancelled
-   * by command is not begun again for the same reason.
+   * Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects, whichever came first, and
+   * what was cancelled by command is not begun again for the same reason.
    */
   followObjects(wanted: string | undefined, now: Millis): void {
     const { leaving, byHand } = this.#parts

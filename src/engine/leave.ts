@@ -67,6 +67,16 @@ export class Leaving {
     return true
   }
 
+  /** A person asks for what objects began: now it holds until a person takes it back. Returns whether objects began it. */
+  takeOver(reason: string): boolean {
+    if (this.#stage === 'here' || !this.#byObjects) return false
+    this.#byObjects = false
+    this.#reason = reason
+    this.#rooms.objects.leaving = { stage: this.#stage, reason }
+    this.#rooms.out.log(logLine('info', 'leaving', `leaving by hand from here on: ${reason}`, { reason }))
+    return true
+  }
+
   /** Goes on with what the previous run began; its sessions may have ended. Returns whether it does. */
   goOn({ reason, isGone, byObjects }: LeftNode, now: Millis): boolean {
     if (this.#stage !== 'here') return false

@@ -54,7 +54,7 @@ export interface View {
   act(action: Action): readonly ActionResult[]
   /** Ends the agent. `restart`: neighbors with graceful restart keep our routes, as with SIGTERM. */
   stop(reason: string, how: 'leave' | 'restart'): void
-  /** This node leaves: false where it does already. */
+  /** This node leaves: false where a person has asked for it already. */
   leave(reason: string): boolean
   /** It no longer leaves; false where the agent ends with it. */
   stay(): boolean

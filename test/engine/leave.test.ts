@@ -156,14 +156,25 @@ describe('a leave that objects began under one reason and then another', () => {
     }
   })
 
-  test('one by command stays, whatever objects ask for meanwhile', () => {
+  test.each([
+    ['before', 'Leaving: new kernel'],
+    ['while', 'Leaving: new kernel'],
+    ['long after', 'Leaving: new kernel'],
+  ])('one by command stays, whatever objects ask for meanwhile: it comes %s objects do', (when, answer) => {
     const { world, one, tor } = scene()
-    world.ask(one, 'leave')
+    const leave = () => expect(world.ask(one, 'leave "new kernel"')).toBe(`0909 ${answer}\n`)
+    if (when === 'before') leave()
     world.feed(one, { kind: 'objects', changes: [upsert(worker([TAINT]))] })
+    world.pass(when === 'long after' ? 20_000 : 1_000)
+    if (when !== 'before') leave()
+    expect(world.ask(one, 'leave')).toBe('0909 Already leaving: new kernel\n')
     world.pass(20_000)
     world.feed(one, { kind: 'objects', changes: [upsert(worker())] })
     world.pass(60_000)
     expect(prefixes(world, tor)).toEqual([])
+    expect(world.ask(one, 'show status')).toContain('new kernel')
+    world.ask(one, 'leave cancel')
+    expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
   })
 })
 
