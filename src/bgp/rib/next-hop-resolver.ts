@@ -23,8 +23,9 @@ export class NextHopResolver {
   readonly #changed: (id: number, asks: number) => void
   /** Next hops inside prefixes that have changed in the kernel. */
   readonly #pending = new Set<number>()
-  /** A round over all ids: the next one, and how many are still to be looked at. */
+  /** A round over all ids below `#end`: the next one, and how many are still to be looked at. Later ids are new. */
   #at = 1
+  #end = 1
   #left = 0
   /** Some new next hops were left to a later turn, so decision has seen them. */
   #leftSome = false
@@ -58,15 +59,17 @@ export class NextHopResolver {
     }
     for (; room > 0 && this.#left > 0; this.#left--) {
       if (this.#resolveAgain(this.#at, resolve)) room--
-      this.#at = this.#at + 1 < this.#table.bytes.end ? this.#at + 1 : 1
+      this.#at = this.#at + 1 < this.#end ? this.#at + 1 : 1
     }
   }
 
   /** It goes on where an earlier one is: changes that keep coming let it reach every next hop. */
   #beginRound(): void {
     this.#pending.clear()
+    this.#end = this.#table.bytes.end
     // Ids begin at 1.
-    this.#left = this.#table.bytes.end - 1
+    this.#left = this.#end - 1
+    if (this.#at >= this.#end) this.#at = 1
   }
 
   #noteInside(prefix: Prefix): void {

@@ -95,3 +95,22 @@ test('changes that keep coming keep no next hop from being resolved again', () =
   for (; resolver.isBusy; turns++) resolve([])
   expect(turns).toBe(2)
 })
+
+test('a round reaches every next hop there was, whatever comes while it goes on', () => {
+  const { table, resolver, resolve, seen } = followed()
+  let made = 0
+  const make = (count: number) => {
+    for (const end = made + count; made < end; made++) table.intern(octets(made))
+  }
+  make(2_500)
+  do resolve([])
+  while (resolver.isBusy)
+  for (let round = 0; round < 3; round++) {
+    const old = new Set(Array.from({ length: made }, (_, index) => octets(index).join('.')))
+    for (let asked = resolve('all'); asked > 0; asked = resolve([])) {
+      for (const nextHop of seen) old.delete(nextHop)
+      if (old.size > 0) make(300)
+    }
+    expect(old.size).toBe(0)
+  }
+})
