@@ -1,46 +1,43 @@
-/** Routes whose last change failed. They are tried again together, after a delay that grows. */
+/** Changes that the kernel refused. Each is tried again after a delay that grows with its own failures in a row. */
 import { SplitMap } from '../base/split-map.ts'
 import type { Millis } from '../base/units.ts'
+import { BackoffQueues, backoffAfter, type Waiting } from './backoff.ts'
 
-const FIRST_RETRY: Millis = 1_000
-const LAST_RETRY: Millis = 60_000
+/** Routes that failed within this time are tried again in one batch, and told of in one line. */
+const TOGETHER: Millis = 1_000
+
+interface Failed extends Waiting {
+  readonly failures: number
+}
 
 export class FailedChanges {
-  /** Of the routes. */
-  readonly #keys = new SplitMap<true>()
-  #retryAt: Millis | undefined
-  #delay = FIRST_RETRY
+  /** By the key of the route. */
+  readonly #byKey = new SplitMap<Failed>()
+  readonly #queues = new BackoffQueues()
 
-  add(key: string): void {
-    this.#keys.set(key, true)
+  /** The change of this route has failed. One that was not due yet, as the route had changed meanwhile, leaves the delay as it is. */
+  add(key: string, now: Millis): void {
+    const before = this.#byKey.get(key)
+    if (before?.until !== undefined) return
+    const failures = (before?.failures ?? 0) + 1
+    const failed: Failed = { key, failures, until: undefined }
+    this.#byKey.set(key, failed)
+    this.#queues.add(failed, backoffAfter(failures), Math.ceil(now / TOGETHER) * TOGETHER)
   }
 
-  /** Returns whether the last change of this route had failed. */
+  /** It is done, or not wanted any more. Returns whether the last change of this route had failed. */
   delete(key: string): boolean {
-    return this.#keys.delete(key)
-  }
-
-  keys(): Iterable<string> {
-    return this.#keys.keys()
+    const failed = this.#byKey.get(key)
+    if (failed !== undefined) failed.until = undefined
+    return this.#byKey.delete(key)
   }
 
   get deadline(): Millis | undefined {
-    return this.#retryAt
+    return this.#queues.deadline
   }
 
-  /** A batch of changes was carried out. `hasFailed`: some of them failed. The delay grows with each retry, not with each batch. */
-  applied(hasFailed: boolean, now: Millis): void {
-    if (hasFailed) {
-      if (this.#retryAt !== undefined) return
-      this.#retryAt = now + this.#delay
-      this.#delay = Math.min(this.#delay * 2, LAST_RETRY)
-    } else if (this.#keys.size === 0) this.#delay = FIRST_RETRY
-  }
-
-  /** Whether it is time to try again. */
-  takeDue(now: Millis): boolean {
-    if (this.#retryAt === undefined || this.#retryAt > now) return false
-    this.#retryAt = undefined
-    return true
+  /** At most so many routes that it is time to try again. */
+  takeDue(now: Millis, most: number): string[] {
+    return this.#queues.end(now, most)
   }
 }

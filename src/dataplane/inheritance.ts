@@ -9,6 +9,9 @@ import type { Millis } from '../base/units.ts'
 import { FailedChanges } from './failed-changes.ts'
 import { type KernelRoute, type RouteChange, routeKey } from './kernel.ts'
 
+/** The most removals that one turn tries again. */
+const AT_ONCE = 1_024
+
 export class Inheritance {
   readonly #from: ReadonlySet<number>
   /** By `routeKey`. */
@@ -18,7 +21,7 @@ export class Inheritance {
   readonly #admitted = new Set<string>()
   /** Keys of the routes to be removed. */
   readonly #due = new Set<string>()
-  /** Removals that failed have a delay of their own: one that never succeeds delays no route of ours. */
+  /** Removals that failed. */
   readonly #failed = new FailedChanges()
 
   /** `from`: protocol numbers. */
@@ -102,13 +105,11 @@ export class Inheritance {
   /** A batch of changes was carried out: these removals succeeded, and these failed. */
   applied(removed: readonly KernelRoute[], failed: readonly KernelRoute[], now: Millis): void {
     for (const route of removed) this.gone(route)
-    for (const key of failed.map(routeKey)) if (this.#routes.has(key)) this.#failed.add(key)
-    this.#failed.applied(failed.length > 0, now)
+    for (const key of failed.map(routeKey)) if (this.#routes.has(key)) this.#failed.add(key, now)
   }
 
   retry(now: Millis): void {
-    if (!this.#failed.takeDue(now)) return
-    for (const key of this.#failed.keys()) this.#due.add(key)
+    for (const key of this.#failed.takeDue(now, AT_ONCE)) this.#due.add(key)
   }
 
   #forget(key: string): boolean {

@@ -214,19 +214,14 @@ export class RouteKeeper {
   applied(changes: readonly RouteChange[], failures: readonly Failure[], now: Millis): void {
     const reasons = new Map(failures.map(({ index, reason }) => [index, reason]))
     const inherited: Record<'removed' | 'failed', KernelRoute[]> = { removed: [], failed: [] }
-    let hasFailed = false
     for (const [index, change] of changes.entries()) {
       const { route } = change
       const reason = reasons.get(index)
       if (route.protocol !== GODWIT_PROTOCOL) inherited[reason === undefined ? 'removed' : 'failed'].push(route)
       else if (reason === undefined) this.#done(change)
-      else {
-        this.#targets.noteFailure(ownKey(route), route.prefix, reason)
-        hasFailed = true
-      }
+      else this.#targets.noteFailure(ownKey(route), route.prefix, reason, now)
     }
     this.#inFlight.clear()
-    this.#targets.failed.applied(hasFailed, now)
     this.#inheritance.applied(inherited.removed, inherited.failed, now)
   }
 
@@ -238,8 +233,8 @@ export class RouteKeeper {
 
   retry(now: Millis): void {
     for (const key of this.#targets.contested.endBackoffs(now, PLACES_AT_ONCE)) this.#touchAt(key)
+    for (const key of this.#targets.failed.takeDue(now, PLACES_AT_ONCE)) this.#touchAt(key)
     this.#inheritance.retry(now)
-    if (this.#targets.failed.takeDue(now)) this.#walks.add(this.#touchFailed())
   }
 
   /** All neighbors have sent their routes after the start: unwanted routes of a previous run are removed. */
@@ -258,14 +253,6 @@ export class RouteKeeper {
     else {
       this.#stand(route, place)
       this.#inheritance.release(route)
-    }
-  }
-
-  /** Nothing is written, and so nothing fails, while this goes on. */
-  *#touchFailed(): Iterable<void> {
-    for (const key of this.#targets.failed.keys()) {
-      this.#touchAt(key)
-      yield
     }
   }
 

@@ -66,8 +66,8 @@ export class Targets {
     if (target !== undefined && sameRoute(target, route)) this.contested.noteDeletion(place.key, now)
   }
 
-  noteFailure(key: string, prefix: Prefix, reason: string): void {
-    this.failed.add(key)
+  noteFailure(key: string, prefix: Prefix, reason: string, now: Millis): void {
+    this.failed.add(key, now)
     this.keptOut.set({ kind: 'failed', prefix, reason })
   }
 

@@ -19,21 +19,25 @@ const inheritedRoute = (text: string): KernelRoute =>
     hops: [],
   }) as unknown as KernelRoute
 
-test('the delay grows with each retry, however many batches fail meanwhile', () => {
+test('the delay of a route grows with each retry, however often it fails meanwhile, and delays no other', () => {
   const failed = new FailedChanges()
+  const [old, fresh] = ['10.0.0.0/24', '10.1.0.0/24']
   let now = 0
   const delays = [1, 2, 3, 4, 5, 6, 7, 8].map(() => {
-    failed.add('10.0.0.0/24')
-    for (let batch = 0; batch < 7; batch++) failed.applied(true, now)
+    for (let batch = 0; batch < 7; batch++) failed.add(old, now + batch)
     const delay = (failed.deadline ?? 0) - now
     now += delay
-    expect(failed.takeDue(now)).toBe(true)
+    expect(failed.takeDue(now - 1, 9)).toEqual([])
+    expect(failed.takeDue(now, 9)).toEqual([old])
     return delay
   })
   expect(delays).toEqual([1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000])
-  failed.delete('10.0.0.0/24')
-  failed.applied(false, now)
-  failed.applied(true, now)
+  failed.add(old, now)
+  failed.add(fresh, now)
+  expect(failed.takeDue(now + 1_000, 9)).toEqual([fresh])
+  expect(failed.deadline).toBe(now + 60_000)
+  expect([failed.delete(old), failed.delete(old), failed.deadline]).toEqual([true, false, undefined])
+  failed.add(old, now)
   expect(failed.deadline).toBe(now + 1_000)
 })
 
@@ -53,8 +57,7 @@ test('a removal of an inherited route that fails goes on with its delay, however
   })
   expect(delays).toEqual([1_000, 2_000, 4_000, 8_000])
   inherited.applied([route], [], now)
-  inherited.applied([], [route], now)
-  expect(inherited.deadline).toBe(now + 1_000)
+  expect(inherited.deadline).toBeUndefined()
 })
 
 test('an inherited route that cannot be removed delays no retry of our own routes', () => {
