@@ -1,7 +1,7 @@
 /** The types of checked objects: what `parse/` makes of the objects that the API serves. */
 import type { Address } from '../base/address.ts'
 import type { Family } from '../base/family.ts'
-import type { Prefix } from '../base/prefix.ts'
+import { inOnePiece, type Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type {
@@ -318,7 +318,8 @@ export interface ParsedObjects {
 }
 
 /** `BGPPeer/rack-1`, `Service/shop/web`. */
-export const objectName = ({ kind, namespace, name }: ObjectRef): string => `${kind}/${objectKey({ namespace, name })}`
+export const objectName = ({ kind, namespace, name }: ObjectRef): string =>
+  inOnePiece(`${kind}/${objectKey({ namespace, name })}`)
 
 export const objectKey = ({ namespace, name }: Pick<ObjectRef, 'namespace' | 'name'>): string =>
-  namespace === '' ? name : `${namespace}/${name}`
+  namespace === '' ? name : inOnePiece(`${namespace}/${name}`)

@@ -1,6 +1,6 @@
 /** `v1/Service`, `discovery.k8s.io/v1/EndpointSlice` and `v1/Secret`: only what routes depend on is kept. */
 import { hostPrefix, type Prefix } from '../../base/prefix.ts'
-import type { EndpointSliceObject, SecretObject, ServiceObject } from '../objects.ts'
+import { type EndpointSliceObject, objectKey, type SecretObject, type ServiceObject } from '../objects.ts'
 import type { Findings } from '../problem.ts'
 import type { ObjectRef } from '../source.ts'
 import { Fields, isRecord } from './fields.ts'
@@ -115,7 +115,7 @@ export function parseEndpointSlice(
     if (how !== undefined) nodes[how][endpoint.text('nodeName') ?? ''] = true
   })
   return {
-    service: service === undefined || service === '' ? undefined : `${namespace}/${service}`,
+    service: service === undefined || service === '' ? undefined : objectKey({ namespace, name: service }),
     family: addressType === undefined || addressType === 'FQDN' ? undefined : FAMILY_OF_TYPE.get(addressType),
     ready: Object.keys(nodes.ready).sort(),
     draining: Object.keys(nodes.draining).sort(),

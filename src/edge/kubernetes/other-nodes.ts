@@ -7,6 +7,7 @@
  * In: changes of Nodes. Out: the same changes, deletions later.
  */
 import type { Millis } from '../../base/units.ts'
+import { Owners } from '../../cluster/owners.ts'
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 
 export class OtherNodes {
@@ -15,7 +16,7 @@ export class OtherNodes {
   /** By name: the addresses and pod CIDRs of each Node. */
   readonly #claims = new Map<string, readonly string[]>()
   /** By address or pod CIDR: the Nodes that have it. */
-  readonly #holders = new Map<string, Set<string>>()
+  #holders = new Owners()
   /** Deleted, and not passed on yet. */
   readonly #gone = new Map<string, NodeJS.Timeout>()
 
@@ -47,24 +48,21 @@ export class OtherNodes {
 
   /** The other Nodes that have one of its addresses or pod CIDRs. */
   #sharing(name: string): readonly string[] {
-    const holders = (this.#claims.get(name) ?? []).flatMap((claim) => [...(this.#holders.get(claim) ?? [])])
+    const holders = (this.#claims.get(name) ?? []).flatMap((claim) => this.#holders.of(claim))
     return holders.filter((other) => other !== name)
   }
 
   #claim(name: string, claims: readonly string[]): void {
-    for (const claim of this.#claims.get(name) ?? []) {
-      const holders = this.#holders.get(claim)
-      if (holders?.delete(name) === true && holders.size === 0) this.#holders.delete(claim)
-    }
+    for (const claim of this.#claims.get(name) ?? []) this.#holders.remove(claim, name)
     if (claims.length === 0) this.#claims.delete(name)
     else this.#claims.set(name, claims)
-    for (const claim of claims) this.#holders.set(claim, (this.#holders.get(claim) ?? new Set()).add(name))
+    for (const claim of claims) this.#holders.add(claim, name)
   }
 
   #replace({ objects }: Extract<ObjectChange, { readonly kind: 'replace' }>): void {
     this.stop()
     this.#claims.clear()
-    this.#holders.clear()
+    this.#holders = new Owners()
     for (const { ref, object } of objects) this.#claim(ref.name, claimsOf(object))
   }
 
