@@ -72,8 +72,9 @@ type LoopIntent = Pick<
 
 /** The most kernel routes that one turn decides about because ranges have changed. */
 const STEPS = 512
-/** Approximate costs in microseconds: to look at one address, and to find the links to one. */
+/** Approximate costs in microseconds: to look at one address, to cut one part out of a route, and to find the links to one. */
 const LOOK_COST = 0.5
+const PART_COST = 3
 const WAY_COST = 20
 /**
  * Origins of routes whose packets cannot loop: pod CIDRs have a blackhole, single pods a route of their CNI, and packets
@@ -163,9 +164,11 @@ export class ServiceLoops {
     const ranges = cover([...this.#ranges.values()])
     const services = bothFamilies(ranges)
     const spared: Prefix[] = []
+    const advertised = [...this.#ranges.values()]
     const meter = new CostMeter()
     for (const host of this.#hosts.values()) {
       if (!isInsideOne(host, ranges)) services[host.family].push(host)
+      if (this.#routed.around(host) !== undefined) advertised.push(host)
       meter.add(LOOK_COST)
       if (meter.isDue) yield meter.take()
     }
@@ -174,12 +177,13 @@ export class ServiceLoops {
       meter.add(LOOK_COST)
       if (meter.isDue) yield meter.take()
     }
-    const advertised = bothFamilies([...this.#ranges.values()].sort(byPosition))
+    const inside = bothFamilies(yield* sorted(advertised, byPosition))
     for (const prefix of this.#routed.values()) {
-      const parts = outside(advertised[prefix.family], prefix)
-      spared.push(...parts)
-      meter.add(LOOK_COST * parts.length)
-      if (meter.isDue) yield meter.take()
+      for (const part of outside(inside[prefix.family], prefix)) {
+        spared.push(part)
+        meter.add(PART_COST)
+        if (meter.isDue) yield meter.take()
+      }
     }
     const covered = yield* coverInOrder(yield* sorted(spared, byPosition))
     return { verdict, services, spared: bothFamilies(covered), returned: yield* this.#returned() }
@@ -296,11 +300,14 @@ function* firstWays(ways: ReadonlyMap<string, Way>): Work<Returned[]> {
   return found
 }
 
-/** The parts of a routed prefix in no range that lies further inside: packets to that follow the same route, and loop. */
-function outside(ranges: readonly Prefix[], prefix: Prefix): readonly Prefix[] {
+/** The parts of a routed prefix in no range or address further inside: packets to these follow the same route, and loop. */
+function* outside(advertised: readonly Prefix[], prefix: Prefix): Iterable<Prefix> {
   const parts = isHostPrefix(prefix) ? [] : halves(prefix)
-  if (parts.every((part) => firstInside(part, ranges) === undefined)) return [prefix]
-  return parts.flatMap((part) => (firstInside(part, ranges)?.length === part.length ? [] : outside(ranges, part)))
+  const isFree = (part: Prefix) => firstInside(part, advertised) === undefined
+  if (parts.every(isFree)) yield prefix
+  else
+    for (const part of parts)
+      if (firstInside(part, advertised)?.length !== part.length) yield* outside(advertised, part)
 }
 
 function bothFamilies(prefixes: readonly Prefix[]): Record<Family, Prefix[]> {
