@@ -210,7 +210,7 @@ export class FamilyRib {
   losePeer(slot: PeerSlot, keep: boolean): void {
     this.adjOut.remove(slot)
     this.#neighbors.rejected.forget(slot.index)
-    this.#stale.lose(slot, keep)
+    this.#stale.lose(slot, keep, slot.peer.maxPrefixes[this.family])
   }
 
   /** `done` is called when no path of this neighbor is left. */

@@ -10,6 +10,8 @@ export interface ImportState {
   usable: number
   /** How many of them were announced before the present generation began. */
   old: number
+  /** The limit that was in force when the session was lost last: old paths were taken under that one. */
+  oldLimit: number
   /** Memory in octets that these paths are charged with (memory-limit.ts). */
   octets: number
   updates: { received: number; rejected: number; filtered: number; ignored: number; accepted: number }
@@ -30,6 +32,7 @@ export const newImportState = (): ImportState => ({
   total: 0,
   usable: 0,
   old: 0,
+  oldLimit: 0,
   octets: 0,
   updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
   withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
@@ -42,11 +45,19 @@ export const newImportState = (): ImportState => ({
 })
 
 /** For the next session of a neighbor whose paths were kept: what is known of these paths stays, counts of UPDATEs start at 0. */
-export const renewedImportState = ({ total, usable, octets, old, generations }: ImportState): ImportState => ({
+export const renewedImportState = ({
+  total,
+  usable,
+  octets,
+  old,
+  oldLimit,
+  generations,
+}: ImportState): ImportState => ({
   ...newImportState(),
   total,
   usable,
   octets,
   old,
+  oldLimit,
   generations,
 })

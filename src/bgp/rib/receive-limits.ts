@@ -30,9 +30,9 @@ export class ReceiveLimits {
       const state = this.#ribs[family].importStateOf(slot)
       if (limit === undefined || state === undefined) continue
       // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as
-      // well.
+      // well: by the limit under which they were taken, where another one is set while the neighbor is away.
       const fresh = state.total - state.old
-      if (fresh > limit || state.old > limit) {
+      if (fresh > limit || state.old > Math.max(limit, state.oldLimit)) {
         return { error: tooMany(family, Math.max(fresh, state.old), limit), tooMany: family }
       }
       const isNear = fresh >= (warnPrefixes?.[family] ?? limit + 1)

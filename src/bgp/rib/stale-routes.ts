@@ -85,13 +85,14 @@ export class StaleRoutes {
     return ended
   }
 
-  /** The session is lost: all routes are stale, and are removed unless they are kept. */
-  lose(slot: PeerSlot, keep: boolean): void {
+  /** The session is lost: all routes are stale, and are removed unless they are kept. `limit`: how many there might be. */
+  lose(slot: PeerSlot, keep: boolean, limit = Number.POSITIVE_INFINITY): void {
     this.#refreshing.delete(slot)
     const state = this.#neighbors.importStateOf(slot)
     if (state === undefined) return
     const isPurgeDue = state.generations.lose()
     state.old = state.total
+    state.oldLimit = limit
     if (!keep) this.endCycle(slot)
     else if (isPurgeDue) this.#purge(slot, state)
   }

@@ -158,3 +158,28 @@ test('a long-lived stale route is the last choice until it is removed, though it
     expect(told()).toContain(THROUGH_B)
   }
 })
+
+test('routes that a neighbor left behind under a wider limit do not count against a narrower one when it is back', () => {
+  const wide = { ...a, maxPrefixes: { ipv4: 50 } }
+  const narrow = { ...a, maxPrefixes: { ipv4: 3 } }
+  const rib = ribWith(wide, b)
+  const say = (count: number) =>
+    Array.from({ length: count }, (_, index) => announce(rib, a, `20.${index}.0.0/16`).tooMany).at(-1)
+  expect(say(40)).toBeUndefined()
+  rib.losePeer(a.name, ['ipv4'])
+  rib.addPeer(narrow, ['ipv4'])
+  expect(say(3)).toBeUndefined()
+  receive(rib, a, encodeEndOfRib('ipv4'))
+  expect(announce(rib, a, '20.0.0.0/16', { med: 1 }).tooMany).toBeUndefined()
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').received).toBe(3)
+  expect(say(4)).toBe('ipv4')
+  // Nor does it open the way to more than that limit, however often a refresh begins.
+  rib.removePeer(a.name)
+  rib.addPeer(narrow)
+  const begun = [1, 2, 3].map((round) => {
+    rib.beginRefresh(a.name, 'ipv4', 0)
+    return [0, 1, 2].map((index) => announce(rib, a, `21.${round}.${index}.0/24`).tooMany).at(-1)
+  })
+  expect(begun).toEqual([undefined, undefined, 'ipv4'])
+})
