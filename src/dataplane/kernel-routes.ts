@@ -90,12 +90,12 @@ export class KernelRoutes {
 
   /**
    * Whether packets to the address of a pod end on this node: a route of others leads to it over a link, and none of
-   * ours to exactly this address. Inside a link's network, no other route of ours is written.
+   * ours leads exactly this address elsewhere. Inside a link's network, no other route of ours is written.
    */
   leadsToPod({ bytes, text }: Prefix): boolean {
     const route = this.#table.lookup(bytes)
     if (route === undefined || !holdsPod(route, this.#table.links)) return false
-    return this.#places.of(text).every(({ present }) => present === undefined)
+    return this.#places.of(text).every(({ present }) => present?.type !== 'unicast')
   }
 
   /** By table: the number of our routes of an earlier run in tables that this run does not write to. */

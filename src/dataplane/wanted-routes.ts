@@ -4,7 +4,7 @@
  * again in bounded steps, and the places of routes whose way has changed are marked to be compared.
  */
 import { addressBytes } from '../base/address.ts'
-import { hostPrefix, isHostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
+import { hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'
 import type { NodeRoute } from '../cluster/intent.ts'
 import { directWay } from './direct.ts'
 import { type Hop, MAIN_TABLE } from './kernel.ts'
@@ -127,11 +127,15 @@ export class WantedRoutes {
 
   // ── Blackholes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A host prefix never gets a blackhole: the address belongs to a pod or a host. */
+  /** For a single address only while no pod has it: our blackhole may be more specific than the route to the pod. */
   holdBlackhole(prefix: Prefix): void {
-    if (isHostPrefix(prefix) || this.#places.in(prefix.text, MAIN_TABLE)?.isHeld === true) return
+    if (this.holdsBlackhole(prefix)) return
     this.#places.hold(this.#places.make(prefix, MAIN_TABLE), true)
     this.#places.touchAll(prefix.text)
+  }
+
+  holdsBlackhole({ text }: Prefix): boolean {
+    return this.#places.in(text, MAIN_TABLE)?.isHeld === true
   }
 
   dropBlackhole({ text }: Prefix): void {

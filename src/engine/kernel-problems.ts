@@ -4,7 +4,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { KeptOutRoutes } from '../dataplane/kept-out.ts'
-import { describeRoute, GODWIT_PROTOCOL, ownerOf } from '../dataplane/kernel.ts'
+import { describeRoute, GODWIT_PROTOCOL, type KernelRoute, ownerOf } from '../dataplane/kernel.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { isOfOnePod } from './originated-prefixes.ts'
 
@@ -128,13 +128,20 @@ function podsElsewhere(keeper: RouteKeeper, pods: readonly RouteIntent[]): Probl
   if (!keeper.isKnown) return []
   return pods.slice(0, MOST).map(({ prefix, objects, origin }) => {
     const route = keeper.kernel.lookup(prefix.bytes)
+    const isEnded = route !== undefined && isOurBlackhole(route)
     const way =
-      route === undefined ? 'the kernel has no route to it' : `${describeRoute(route)} leads its packets elsewhere`
+      route === undefined || isEnded
+        ? 'the kernel has no route to it'
+        : `${describeRoute(route)} leads its packets elsewhere`
     const field = origin === 'pod' ? 'status.podIPs' : 'spec.podCIDRs'
     const at = { object: objects[0] ?? 'kernel routes', field, value: prefix.text }
     return makeProblem({ code: 'pod-elsewhere', ...at, says: `is not advertised: ${way}`, level: 'warning' })
   })
 }
+
+/** Of this address, or of the pod CIDR around it. */
+const isOurBlackhole = ({ type, protocol }: KernelRoute): boolean =>
+  type === 'blackhole' && protocol === GODWIT_PROTOCOL
 
 function strays(keeper: RouteKeeper, prefix: Prefix): Problem | undefined {
   const ending = keeper.kernel.endingOf(prefix)

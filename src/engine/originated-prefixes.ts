@@ -109,24 +109,28 @@ export class OriginatedPrefixes {
   }
 
   #retire(prefix: Prefix): void {
-    if (!isHostPrefix(prefix)) this.#retiring.set(prefix.text, prefix)
+    if (!isHostPrefix(prefix) || this.#routes.wanted.holdsBlackhole(prefix)) this.#retiring.set(prefix.text, prefix)
   }
 
   #endsHere(route: RouteIntent): boolean {
     const { isKnown, kernel, wanted } = this.#routes
     const { prefix } = route
-    if (isOfOnePod(route)) return isKnown && this.#hasPod(route)
+    if (isOfOnePod(route)) return isKnown && this.#endsAtPod(route)
     wanted.holdBlackhole(prefix)
     return isKnown && kernel.endingOf(prefix).kind === 'here' && this.#arePodsReady()
   }
 
   #hasStrayed(route: RouteIntent): boolean {
-    return isOfOnePod(route) ? !this.#hasPod(route) : this.#routes.kernel.endingOf(route.prefix).kind === 'elsewhere'
+    return isOfOnePod(route) ? !this.#endsAtPod(route) : this.#routes.kernel.endingOf(route.prefix).kind === 'elsewhere'
   }
 
-  #hasPod({ prefix, origin }: RouteIntent): boolean {
-    const { kernel } = this.#routes
-    return origin === 'pod' ? kernel.leadsToPod(prefix) : kernel.endsAt(prefix)
+  /** What others send here for a borrowed address without a pod ends at a blackhole. An anycast address may be elsewhere too. */
+  #endsAtPod({ prefix, origin }: RouteIntent): boolean {
+    const { kernel, wanted } = this.#routes
+    const endsHere = origin === 'pod' ? kernel.leadsToPod(prefix) : kernel.endsAt(prefix)
+    if (endsHere || origin === 'pod') wanted.dropBlackhole(prefix)
+    else wanted.holdBlackhole(prefix)
+    return endsHere
   }
 }
 
@@ -135,7 +139,7 @@ const restsOnKernel = ({ origin }: RouteIntent): boolean => origin === 'pod-cidr
 /**
  * Whether it is the route of a single pod, by a BGPAdvertisement or because Calico's IPAM gave it an address of another node's
  * block. Objects know the address before the pod is there and after it has gone: without a route to it, packets would go back
- * to the owner of the block, which sends them here.
+ * to the owner of the block, which sends them here, by what it learned or by the objects (`nodeRoutes: Direct`).
  */
 export const isOfOnePod = ({ origin, prefix }: RouteIntent): boolean =>
   origin === 'pod' || (origin === 'pod-cidr' && isHostPrefix(prefix))

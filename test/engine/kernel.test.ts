@@ -355,17 +355,26 @@ describe('addresses of blocks of other nodes', () => {
     expect(lab.problems().join()).toMatch(
       /Node\/worker-1 spec\.podCIDRs: "10\.245\.9\.5\/32" is not advertised: the kernel has no route to it/,
     )
+    // With nodeRoutes: Direct they send its packets here by the objects alone.
+    const isEnded = () => lab.kernel.own.includes(`blackhole ${BORROWED} proto 171 metric 1024`)
+    expect(isEnded()).toBe(true)
     lab.kernel.addLink('cali1')
     lab.kernel.addOther(BORROWED, 'cali1', 'unicast', 0)
     expect(told(lab, BORROWED)).toBe(true)
     expect(lab.problems().join()).not.toContain(BORROWED)
+    expect(lab.until(() => !isEnded())).toBe(true)
     // The machine was started anew: the pod is gone, and the block says so much later.
     lab.kernel.remove(BORROWED, 4)
     expect(told(lab)).toBe(true)
-    lab.kernel.addOther(BORROWED, 'cali1', 'unicast', 0)
+    expect(lab.until(isEnded)).toBe(true)
+    lab.kernel.addOther('10.245.9.0/24', 'cali1', 'unicast', 0)
     expect(told(lab, BORROWED)).toBe(true)
+    expect(lab.until(() => !isEnded())).toBe(true)
+    lab.kernel.remove('10.245.9.0/24', 4)
+    expect(lab.until(isEnded)).toBe(true)
     lab.change(lent(undefined))
     expect(told(lab)).toBe(true)
+    expect(lab.until(() => !isEnded())).toBe(true)
   })
 
   test('are advertised where the node itself has them', () => {
