@@ -21,7 +21,7 @@ import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Keys } from './edge/keys.ts'
 import { Manifests } from './edge/manifests/source.ts'
 import { mapLargeArrays, memoryForTables } from './edge/memory.ts'
-import { Bfd } from './edge/net/bfd.ts'
+import { BfdEdge } from './edge/net/bfd.ts'
 import { connectBfd } from './edge/net/bfd-client.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { HealthCheck } from './edge/net/health.ts'
@@ -93,7 +93,7 @@ class Agent {
   readonly #health: HealthCheck
   /** With `--dataplane none` it only reads: links and addresses, and default routes where a neighbor is the gateway. */
   readonly #rtnetlink: Rtnetlink
-  readonly #bfd: Bfd
+  readonly #bfd: BfdEdge
   /** Undefined with `--dataplane none`. */
   readonly #nft: Nft | undefined
   readonly #forwarding: Forwarding | undefined
@@ -151,7 +151,7 @@ class Agent {
     this.#nft = options.dataplane === 'linux' ? new Nft({ feed }) : undefined
     this.#forwarding = options.dataplane === 'linux' ? new Forwarding({ feed }) : undefined
     const { bfd } = options
-    this.#bfd = new Bfd({
+    this.#bfd = new BfdEdge({
       feed,
       start: bfd === 'thread' ? startBfdThread(false) : connectBfd(bfd),
       outlivesUs: bfd !== 'thread',

@@ -14,7 +14,7 @@ import type { Input } from './engine/input.ts'
 import { calicoDifferences } from './preview/calico.ts'
 import { changeOf } from './preview/change.ts'
 import { type NodePreview, previewNodes, problemsOf } from './preview/node.ts'
-import { hasErrors, type Report, renderReport, reportJson } from './preview/render.ts'
+import { hasErrors, type PreviewReport, renderReport, reportJson } from './preview/render.ts'
 
 /** The time limit for a cluster to answer, and for an error of it to go away. */
 const TIMEOUT_MILLIS = 60_000
@@ -39,7 +39,7 @@ export async function runCheck(options: CheckOptions, { out, err }: Streams): Pr
   }
 }
 
-async function makeReport(options: CheckOptions): Promise<Report> {
+async function makeReport(options: CheckOptions): Promise<PreviewReport> {
   const store = await readObjects(options.source, options)
   const nodes = previews(store, options)
   const old = options.diff === undefined ? undefined : await readObjects(options.diff, options, true)

@@ -63,7 +63,7 @@ export class Reader {
 }
 
 /** Grows as it is written. `finish` gives a copy of what was written. */
-export class Writer {
+export class ByteWriter {
   #bytes: Uint8Array
   #length = 0
 
@@ -101,7 +101,7 @@ export class Writer {
   }
 
   /** Writes a length of `width` octets, then what `body` writes. */
-  sized(width: 1 | 2, body: (writer: Writer) => void): this {
+  sized(width: 1 | 2, body: (writer: ByteWriter) => void): this {
     const at = this.#room(width)
     body(this)
     const size = this.#length - at - width

@@ -17,7 +17,7 @@ export const ADDRESS_BYTES = { ipv4: 4, ipv6: 16 } as const
 export const ADDRESS_BITS = { ipv4: 32, ipv6: 128 } as const
 
 /** The family of a pair from the wire, or undefined for one that is not ours. */
-export function familyOf(afi: number, safi: number): Family | undefined {
+export function familyOfPair(afi: number, safi: number): Family | undefined {
   if (safi !== SAFI_UNICAST) return undefined
   return afi === AFI.ipv4 ? 'ipv4' : afi === AFI.ipv6 ? 'ipv6' : undefined
 }

@@ -11,7 +11,7 @@ import { earlier } from '../base/timers.ts'
 import type { Micros, Millis } from '../base/units.ts'
 import { leastInterval } from './pace.ts'
 import { type BfdState, type ControlPacket, decodeControl } from './packet.ts'
-import { Session, type SessionEvent } from './session.ts'
+import { BfdSession, type SessionEvent } from './session.ts'
 import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason, SavedSession } from './types.ts'
 
 export interface BfdEngineOptions {
@@ -38,14 +38,14 @@ const MOST_STRANGERS = 64
 export class BfdEngine {
   readonly #options: BfdEngineOptions
   readonly #chance: Chance
-  readonly #byDiscriminator = new Map<number, Session>()
+  readonly #byDiscriminator = new Map<number, BfdSession>()
   /** The wanted sessions. */
-  readonly #byRemote = new Map<Address, Session>()
+  readonly #byRemote = new Map<Address, BfdSession>()
   /** Sessions that announce AdminDown before they are removed. */
-  readonly #leaving = new Map<Address, Session>()
-  readonly #ports = new Map<Session, number>()
+  readonly #leaving = new Map<Address, BfdSession>()
+  readonly #ports = new Map<BfdSession, number>()
   readonly #portsInUse = new Set<number>()
-  readonly #deadlines = new Deadlines<Session>()
+  readonly #deadlines = new Deadlines<BfdSession>()
   readonly #dropped = new Map<DropReason, number>()
   readonly #strangers = new Set<string>()
   #least: Micros
@@ -172,7 +172,7 @@ export class BfdEngine {
     const { independent } = this.#options
     const discriminator = saved?.discriminator ?? this.#newDiscriminator()
     const least = this.#least
-    const session = new Session({
+    const session = new BfdSession({
       intent,
       least,
       discriminator,
@@ -189,7 +189,7 @@ export class BfdEngine {
   }
 
   /** It sends AdminDown, and is removed when that is done. */
-  #end(session: Session, now: Millis): void {
+  #end(session: BfdSession, now: Millis): void {
     this.#byRemote.delete(session.intent.remote)
     this.#leaving.set(session.intent.remote, session)
     if (this.#options.independent)
@@ -198,11 +198,11 @@ export class BfdEngine {
     this.#forgetIfOver(session, now)
   }
 
-  #expire(session: Session, now: Millis): void {
+  #expire(session: BfdSession, now: Millis): void {
     if (!this.#forgetIfOver(session, now)) this.#handle(session, { kind: 'timer' }, now)
   }
 
-  #forgetIfOver(session: Session, now: Millis): boolean {
+  #forgetIfOver(session: BfdSession, now: Millis): boolean {
     if (!session.isOver(now)) return false
     const { remote } = session.intent
     if (this.#leaving.get(remote) === session) this.#leaving.delete(remote)
@@ -226,7 +226,7 @@ export class BfdEngine {
    * RFC 5881 §4: a source port from 49152 to 65535, the same for all packets of a session, and its own; where there are
    * more sessions than ports, ports serve several.
    */
-  #open(session: Session, usual?: number): void {
+  #open(session: BfdSession, usual?: number): void {
     const { remote, local, hops } = session.intent
     this.#portsInUse.delete(this.#ports.get(session) ?? 0)
     const count = LAST_PORT - FIRST_PORT + 1
@@ -253,7 +253,7 @@ export class BfdEngine {
   }
 
   /** RFC 5880 §6.8.6: whose it is, by Your Discriminator where it has one; or why it must be dropped. */
-  #sessionOf({ yourDiscriminator }: ControlPacket, input: Packet): Session | DropReason {
+  #sessionOf({ yourDiscriminator }: ControlPacket, input: Packet): BfdSession | DropReason {
     const { hops, ttl } = input
     const session = yourDiscriminator === 0 ? this.#sessionAt(input) : this.#byDiscriminator.get(yourDiscriminator)
     if (session === undefined) return yourDiscriminator === 0 ? 'stranger' : 'your-discriminator'
@@ -267,7 +267,7 @@ export class BfdEngine {
   }
 
   /** RFC 5881 §3: by the address it came from, and its link where the address is link-local. */
-  #sessionAt({ from, interface: link }: Packet): Session | undefined {
+  #sessionAt({ from, interface: link }: Packet): BfdSession | undefined {
     return this.#byRemote.get(from) ?? this.#byRemote.get(`${from}%${link}`)
   }
 
@@ -283,7 +283,7 @@ export class BfdEngine {
     this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + count)
   }
 
-  #handle(session: Session, event: SessionEvent, now: Millis): void {
+  #handle(session: BfdSession, event: SessionEvent, now: Millis): void {
     for (const action of session.handle(event, now)) {
       if (action.kind === 'send') {
         this.#sent++
@@ -296,7 +296,7 @@ export class BfdEngine {
   }
 
   /** One that continues without its agent may be killed, too. */
-  #report(session: Session, from: BfdState | undefined): void {
+  #report(session: BfdSession, from: BfdState | undefined): void {
     this.#effects.push({ kind: 'report', session: session.view(), from })
     if (!this.#options.independent) return
     const saved = session.save(this.#ports.get(session) ?? 0)

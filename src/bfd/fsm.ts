@@ -9,15 +9,15 @@ export type BfdEvent =
   /** A packet came in: the remote system is in this state. */
   `received-${BfdState}` | 'detection-expired' | 'disable' | 'enable'
 
-export interface Step {
+export interface BfdStep {
   readonly state: BfdState
   /** bfd.LocalDiag from now on; undefined: it stays as it is. */
   readonly diagnostic: number | undefined
 }
 
-const to = (state: BfdState, diagnostic?: number): Step => ({ state, diagnostic })
+const to = (state: BfdState, diagnostic?: number): BfdStep => ({ state, diagnostic })
 
-type Rows = Readonly<Record<BfdEvent, Step>>
+type Rows = Readonly<Record<BfdEvent, BfdStep>>
 
 /** RFC 5880 §6.8.16: AdminDown, and its diagnostic. */
 const DISABLED = to('AdminDown', DIAGNOSTIC.administrativelyDown)
@@ -75,4 +75,4 @@ const TABLE: Readonly<Record<BfdState, Rows>> = {
   },
 }
 
-export const step = (state: BfdState, event: BfdEvent): Step => TABLE[state][event]
+export const bfdStep = (state: BfdState, event: BfdEvent): BfdStep => TABLE[state][event]

@@ -6,8 +6,8 @@ import { readU32, writeU32 } from '../base/bytes.ts'
 import type { Micros } from '../base/units.ts'
 
 /** Indexed by their number on the wire. */
-export const STATES = ['AdminDown', 'Down', 'Init', 'Up'] as const
-export type BfdState = (typeof STATES)[number]
+export const BFD_STATES = ['AdminDown', 'Down', 'Init', 'Up'] as const
+export type BfdState = (typeof BFD_STATES)[number]
 
 /** RFC 5880 §4.1, Diag. */
 export const DIAGNOSTIC = {
@@ -63,7 +63,7 @@ export function decodeControl(bytes: Uint8Array): ControlPacket | Malformed {
   if (length < (authenticated ? LEAST_AUTHENTICATED : LENGTH) || length > bytes.length) return 'length'
   if (multiplier === 0) return 'multiplier'
   if ((flags & FLAG.multipoint) !== 0) return 'multipoint'
-  const state = STATES[flags >> 6] ?? 'Down'
+  const state = BFD_STATES[flags >> 6] ?? 'Down'
   const packet: ControlPacket = {
     diagnostic: first & 0x1f,
     state,
@@ -87,7 +87,7 @@ export function encodeControl(packet: ControlPacket): Uint8Array {
   const bytes = new Uint8Array(LENGTH)
   bytes[0] = (VERSION << 5) | packet.diagnostic
   bytes[1] =
-    (STATES.indexOf(packet.state) << 6) |
+    (BFD_STATES.indexOf(packet.state) << 6) |
     (packet.poll ? FLAG.poll : 0) |
     (packet.final ? FLAG.final : 0) |
     (packet.controlPlaneIndependent ? FLAG.independent : 0) |

@@ -9,9 +9,9 @@
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
 import { type Micros, type Millis, microsInMillis } from '../base/units.ts'
-import { type BfdEvent, step } from './fsm.ts'
+import { type BfdEvent, bfdStep } from './fsm.ts'
 import { type BfdState, type ControlPacket, encodeControl } from './packet.ts'
-import type { BfdIntent, BfdView, Heard, Parameters, SavedSession } from './types.ts'
+import type { BfdIntent, BfdView, HeardPacket, Parameters, SavedSession } from './types.ts'
 
 export type SessionEvent =
   | { readonly kind: 'packet'; readonly packet: ControlPacket }
@@ -52,7 +52,7 @@ const LONGEST_FAREWELL: Millis = 60_000
 const FIRST_SPREAD: Millis = 250
 
 /** RFC 5880 §6.8.1: RemoteSessionState is Down, RemoteDiscr 0, RemoteMinRxInterval 1, RemoteDemandMode 0 at first. */
-const UNHEARD: Heard = {
+const UNHEARD: HeardPacket = {
   discriminator: 0,
   state: 'Down',
   diagnostic: 0,
@@ -79,7 +79,7 @@ const differ = (a: Facts, b: Facts): boolean =>
   a.remoteState !== b.remoteState ||
   a.error !== b.error
 
-export class Session {
+export class BfdSession {
   readonly discriminator: number
   readonly #independent: boolean
   readonly #chance: Chance
@@ -277,7 +277,7 @@ export class Session {
 
   #step(event: BfdEvent): void {
     const from = this.#state
-    const { state, diagnostic } = step(from, event)
+    const { state, diagnostic } = bfdStep(from, event)
     if (state === from) return
     this.#isUnanswered = false
     this.#state = state

@@ -89,7 +89,7 @@ export interface SavedSession {
   readonly diagnostic: number
   /** What its packets last advertised. */
   readonly advertised: Parameters
-  readonly heard: Heard
+  readonly heard: HeardPacket
 }
 
 /** What our packets say of us. */
@@ -100,7 +100,7 @@ export interface Parameters {
 }
 
 /** The contents of the neighbor's last packet. */
-export type Heard = Pick<
+export type HeardPacket = Pick<
   ControlPacket,
   'state' | 'diagnostic' | 'demand' | 'multiplier' | 'desiredMinTx' | 'requiredMinRx' | 'controlPlaneIndependent'
 > & { readonly discriminator: number }

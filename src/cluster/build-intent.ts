@@ -13,8 +13,8 @@ import { AddressClashes } from './address-clashes.ts'
 import type { InterfaceAddresses } from './advertisements.ts'
 import type { Touched } from './change-log.ts'
 import { ClusterSurvey } from './cluster-survey.ts'
-import { diffNode, diffPeers, type IntentDiff, NOTHING } from './diff.ts'
-import { type Frame, FramePlanner } from './frame.ts'
+import { diffNode, diffPeers, EMPTY_INTENT, type IntentDiff } from './diff.ts'
+import { FramePlanner, type IntentFrame } from './frame.ts'
 import type { HealthSettings, Intent, PodOwner, Problem } from './intent.ts'
 import { OriginatedRoutes } from './originated-routes.ts'
 import type { Alike } from './peer-candidates.ts'
@@ -62,9 +62,9 @@ export class IntentBuilder {
   /** How often a frame was planned. */
   #frames = 0
   /** The frame in force. */
-  #frame: Frame = { ...NOTHING }
+  #frame: IntentFrame = { ...EMPTY_INTENT }
   /** The frame as planned, before `#setProxied` adds the addresses of load balancers. */
-  #planned: Frame | undefined
+  #planned: IntentFrame | undefined
   /** Addresses by interface, of the interfaces that BGPAdvertisements name. */
   #interfaces: ReadonlyMap<string, InterfaceAddresses> = new Map()
   /** The frame must be planned again although no object has changed. */
@@ -72,7 +72,7 @@ export class IntentBuilder {
   #problems:
     | {
         readonly store: readonly Problem[]
-        readonly frame: Frame
+        readonly frame: IntentFrame
         readonly hosts: readonly Problem[]
         readonly all: readonly Problem[]
       }
@@ -203,12 +203,12 @@ export class IntentBuilder {
   *#standStill(): Work {
     const object = `Node/${this.#name}`
     const says = 'is not known; nothing is advertised until it is'
-    this.#setFrame({ ...NOTHING, problems: [makeProblem({ code: 'node-missing', object, says })] })
+    this.#setFrame({ ...EMPTY_INTENT, problems: [makeProblem({ code: 'node-missing', object, says })] })
     this.#planned = undefined
     yield* this.#originated.clear()
   }
 
-  #setFrame(frame: Frame): void {
+  #setFrame(frame: IntentFrame): void {
     const { refusals } = this.#originated.book
     for (const name of this.#frame.refusals.keys()) refusals.delete(name)
     for (const [name, why] of frame.refusals) refusals.set(name, why)

@@ -25,7 +25,7 @@ export interface PeerChanges {
   readonly removed: readonly string[]
 }
 
-export const NOTHING: Intent = {
+export const EMPTY_INTENT: Intent = {
   node: undefined,
   peers: new Map(),
   routes: new Map(),

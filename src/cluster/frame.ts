@@ -29,13 +29,13 @@ import {
   type Problem,
 } from './intent.ts'
 import { type ClusterNode, type ClusterNodes, nodeProblems, planNode, sharedPodCidrs } from './node.ts'
-import { NO_NODE_ROUTES, NodeRoutes } from './node-routes.ts'
+import { NO_NODE_ROUTES, NodeRouteSurvey } from './node-routes.ts'
 import type { NodeObject } from './objects.ts'
 import type { Alike } from './peer-candidates.ts'
 import { type PeerPlan, PeerPlanner } from './peers.ts'
 import { podsWanted } from './pod-routes.ts'
 import type { PodCidrSource } from './pods.ts'
-import { Policies } from './policies.ts'
+import { NodePolicies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
 import { clusterRanges, coverInOrder, overlapProblems, placed, unexportedRules, unplacedRules } from './pools.ts'
 import { makeProblem } from './problem.ts'
@@ -73,7 +73,7 @@ const NO_BLOCKS_PROBLEMS = [
 const BY_BGP: NodeRoutesIntent = { direct: undefined, leftToFelix: [], podless: NO_NODE_ROUTES.podless }
 
 /** The intent without routes and service addresses; its `refusals` are those of neighbors only. */
-export type Frame = Omit<Intent, 'routes' | 'serviceAddresses'>
+export type IntentFrame = Omit<Intent, 'routes' | 'serviceAddresses'>
 
 interface NodeRoutesPlan {
   readonly intent: NodeRoutesIntent
@@ -118,16 +118,16 @@ export class FramePlanner {
   readonly #answers = {
     settings: new Answers<NodeSettings>(),
     advertising: new Answers<Advertising>(),
-    policies: new Answers<Policies>(Object.is),
+    policies: new Answers<NodePolicies>(Object.is),
     peers: new Answers<PeerPlan>(),
     nodeRoutes: new Answers<NodeRoutesPlan>(),
     dataplane: new Answers<DataplaneIntent>(),
     problems: new Answers<readonly Problem[]>(),
-    frame: new Answers<Frame>(),
+    frame: new Answers<IntentFrame>(),
   }
   readonly #peers = new PeerPlanner()
-  readonly #nodeRoutes = new NodeRoutes()
-  #policies: Policies | undefined
+  readonly #nodeRoutes = new NodeRouteSurvey()
+  #policies: NodePolicies | undefined
   #alike: readonly Alike[] = []
   #groups: PeerPlan['groups'] = new Map()
 
@@ -178,7 +178,7 @@ export class FramePlanner {
   }
 
   /** Each part is a cached answer: it is computed again only when a value that it depends on has changed. */
-  *plan(store: ObjectStore, inputs: FrameInputs): Work<Frame> {
+  *plan(store: ObjectStore, inputs: FrameInputs): Work<IntentFrame> {
     const { settings, problems, me, advertising } = inputs
     const { nodes } = this.#nodes
     const ranges = yield* this.#planRanges(store, settings)
@@ -248,7 +248,7 @@ export class FramePlanner {
     { advertising, settings }: FrameInputs,
     { pools, all }: RangesPlan,
     held: HeldExport,
-  ): Policies {
+  ): NodePolicies {
     const { own, all: whole, unplaced } = held
     // Of the settings only service ranges count, and only beside a pool that closes an unknown range.
     const services = unplaced.length === 0 ? undefined : settings
@@ -256,12 +256,12 @@ export class FramePlanner {
     return this.#answers.policies.ask('', restsOn, this.#meter, FEW_COST, () => {
       const around = services === undefined ? [] : serviceRanges(services, pools)
       const closed = [...unexportedRules(pools), ...unplacedRules(unplaced, pools, around)]
-      this.#policies = new Policies(store, all, closed, advertising.all, held, this.#policies)
+      this.#policies = new NodePolicies(store, all, closed, advertising.all, held, this.#policies)
       return this.#policies
     })
   }
 
-  *#planPeers(store: ObjectStore, { settings, me }: FrameInputs, policies: Policies): Work<PeerPlan> {
+  *#planPeers(store: ObjectStore, { settings, me }: FrameInputs, policies: NodePolicies): Work<PeerPlan> {
     const answers = this.#answers
     const { nodes } = this.#nodes
     const objects = this.#cluster.peerObjects.ask(

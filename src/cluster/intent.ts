@@ -53,7 +53,7 @@ export interface NodeIntent {
   readonly listenPort: number
   /** Listen on these only (`bindMode: NodeIP`); empty for all addresses. */
   readonly listenAddresses: readonly Address[]
-  readonly decision: DecisionSettings
+  readonly decision: DecisionIntent
 }
 
 /** In place of the address of a neighbor that is to be found on a link or in a default route, and is not found yet. */
@@ -183,7 +183,7 @@ export interface PrefixLimit {
 }
 
 /** How the best paths are selected. */
-export interface DecisionSettings {
+export interface DecisionIntent {
   /** The most equally good paths that share the traffic. */
   readonly paths: number
   /** Treats AS paths of the same length as equal; otherwise only identical ones (RFC 4271 §9.1.2.2 leaves this open). */

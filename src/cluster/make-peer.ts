@@ -13,12 +13,12 @@ import { MESH_FIELDS, PEER_FIELDS } from './parse/protection.ts'
 import {
   asOf,
   type Candidate,
-  familyOf,
   hasOwnAddress,
   isOnLinkAlone,
-  type Named,
+  type NamedCandidate,
   type PeerInputs,
   RANK,
+  sessionFamily,
 } from './peer-candidates.ts'
 import type { PeerPolicies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
@@ -33,7 +33,7 @@ const CONNECT_RETRY_TIME: Seconds = 1
 export const DEFAULT_MAX_PREFIXES = 100_000
 
 export function makePeer(
-  candidate: Named,
+  candidate: NamedCandidate,
   { importPolicy, exportPolicy, policyParts, held, missing }: PeerPolicies,
   inputs: PeerInputs,
   problems: Problem[],
@@ -42,7 +42,7 @@ export function makePeer(
   const { object, kind, address, port, remoteAs, localAs, node } = candidate
   problems.push(...sourceProblem(candidate, me))
   for (const { index, name, why } of missing) problems.push(filterProblem(object, index, name, why))
-  const family = familyOf(candidate)
+  const family = sessionFamily(candidate)
   const { signing, why } = signingOf(candidate, inputs, problems)
   return {
     name: candidate.name,
@@ -165,7 +165,7 @@ function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Fea
   const { object } = candidate
   // Over IPv6, from a node without IPv4, IPv4 routes can have no other next hop (RFC 8950); on a link alone they hardly
   // can.
-  const onlyWay = isOnLinkAlone(candidate) || (familyOf(candidate) === 'ipv6' && me.addresses.ipv4 === undefined)
+  const onlyWay = isOnLinkAlone(candidate) || (sessionFamily(candidate) === 'ipv6' && me.addresses.ipv4 === undefined)
   return {
     maxPrefixes: { ipv4: DEFAULT_LIMIT, ipv6: DEFAULT_LIMIT, ...object?.maxPrefixes },
     allowedOwnAs: object?.allowedOwnAs ?? 0,

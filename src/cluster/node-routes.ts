@@ -63,7 +63,7 @@ const sameNodes = (a: readonly ClusterNode[], b: readonly ClusterNode[]): boolea
 const isSameNode = (a: ClusterNode, b: ClusterNode): boolean =>
   a === b || (a.name === b.name && same(a.addresses, b.addresses) && same(a.podCidrs, b.podCidrs))
 
-export class NodeRoutes {
+export class NodeRouteSurvey {
   #known: { readonly me: string; readonly nodes: readonly ClusterNode[]; readonly frame: NodeRouteFrame } | undefined
   #plan: Plan = NO_NODE_ROUTES
   /** By prefix. A route that has not changed stays the same value. */

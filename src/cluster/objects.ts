@@ -6,7 +6,7 @@ import type { Asn, RouterId, Seconds } from '../base/units.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type {
   BfdSettings,
-  DecisionSettings,
+  DecisionIntent,
   NODE_ROUTES,
   PeerIntent,
   PrefixLimit,
@@ -133,7 +133,7 @@ export interface ConfigurationObject {
   readonly meshSigning: Signing<SecretKeyRef> | undefined
   /** Why no mesh session may start. */
   readonly meshHeld: string | undefined
-  readonly decision: DecisionSettings
+  readonly decision: DecisionIntent
   /** Octets for each neighbor and family; undefined: the built-in limit. */
   readonly maxRouteMemory: number | undefined
   /** `natOutgoingExclusions: IPPoolsAndHostIPs`; undefined: not set. */

@@ -10,7 +10,7 @@ import { BGP_PORT, type ClusterNode, type ClusterNodes } from './node.ts'
 import type { PeerObject, SecretObject } from './objects.ts'
 import { DEFAULT_GATEWAY } from './parse/peer-ip.ts'
 import { withValuesOf } from './peer-values.ts'
-import type { Policies } from './policies.ts'
+import type { NodePolicies } from './policies.ts'
 import { makeProblem } from './problem.ts'
 import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
@@ -38,7 +38,7 @@ export interface PeerInputs {
   /** All BGPPeers; the same list until one changes. */
   readonly objects: readonly PeerObject[]
   readonly settings: Settings
-  readonly policies: Policies
+  readonly policies: NodePolicies
 }
 
 /** The candidate with the lower rank wins. */
@@ -63,7 +63,7 @@ export interface Candidate {
 }
 
 /** A candidate with its name and endpoint. */
-export interface Named extends Candidate {
+export interface NamedCandidate extends Candidate {
   /** Address and port, as text: there is one neighbor for each. */
   readonly endpoint: string
   readonly name: string
@@ -71,7 +71,7 @@ export interface Named extends Candidate {
   readonly group?: Alike
 }
 
-export const withName = (candidate: Candidate): Named => ({
+export const withName = (candidate: Candidate): NamedCandidate => ({
   ...candidate,
   endpoint: openName(candidate) ?? `${candidate.address} ${candidate.port}`,
   name: protocolName(candidate),
@@ -88,7 +88,7 @@ export function nodeCandidates(
   return [
     ...selecting.flatMap((object) =>
       object.peerSelector !== undefined && matches(object.peerSelector, node.labels)
-        ? nodeCandidate(object, me, node, scopeOf(object))
+        ? nodeCandidate(object, me, node, peerScope(object))
         : [],
     ),
     // A BGPPeer of the other node selects this node: this node peers back, unless `reversePeering` is Manual.
@@ -121,7 +121,7 @@ export function selects(
   return nodeSelector === undefined || matches(nodeSelector, labels)
 }
 
-export const scopeOf = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'global' =>
+export const peerScope = ({ node, nodeSelector }: PeerObject): 'node' | 'selector' | 'global' =>
   node !== undefined ? 'node' : nodeSelector !== undefined ? 'selector' : 'global'
 
 function addressCandidate(object: PeerObject, { me, nodesAt }: PeerInputs, problems: Problem[]): Candidate[] {
@@ -139,7 +139,7 @@ function addressCandidate(object: PeerObject, { me, nodesAt }: PeerInputs, probl
     problems.push(makeProblem({ code: 'peer-as-missing', object: `BGPPeer/${name}`, field: 'spec.asNumber', says }))
     return []
   }
-  const scope = scopeOf(object)
+  const scope = peerScope(object)
   const kind = scope === 'global' ? 'Global' : 'Node'
   const localAs = object.localAsNumber ?? me.asNumber
   const portGiven = remote.port !== undefined
@@ -158,7 +158,7 @@ function selfProblem(name: string, address: Address, node: string): Problem {
 function openCandidate(object: PeerObject, { me }: PeerInputs, address: Address, gateway?: Family): Candidate[] {
   const { asNumber, remoteAs = asNumber } = object
   if (remoteAs === undefined) return []
-  const scope = scopeOf(object)
+  const scope = peerScope(object)
   return [
     {
       rank: RANK[scope],
@@ -254,7 +254,7 @@ export const isOnLinkAlone = ({ object, address }: Candidate): boolean =>
   object?.interface !== undefined || isLinkLocal(address)
 
 /** The family that the session runs over. */
-export const familyOf = ({ address, gateway }: Candidate): Family => gateway ?? familyOfAddress(address)
+export const sessionFamily = ({ address, gateway }: Candidate): Family => gateway ?? familyOfAddress(address)
 
 /** The name of a session of the mesh. */
 export const meshName = (address: Address): string => `Mesh_${symbolOf(address)}`

@@ -18,14 +18,14 @@ import {
   type Candidate,
   choosesNodes,
   directCandidates,
-  familyOf,
-  type Named,
+  type NamedCandidate,
   namesAsNeighbor,
   nodeCandidates,
   openName,
   type PeerInputs,
   RANK,
   selects,
+  sessionFamily,
   shareFamily,
   withName,
 } from './peer-candidates.ts'
@@ -58,11 +58,11 @@ const MATCH_COST = 0.3
 const LOOK_COST = 0.2
 
 export class PeerPlanner {
-  readonly #candidates = new Answers<readonly Named[]>()
+  readonly #candidates = new Answers<readonly NamedCandidate[]>()
   readonly #made = new Answers<Made>()
   readonly #lists = new Answers<readonly PeerObject[]>()
 
-  #make(candidate: Named, policy: PeerPolicies, inputs: PeerInputs, meter: CostMeter): Made {
+  #make(candidate: NamedCandidate, policy: PeerPolicies, inputs: PeerInputs, meter: CostMeter): Made {
     const { me, settings, secretsRevision } = inputs
     const restsOn = [candidate, me, settings, policy, secretsRevision]
     return this.#made.ask(candidate.endpoint, restsOn, meter, PEER_COST, () => {
@@ -100,10 +100,10 @@ export class PeerPlanner {
     return { peers, problems, refusals, groups }
   }
 
-  *#allCandidates(inputs: PeerInputs, problems: Problem[]): Work<Named[]> {
+  *#allCandidates(inputs: PeerInputs, problems: Problem[]): Work<NamedCandidate[]> {
     const { me, nodes, objects, settings } = inputs
     const ours: PeerObject[] = []
-    const all: Named[] = []
+    const all: NamedCandidate[] = []
     const meter = new CostMeter()
     for (const object of objects) {
       meter.add(MATCH_COST * (1 + questionsOf(object.nodeSelector)))
@@ -125,7 +125,7 @@ export class PeerPlanner {
       ...mirrored.map(({ nodeSelector }) => questionsOf(nodeSelector)),
     ]
     const cost = CANDIDATE_COST + MATCH_COST * asked.reduce((sum, questions) => sum + questions, asked.length)
-    const candidatesOf = (node: ClusterNode): readonly Named[] => {
+    const candidatesOf = (node: ClusterNode): readonly NamedCandidate[] => {
       const restsOn = [node, me, selecting, mirrored, settings.nodeToNodeMesh]
       return this.#candidates.ask(node.name, restsOn, meter, cost, () =>
         nodeCandidates(node, me, selecting, mirrored, settings.nodeToNodeMesh).map(withName),
@@ -148,7 +148,11 @@ export class PeerPlanner {
 }
 
 /** Those in the mesh are told apart by nothing: one stands for all. BGPPeers name each of their neighbors. */
-function ofGroup(group: Alike, me: ClusterNode, of: (node: ClusterNode) => readonly Named[]): readonly Named[] {
+function ofGroup(
+  group: Alike,
+  me: ClusterNode,
+  of: (node: ClusterNode) => readonly NamedCandidate[],
+): readonly NamedCandidate[] {
   const [some] = group.nodes.values()
   const family = FAMILIES.find((one) => me.addresses[one] !== undefined && some?.addresses[one] !== undefined)
   const stand = family && group.first[family].find((node) => node !== me)
@@ -161,7 +165,7 @@ function ofGroup(group: Alike, me: ClusterNode, of: (node: ClusterNode) => reado
 
 const holding = (peer: PeerIntent, why: string): PeerIntent => ({ ...peer, held: peer.held ?? why })
 
-const byNode = ({ node: a }: Named, { node: b }: Named): number =>
+const byNode = ({ node: a }: NamedCandidate, { node: b }: NamedCandidate): number =>
   a === b ? 0 : (a?.name ?? '') < (b?.name ?? '') ? -1 : 1
 
 /** Two nodes may have one address and two ports, and two interfaces one symbol: `a.1` and `a-1`. */
@@ -209,11 +213,11 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
 }
 
 function* chooseOnePerEndpoint(
-  candidates: readonly Named[],
+  candidates: readonly NamedCandidate[],
   problems: Problem[],
   refusals: Map<string, string>,
-): Work<Named[]> {
-  const chosen = new Map<string, Named>()
+): Work<NamedCandidate[]> {
+  const chosen = new Map<string, NamedCandidate>()
   /** By name of a node: the BGPPeer that selects it, or takes the first of its sessions in the mesh. */
   const owners = new Map<string, PeerObject>()
   const meter = new CostMeter()
@@ -228,7 +232,7 @@ function* chooseOnePerEndpoint(
       const owner = kind === 'Mesh' && node !== undefined ? owners.get(node.name) : undefined
       if (owner === undefined) chosen.set(candidate.endpoint, candidate)
       else if (owner.remote !== undefined)
-        chosen.set(candidate.endpoint, { ...candidate, families: [familyOf(candidate)] })
+        chosen.set(candidate.endpoint, { ...candidate, families: [sessionFamily(candidate)] })
       else refusals.set(candidate.name, `BGPPeer/${owner.name} defines the sessions with Node/${node?.name}`)
       continue
     }

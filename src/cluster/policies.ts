@@ -56,7 +56,7 @@ const generationAfter = (earlier: Generations | undefined): Generations => ({
   around: new Generation(earlier?.around),
 })
 
-export class Policies {
+export class NodePolicies {
   readonly #store: ObjectStore
   readonly #import: Policy
   readonly #export: Readonly<Record<'own' | 'learned', Policy>>
@@ -71,7 +71,7 @@ export class Policies {
     closed: readonly Rule[],
     advertising: readonly NodeAdvertisement[],
     held: HeldExport,
-    earlier?: Policies,
+    earlier?: NodePolicies,
   ) {
     this.#held = heldExportRules(held)
     this.#advertising = advertising

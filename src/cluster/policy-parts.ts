@@ -26,30 +26,30 @@ export interface PolicyParts {
   readonly around: RulesAround
 }
 
-export interface Policies {
+export interface PeerPolicies {
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
 }
 
 /** A neighbor's policies, and their parts. */
-export type PartedPolicies = Policies & { readonly policyParts: PolicyParts }
+export type PartedPolicies = PeerPolicies & { readonly policyParts: PolicyParts }
 
-const REJECTS: Policies = { importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL }
+const REJECTS: PeerPolicies = { importPolicy: REJECT_ALL, exportPolicy: REJECT_ALL }
 
 /** Of the same parts the same policies are made, so that neighbors with equal parts share them. */
-const MADE = new WeakMap<RulesAround, WeakMap<FilterRules, Policies>>()
+const MADE = new WeakMap<RulesAround, WeakMap<FilterRules, PeerPolicies>>()
 
 /** Without its filters a neighbor gets nothing and nothing is accepted from it. */
-export function policiesOf({ filters, around }: PolicyParts): Policies {
+export function policiesOf({ filters, around }: PolicyParts): PeerPolicies {
   if (filters === undefined) return REJECTS
-  const made = MADE.get(around) ?? new WeakMap<FilterRules, Policies>()
+  const made = MADE.get(around) ?? new WeakMap<FilterRules, PeerPolicies>()
   MADE.set(around, made)
   const known = made.get(filters) ?? join(filters, around)
   made.set(filters, known)
   return known
 }
 
-function join({ names, importRules, exportRules }: FilterRules, around: RulesAround): Policies {
+function join({ names, importRules, exportRules }: FilterRules, around: RulesAround): PeerPolicies {
   return {
     importPolicy: named(withFilters(importRules, around.importAfter), names),
     exportPolicy: named(withFilters([...around.exportBefore, ...exportRules], around.exportAfter), names),

@@ -4,7 +4,7 @@ import type { Seconds } from '../base/units.ts'
 import { heldByConfiguration } from './held.ts'
 import type {
   BfdSettings,
-  DecisionSettings,
+  DecisionIntent,
   Problem,
   ProgramClusterRoutes,
   ServiceGuards,
@@ -46,7 +46,7 @@ export interface Settings {
   readonly nodeRoutes: ConfigurationObject['nodeRoutes']
   readonly clusterRoutes: ClusterRoutes
   readonly leaveOnTaint: string | undefined
-  readonly decision: DecisionSettings
+  readonly decision: DecisionIntent
   /** Undefined: the default of the API group, CalicoIPAM in Calico's groups and Node otherwise. */
   readonly podCidrSource: ConfigurationObject['podCidrSource']
   /** Why no pod CIDR of this node may be advertised. */

@@ -30,7 +30,7 @@ type OfKind<Of extends Kind> = Extract<KeptOut, { readonly kind: Of }>
 const WITHOUT_CONFLICT = ['unresolved', 'failed', 'contested', 'left'] as const
 
 /** Routes that are kept out for one reason. */
-export interface Group<Of extends Kind> {
+export interface ReasonGroup<Of extends Kind> {
   readonly first: OfKind<Of>
   readonly count: number
 }
@@ -117,8 +117,8 @@ export class KeptOutRoutes {
   }
 
   /** One group for each reason, at most `most`. */
-  groups<Of extends Kind>(kind: Of, most: number): Group<Of>[] {
-    const found: Group<Of>[] = []
+  groups<Of extends Kind>(kind: Of, most: number): ReasonGroup<Of>[] {
+    const found: ReasonGroup<Of>[] = []
     for (const group of this.#groups[kind].values()) {
       if (found.length === most) break
       for (const first of group.values()) {

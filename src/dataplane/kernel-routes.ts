@@ -10,7 +10,7 @@ import { blackhole } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import type { Places } from './places.ts'
-import { type Ending, endingOf, holdsPod } from './prefix-ending.ts'
+import { endingOf, holdsPod, type PrefixEnding } from './prefix-ending.ts'
 
 export class KernelRoutes {
   /** Routes of other programs. */
@@ -78,7 +78,7 @@ export class KernelRoutes {
   }
 
   /** Where packets to an originated prefix end if no pod has the address. Of a single address, `endsAt` says that. */
-  endingOf(prefix: Prefix): Ending {
+  endingOf(prefix: Prefix): PrefixEnding {
     const present = this.#places.in(prefix.text, MAIN_TABLE)?.present
     return endingOf(blackhole(prefix), present, this.#table.at(prefix), this.#table.links)
   }

@@ -29,7 +29,7 @@ const ROUTE_COST = 3
 /** The most routes that are removed in one turn. */
 const AT_ONCE = 512
 
-export class NodeRoutes {
+export class NodeRouteWriter {
   readonly #routes: WantedRoutes
   #wanted: ReadonlyMap<string, WantedRoute> = new Map()
   /** Retired routes: no longer wanted, not yet removed. */

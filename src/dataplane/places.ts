@@ -10,7 +10,7 @@ import { keyIn, ownKey } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { UsedNextHop } from './next-hops.ts'
 
-export interface Place {
+export interface RoutePlace {
   readonly prefix: Prefix
   /** `ownKey` of the route in this place. */
   readonly key: string
@@ -25,7 +25,7 @@ export interface Place {
   readonly isAdopted: boolean
 }
 
-interface Row extends Place {
+interface Row extends RoutePlace {
   nextHops: readonly UsedNextHop[] | undefined
   direct: Direct | undefined
   isHeld: boolean
@@ -35,7 +35,7 @@ interface Row extends Place {
 }
 
 /** A route to a next hop is wanted here. */
-export const hasWays = ({ nextHops, direct }: Place): boolean => nextHops !== undefined || direct !== undefined
+export const hasWays = ({ nextHops, direct }: RoutePlace): boolean => nextHops !== undefined || direct !== undefined
 
 export class Places {
   /** The table of learned and direct routes. */
@@ -66,17 +66,17 @@ export class Places {
   }
 
   /** By `ownKey`. */
-  at(key: string): Place | undefined {
+  at(key: string): RoutePlace | undefined {
     return this.#rows.get(key)
   }
 
   /** The place of this prefix in a table; undefined: there is none. */
-  in(prefix: string, table: number): Place | undefined {
+  in(prefix: string, table: number): RoutePlace | undefined {
     return this.#rows.get(keyIn(prefix, table))
   }
 
   /** The places of this prefix: in the main table, and in that of learned routes if it is another. */
-  of(prefix: string): readonly Place[] {
+  of(prefix: string): readonly RoutePlace[] {
     const main = this.in(prefix, MAIN_TABLE)
     const home = this.home === MAIN_TABLE ? undefined : this.in(prefix, this.home)
     if (main === undefined) return home === undefined ? NONE : [home]
@@ -88,7 +88,7 @@ export class Places {
     return [...this.#lengths[address.length === 4 ? 'ipv4' : 'ipv6'].keys()]
   }
 
-  all(): Iterable<Place> {
+  all(): Iterable<RoutePlace> {
     return this.#rows.values()
   }
 
@@ -97,25 +97,25 @@ export class Places {
   }
 
   /** The place of this prefix in a table, made if there is none. */
-  make(prefix: Prefix, table: number): Place {
+  make(prefix: Prefix, table: number): RoutePlace {
     return this.#make(keyIn(prefix.text, table), prefix)
   }
 
-  learn(place: Place, nextHops: readonly UsedNextHop[] | undefined): void {
+  learn(place: RoutePlace, nextHops: readonly UsedNextHop[] | undefined): void {
     const row = place as Row
     this.#wanted -= wantedOf(row)
     row.nextHops = nextHops
     this.#wanted += wantedOf(row)
   }
 
-  setDirect(place: Place, direct: Direct | undefined): void {
+  setDirect(place: RoutePlace, direct: Direct | undefined): void {
     const row = place as Row
     this.#wanted -= wantedOf(row)
     row.direct = direct
     this.#wanted += wantedOf(row)
   }
 
-  hold(place: Place, isHeld: boolean): void {
+  hold(place: RoutePlace, isHeld: boolean): void {
     const row = place as Row
     this.#wanted -= wantedOf(row)
     row.isHeld = isHeld
@@ -123,13 +123,13 @@ export class Places {
   }
 
   /** The route is in the kernel now, in place of our previous one. `known`: its place, if the caller has it. */
-  stand(route: KernelRoute, known?: Place): Place {
+  stand(route: KernelRoute, known?: RoutePlace): RoutePlace {
     const row = known === undefined ? this.#make(ownKey(route), route.prefix) : (known as Row)
     this.#setPresent(row, route)
     return row
   }
 
-  fall(place: Place): void {
+  fall(place: RoutePlace): void {
     const row = place as Row
     this.#setPresent(row, undefined)
     this.#tidy(row)
@@ -142,12 +142,12 @@ export class Places {
     row.present = route
   }
 
-  adopt(place: Place, isAdopted: boolean): void {
+  adopt(place: RoutePlace, isAdopted: boolean): void {
     ;(place as Row).isAdopted = isAdopted
   }
 
   /** Marks the place to be compared. */
-  touch(place: Place): void {
+  touch(place: RoutePlace): void {
     const row = place as Row
     if (row.isDirty) return
     row.isDirty = true
@@ -164,7 +164,7 @@ export class Places {
   }
 
   /** The next place to be compared, in the order of `touch`. Call `settle` when it is done. */
-  next(): Place | undefined {
+  next(): RoutePlace | undefined {
     if (this.#dirty.length === 0) [this.#dirty, this.#later] = [this.#later.reverse(), this.#dirty]
     const row = this.#dirty.pop()
     if (row !== undefined) row.isDirty = false
@@ -172,7 +172,7 @@ export class Places {
   }
 
   /** The place has been compared. It is removed if no route is there or wanted. */
-  settle(place: Place): void {
+  settle(place: RoutePlace): void {
     this.#tidy(place as Row)
   }
 
@@ -207,7 +207,7 @@ export class Places {
   }
 }
 
-const NONE: readonly Place[] = []
+const NONE: readonly RoutePlace[] = []
 
 /** Counts a wanted route: one, even if it is both learned and direct. */
-const wantedOf = (place: Place): number => Number(hasWays(place)) + Number(place.isHeld)
+const wantedOf = (place: RoutePlace): number => Number(hasWays(place)) + Number(place.isHeld)

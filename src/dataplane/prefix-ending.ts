@@ -8,7 +8,7 @@ import { whyNotBeside } from './fib.ts'
 import { isDropping, isOfRouting, type KernelRoute, MAIN_TABLE } from './kernel.ts'
 import type { LinkAddress, LinkTable } from './links.ts'
 
-export type Ending =
+export type PrefixEnding =
   | { readonly kind: 'here' }
   /** Our blackhole is still to be written. */
   | { readonly kind: 'awaits-blackhole' }
@@ -21,7 +21,7 @@ export function endingOf(
   present: KernelRoute | undefined,
   others: readonly KernelRoute[],
   links: LinkTable,
-): Ending {
+): PrefixEnding {
   // Where our blackhole may not be, nothing waits for it: the first route alone decides.
   const isDone = present?.type === 'blackhole' || whyNotBeside(wanted, others) !== undefined
   const inMain = others.filter(({ table }) => table === MAIN_TABLE).sort((a, b) => a.metric - b.metric)

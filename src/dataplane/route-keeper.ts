@@ -30,7 +30,7 @@ import {
 import { KernelRoutes } from './kernel-routes.ts'
 import { KernelTable } from './kernel-table.ts'
 import type { LinkTable, TouchedLinks } from './links.ts'
-import { type Place, Places } from './places.ts'
+import { Places, type RoutePlace } from './places.ts'
 import { type Straying, strayingOf } from './straying.ts'
 import { Targets } from './targets.ts'
 import { Walks } from './walks.ts'
@@ -51,7 +51,7 @@ export class RouteKeeper {
   readonly #walks = new Walks()
   readonly #inheritance: Inheritance
   /** The places of the changes that were taken last. */
-  readonly #inFlight = new Map<RouteChange, Place>()
+  readonly #inFlight = new Map<RouteChange, RoutePlace>()
   #known = false
   #swept = false
 
@@ -174,13 +174,13 @@ export class RouteKeeper {
     if (place !== undefined) this.#targets.noteDeletion(route, place, now)
   }
 
-  #stand(route: KernelRoute, known?: Place): Place {
+  #stand(route: KernelRoute, known?: RoutePlace): RoutePlace {
     const place = this.#places.stand(route, known)
     this.kernel.noteMoved(place.prefix)
     return place
   }
 
-  #fall(place: Place | undefined): void {
+  #fall(place: RoutePlace | undefined): void {
     if (place?.present === undefined) return
     this.kernel.noteMoved(place.prefix)
     this.#places.fall(place)
@@ -271,7 +271,7 @@ export class RouteKeeper {
     if (place !== undefined) this.#places.touch(place)
   }
 
-  #plan(place: Place): RouteChange | undefined {
+  #plan(place: RoutePlace): RouteChange | undefined {
     const { failed } = this.#targets
     const target = this.#targets.decide(place)
     const change = planRoute(target, place.present)

@@ -16,7 +16,7 @@ import { KeptOutRoutes } from './kept-out.ts'
 import { type Hop, type KernelRoute, MAIN_TABLE, sameRoute, sortHops } from './kernel.ts'
 import type { KernelTable } from './kernel-table.ts'
 import { formatResolution } from './next-hop.ts'
-import { hasWays, type Place, type Places } from './places.ts'
+import { hasWays, type Places, type RoutePlace } from './places.ts'
 import type { WantedRoutes } from './wanted-routes.ts'
 
 export class Targets {
@@ -40,7 +40,7 @@ export class Targets {
    * The route that is wanted in this place; undefined: none. A prefix has a second place if learned routes have a table of
    * their own.
    */
-  decide(place: Place): KernelRoute | undefined {
+  decide(place: RoutePlace): KernelRoute | undefined {
     const { prefix, key } = place
     const main = this.#placeIn(place, MAIN_TABLE)
     const home = this.#places.home === MAIN_TABLE ? main : this.#placeIn(place, this.#places.home)
@@ -60,7 +60,7 @@ export class Targets {
   }
 
   /** Another program removed a route of ours: counts as a deletion if the route is wanted and nothing is in its place. */
-  noteDeletion(route: KernelRoute, place: Place, now: Millis): void {
+  noteDeletion(route: KernelRoute, place: RoutePlace, now: Millis): void {
     if (place.present !== undefined) return
     const target = this.decide(place)
     if (target !== undefined && sameRoute(target, route)) this.contested.noteDeletion(place.key, now)
@@ -72,19 +72,19 @@ export class Targets {
   }
 
   /** The kernel has the route as it is wanted, whatever failed before. */
-  forgetFailure({ key, prefix }: Pick<Place, 'key' | 'prefix'>): void {
+  forgetFailure({ key, prefix }: Pick<RoutePlace, 'key' | 'prefix'>): void {
     this.failed.delete(key)
     if (this.keptOut.get(prefix.text)?.kind === 'failed') this.keptOut.delete(prefix.text)
   }
 
   /** The place of the same prefix in a table, which is mostly this place itself. */
-  #placeIn(place: Place, table: number): Place | undefined {
+  #placeIn(place: RoutePlace, table: number): RoutePlace | undefined {
     const key = keyIn(place.prefix.text, table)
     return key === place.key ? place : this.#places.at(key)
   }
 
   /** The direct or learned route, where it has a way that may be written. */
-  #unicast(place: Place): KernelRoute | undefined {
+  #unicast(place: RoutePlace): KernelRoute | undefined {
     const { prefix } = place
     const { ways, reason } = this.#waysOf(place)
     const covered = ways.length === 0 ? undefined : this.#wanted.nextHops.coveredGateway(prefix)
@@ -96,7 +96,10 @@ export class Targets {
   }
 
   /** One way for each next hop that is resolved. `reason`: why there is none. */
-  #waysOf({ nextHops = [], direct }: Place): { readonly ways: readonly (readonly Hop[])[]; readonly reason: string } {
+  #waysOf({ nextHops = [], direct }: RoutePlace): {
+    readonly ways: readonly (readonly Hop[])[]
+    readonly reason: string
+  } {
     const ways: (readonly Hop[])[] = []
     let reason = 'it has no next hop'
     for (const { resolution } of nextHops) {
@@ -120,7 +123,7 @@ export class Targets {
   }
 
   /** Another program writes this route; ours stays until the other one is there. */
-  #yieldsToFelix(wanted: KernelRoute, { prefix, present }: Place): boolean {
+  #yieldsToFelix(wanted: KernelRoute, { prefix, present }: RoutePlace): boolean {
     if (wanted.type !== 'unicast' || !this.#wanted.isLeft(prefix)) return false
     const isTheirs = this.#table.at(prefix).some(({ table }) => table === wanted.table)
     if (isTheirs) this.keptOut.delete(prefix.text)
@@ -134,7 +137,7 @@ export class Targets {
   }
 
   /** Whether no foreign route conflicts, and no program keeps removing the route; otherwise the reason is recorded. */
-  #mayBeWritten(wanted: KernelRoute, { prefix, key, present }: Place): boolean {
+  #mayBeWritten(wanted: KernelRoute, { prefix, key, present }: RoutePlace): boolean {
     const conflict = whyNotBeside(wanted, this.#table.at(prefix))
     const contested = present === undefined ? this.contested.whyNotWritten(key) : undefined
     if (conflict !== undefined) this.keptOut.set({ kind: 'conflict', prefix, conflict })

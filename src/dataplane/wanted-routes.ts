@@ -15,14 +15,14 @@ import type { TouchedLinks } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 import type { NextHop } from './next-hop.ts'
 import { type MovedGateway, NextHops, type UsedNextHop } from './next-hops.ts'
-import { hasWays, type Place, type Places } from './places.ts'
+import { hasWays, type Places, type RoutePlace } from './places.ts'
 import type { Walks } from './walks.ts'
 
 /** The most next hops and places that one turn looks at. */
 const STEPS = 1_024
 
 export class WantedRoutes {
-  readonly nextHops: NextHops<Place>
+  readonly nextHops: NextHops<RoutePlace>
   readonly #places: Places
   readonly #table: KernelTable
   readonly #kernel: KernelRoutes
@@ -217,7 +217,7 @@ export class WantedRoutes {
     }
   }
 
-  *#eachWithWays(change: (place: Place) => void): Iterable<void> {
+  *#eachWithWays(change: (place: RoutePlace) => void): Iterable<void> {
     for (const place of this.#places.all()) {
       if (hasWays(place)) change(place)
       yield
@@ -225,20 +225,20 @@ export class WantedRoutes {
   }
 
   /** The next hops of these places resolve differently now. */
-  *#changeAll(places: Iterable<Place | undefined>): Iterable<void> {
+  *#changeAll(places: Iterable<RoutePlace | undefined>): Iterable<void> {
     for (const place of places) {
       if (place !== undefined) this.#changeWays(place)
       yield
     }
   }
 
-  #changeWays(place: Place): void {
+  #changeWays(place: RoutePlace): void {
     this.#updateLearnedWay(place)
     this.#places.touch(place)
   }
 
   /** Next hops of other routes may be resolved by this route if its own next hop is reached without BGP. */
-  #updateLearnedWay({ prefix, nextHops = [], direct }: Place): void {
+  #updateLearnedWay({ prefix, nextHops = [], direct }: RoutePlace): void {
     if (!this.#ways.isAllowed && this.#ways.isEmpty) return
     const hops = nextHops.flatMap(({ resolution: found }) =>
       found.kind === 'resolved' && !found.learned ? found.hops : [],
@@ -247,7 +247,7 @@ export class WantedRoutes {
   }
 
   /** Unless the place still uses it. */
-  #release(nextHop: UsedNextHop, place: Place): void {
+  #release(nextHop: UsedNextHop, place: RoutePlace): void {
     const isUsed = place.direct?.nextHop === nextHop || place.nextHops?.includes(nextHop) === true
     if (!isUsed) this.nextHops.leave(nextHop, place)
   }

@@ -141,13 +141,13 @@ export function listenAt(fd: number, endpoint: Endpoint, backlog: number): void 
   must(call.listen(fd, backlog))
 }
 
-export interface Accepted {
+export interface AcceptedSocket {
   readonly fd: number
   readonly remote: Endpoint
 }
 
 /** Undefined if no connection is waiting, or it has ended again. */
-export function acceptFrom(listener: number): Accepted | undefined {
+export function acceptFrom(listener: number): AcceptedSocket | undefined {
   const name = new Uint8Array(SOCKADDR_SIZE)
   const fd = accept(listener, name)
   return fd === undefined ? undefined : { fd, remote: endpointOf(name) }

@@ -5,7 +5,7 @@ import { KINDS, type Kind } from '../cluster/source.ts'
 import type { Effect } from '../engine/effect.ts'
 
 /** The kind of the status of a node. */
-export type Report = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
+export type StatusEffect = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
 
 export interface Resource {
   readonly kind: Kind
@@ -121,8 +121,8 @@ export const STARTUP_TAINT = 'godwit.dev/starting'
 
 /** Kinds that the agent writes. */
 export const NODE_STATUS = { apiVersion: 'godwit.dev/v1', kind: 'BGPNodeStatus', plural: 'bgpnodestatuses' } as const
-export const LEASE = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' } as const
-export const EVENT = { apiVersion: 'events.k8s.io/v1', kind: 'Event', plural: 'events' } as const
+export const LEASE_RESOURCE = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', plural: 'leases' } as const
+export const EVENT_RESOURCE = { apiVersion: 'events.k8s.io/v1', kind: 'Event', plural: 'events' } as const
 export const NODE = { apiVersion: 'v1', kind: 'Node', plural: 'nodes' } as const
 
 /** A source of objects, as the agent uses it. */
@@ -139,6 +139,6 @@ export interface Source {
   /** Why no agent follows this one after SIGTERM; undefined: one does, or that cannot be known. */
   whyLeaves?(): Promise<string | undefined>
   /** Writes what the effect says, where the source can be written to. */
-  report?(effect: Report): void
+  report?(effect: StatusEffect): void
   stop(): Promise<void>
 }

@@ -40,7 +40,7 @@ const NO_MINIMUM = 1
 
 type Report = Extract<BfdNews, { readonly kind: 'report' }>
 
-export class Bfd {
+export class BfdStates {
   readonly #links: LinkTable
   readonly #out: Outbox
   readonly #wanted = new Map<Neighbor, Wanted>()

@@ -9,7 +9,7 @@ import { logLine } from './log-line.ts'
 import type { Neighbor } from './neighbors.ts'
 import type { Parts } from './parts.ts'
 
-export class Connections {
+export class ConnectionInputs {
   readonly #parts: Pick<Parts, 'facts' | 'neighbors' | 'sessions' | 'objects' | 'out'>
 
   constructor(parts: Parts) {

@@ -15,7 +15,7 @@ const RESTART_WAIT: Millis = 2_000
 
 type Gone = Pick<Parts, 'facts' | 'leaving' | 'byHand' | 'restart' | 'bfd' | 'neighbors' | 'sessions' | 'rib' | 'out'>
 
-export class Ending {
+export class AgentEnding {
   readonly #parts: Gone
   /** The reason for which objects ask this node to leave. */
   #leaveWanted: string | undefined

@@ -14,10 +14,10 @@ import type { Action, ActionResult, View } from '../show/view.ts'
 import { act } from './act.ts'
 import { Clients } from './clients.ts'
 import { cniLine, cniProblem } from './cni.ts'
-import { Connections } from './connections.ts'
+import { ConnectionInputs } from './connections.ts'
 import type { Effect } from './effect.ts'
-import { Ending } from './ending.ts'
-import type { BfdInput, DiscoveryInput, Input, KernelInput, ObjectsInput, ProcessInput } from './input.ts'
+import { AgentEnding } from './ending.ts'
+import type { BfdStateInput, DiscoveryInput, Input, KernelInput, ObjectsInput, ProcessInput } from './input.ts'
 import { logLine, problemLines } from './log-line.ts'
 import type { Neighbor } from './neighbors.ts'
 import { NextRun } from './next-run.ts'
@@ -42,9 +42,9 @@ export interface EngineOptions extends PartsOptions {
 
 export class Engine {
   readonly #parts: Parts
-  readonly #connections: Connections
+  readonly #connections: ConnectionInputs
   readonly #subscriptions: Subscriptions
-  readonly #ending: Ending
+  readonly #ending: AgentEnding
   readonly #nextRun: NextRun
   readonly #reconciler: Reconciler
   readonly #follower: ObjectFollower
@@ -56,9 +56,9 @@ export class Engine {
   constructor(options: EngineOptions) {
     const parts = new Parts(options)
     this.#parts = parts
-    this.#connections = new Connections(parts)
+    this.#connections = new ConnectionInputs(parts)
     this.#subscriptions = new Subscriptions(parts)
-    this.#ending = new Ending(parts)
+    this.#ending = new AgentEnding(parts)
     this.#nextRun = new NextRun(parts, this.#ending, options.keepsLastGood === true)
     this.#reconciler = new Reconciler(parts, this.#ending, this.#subscriptions)
     this.#view = new EngineView(parts, {
@@ -329,7 +329,7 @@ export class Engine {
     objects.followLink(input.interface, node, now)
   }
 
-  #takeBfd(input: BfdInput, now: Millis): void {
+  #takeBfd(input: BfdStateInput, now: Millis): void {
     const { bfd, sessions } = this.#parts
     if (input.kind === 'bfd-error') {
       bfd.setError(input.text)

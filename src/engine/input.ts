@@ -22,7 +22,7 @@ export type Input =
   | ClientInput
   | KernelInput
   | DiscoveryInput
-  | BfdInput
+  | BfdStateInput
   | ProcessInput
 
 /** Kubernetes objects, and what earlier runs kept. */
@@ -128,7 +128,7 @@ export type DiscoveryInput =
   | { readonly kind: 'router'; readonly interface: string; readonly address: Address }
 
 /** The BFD engine. */
-export type BfdInput =
+export type BfdStateInput =
   /** Reports of the BFD engine, in order. */
   | { readonly kind: 'bfd'; readonly news: readonly BfdNews[] }
   /** Why the BFD engine cannot be reached; undefined: it can again. */

@@ -26,7 +26,7 @@ import { describeKeptOut } from '../dataplane/kept-out.ts'
 import { describeRoute, type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
 import { IFF_UP, type LinkTable, marksOf, type TouchedLinks } from '../dataplane/links.ts'
 import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
-import { NodeRoutes, type StillThere } from '../dataplane/node-routes.ts'
+import { NodeRouteWriter, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import type { KernelWay } from '../show/view.ts'
 import { FirstSync, type Syncing, type SyncingNeighbor } from './first-sync.ts'
@@ -41,7 +41,7 @@ import type { Objects } from './objects.ts'
 import { OriginatedPrefixes } from './originated-prefixes.ts'
 import type { Outbox } from './outbox.ts'
 
-export type KernelInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-error' }>
+export type RouteInput = Extract<Input, { kind: 'kernel' | 'nft-table' | 'applied' | 'kernel-error' }>
 
 /** The most route changes in one effect; the next effect follows when these have been applied. */
 const CHANGES = 512
@@ -69,7 +69,7 @@ export interface KernelRooms {
 export class Kernel {
   readonly #rooms: KernelRooms
   readonly #routes: RouteKeeper
-  readonly #nodeRoutes: NodeRoutes
+  readonly #nodeRoutes: NodeRouteWriter
   readonly #nft: KernelNft
   readonly #loops: KernelLoops
   #intent: DataplaneIntent | undefined
@@ -102,7 +102,7 @@ export class Kernel {
   constructor(rooms: KernelRooms) {
     this.#rooms = rooms
     this.#routes = new RouteKeeper(rooms.links, rooms.table, rooms.adopt)
-    this.#nodeRoutes = new NodeRoutes(this.#routes.wanted)
+    this.#nodeRoutes = new NodeRouteWriter(this.#routes.wanted)
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     this.#loops = new KernelLoops(this.#routes, this.#nft)
     this.#own = new OriginatedPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
@@ -160,7 +160,7 @@ export class Kernel {
 
   // ── Actual state ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-  take(input: KernelInput, now: Millis): void {
+  take(input: RouteInput, now: Millis): void {
     switch (input.kind) {
       case 'kernel':
         this.#takeRoutes(input.change, now)
@@ -312,7 +312,7 @@ export class Kernel {
     return { reasons, count: count - first.length + others.length }
   }
 
-  #applied({ what, seq, failed }: Extract<KernelInput, { kind: 'applied' }>, now: Millis): void {
+  #applied({ what, seq, failed }: Extract<RouteInput, { kind: 'applied' }>, now: Millis): void {
     if (what === 'nft') {
       this.#nft.applied(seq, failed, now)
       return

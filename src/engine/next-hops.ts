@@ -37,7 +37,7 @@ export interface NextHopChoice {
   readonly chosen: Readonly<Partial<Record<Family, Address>>>
 }
 
-export interface Place {
+export interface NextHopInputs {
   readonly node: NodeIntent
   readonly links: LinkTable
   /** The interface of the session, as last known. */
@@ -52,7 +52,7 @@ export interface Place {
   readonly heard: HeardNextHops
 }
 
-export function nextHopsFor(session: Session, place: Place): NextHopChoice {
+export function nextHopsFor(session: Session, place: NextHopInputs): NextHopChoice {
   return new Choice(session, place).make()
 }
 
@@ -66,14 +66,14 @@ const textOf = ({ text }: Prefix): string => text
 
 class Choice {
   readonly #session: Session
-  readonly #place: Place
+  readonly #place: NextHopInputs
   readonly #link: Link | undefined
   /** The neighbor is on the link too. */
   readonly #isOnLink: boolean
   readonly #isBeside: boolean
   readonly #chosen: Partial<Record<Family, Address>> = {}
 
-  constructor(session: Session, place: Place) {
+  constructor(session: Session, place: NextHopInputs) {
     const { links, link } = place
     this.#session = session
     this.#place = place

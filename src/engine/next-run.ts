@@ -2,17 +2,17 @@
  * What this run leaves for the next one, as documents that the edge keeps: the last good objects, what a restart must
  * know, and what people asked for by command. Each is sent when it has changed.
  */
-import type { Ending } from './ending.ts'
+import type { AgentEnding } from './ending.ts'
 import type { Parts } from './parts.ts'
 
 export class NextRun {
   readonly #parts: Pick<Parts, 'facts' | 'store' | 'sessions' | 'restart' | 'byHand' | 'leaving' | 'out'>
-  readonly #ending: Ending
+  readonly #ending: AgentEnding
   readonly #keepsLastGood: boolean
   /** The revision of the last good objects that were sent. */
   #kept = 0
 
-  constructor(parts: Parts, ending: Ending, keepsLastGood: boolean) {
+  constructor(parts: Parts, ending: AgentEnding, keepsLastGood: boolean) {
     this.#parts = parts
     this.#ending = ending
     this.#keepsLastGood = keepsLastGood

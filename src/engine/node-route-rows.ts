@@ -6,7 +6,7 @@ import type { Family } from '../base/family.ts'
 import { contains, type Prefix } from '../base/prefix.ts'
 import type { RouteCount, RouteCursor, RoutePage, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
 import { ownAttributes } from '../bgp/wire/attribute.ts'
-import type { NodeRoutes, WantedRoute } from '../dataplane/node-routes.ts'
+import type { NodeRouteWriter, WantedRoute } from '../dataplane/node-routes.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
 import { NODE_ROUTE } from '../show/own-kind.ts'
 import type { NodeRouteCounts, NodeRouteGap, NodeRouteGaps } from '../show/view.ts'
@@ -24,10 +24,10 @@ export interface RibRows {
 }
 
 export class NodeRouteRows {
-  readonly #routes: NodeRoutes
+  readonly #routes: NodeRouteWriter
   readonly #keeper: RouteKeeper
 
-  constructor(routes: NodeRoutes, keeper: RouteKeeper) {
+  constructor(routes: NodeRouteWriter, keeper: RouteKeeper) {
     this.#routes = routes
     this.#keeper = keeper
   }

@@ -10,7 +10,7 @@ import { IntentBuilder } from '../cluster/build-intent.ts'
 import { ObjectStore } from '../cluster/store.ts'
 import { DefaultRoutes } from '../dataplane/default-routes.ts'
 import { LinkTable } from '../dataplane/links.ts'
-import { Bfd } from './bfd.ts'
+import { BfdStates } from './bfd.ts'
 import { ByHand } from './by-hand.ts'
 import { CniKeeper, type CniMode } from './cni.ts'
 import { Damping } from './damping.ts'
@@ -29,7 +29,7 @@ import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
 import { Sources } from './sources.ts'
-import type { Facts } from './view.ts'
+import type { EngineFacts } from './view.ts'
 
 export interface PartsOptions {
   readonly node: string
@@ -73,14 +73,14 @@ export class Parts {
   readonly links = new LinkTable()
   readonly defaults = new DefaultRoutes(this.links)
   readonly interfaces = new InterfaceAddressBook(this.links)
-  readonly bfd = new Bfd(this.links, this.out)
+  readonly bfd = new BfdStates(this.links, this.out)
   readonly damping = new Damping()
   readonly health = new ServiceHealth(this.out)
   readonly objectWork = new ObjectWork()
   readonly store: ObjectStore
   readonly intents: IntentBuilder
   readonly requested: Requested
-  readonly facts: Facts
+  readonly facts: EngineFacts
   readonly rib: Rib
   readonly sessions: Sessions
   readonly restart: Restart
@@ -118,7 +118,7 @@ export class Parts {
     this.leaving = new Leaving(this)
   }
 
-  #firstFacts({ node, version, hostName, sourceKind, now, epoch }: PartsOptions): Facts {
+  #firstFacts({ node, version, hostName, sourceKind, now, epoch }: PartsOptions): EngineFacts {
     return {
       node,
       version,

@@ -12,7 +12,7 @@ import type { DataplaneIntent, Intent, NodeIntent, PeerIntent } from '../cluster
 import { podsToAssign } from '../cluster/pods.ts'
 import { same } from '../cluster/same.ts'
 import { askedBeforeLine } from './by-hand.ts'
-import type { Ending } from './ending.ts'
+import type { AgentEnding } from './ending.ts'
 import type { Objects } from './objects.ts'
 import type { Parts } from './parts.ts'
 import type { Subscriptions } from './subscriptions.ts'
@@ -29,7 +29,7 @@ const END_OF_TURN = Number.POSITIVE_INFINITY
 
 export class Reconciler {
   readonly #parts: Parts
-  readonly #ending: Ending
+  readonly #ending: AgentEnding
   readonly #subscriptions: Subscriptions
   /** When the oldest object change arrived whose UPDATEs have not all been sent. */
   #changedAt: Millis | undefined
@@ -38,7 +38,7 @@ export class Reconciler {
   /** A turn has ended meanwhile. */
   #hasWaited = false
 
-  constructor(parts: Parts, ending: Ending, subscriptions: Subscriptions) {
+  constructor(parts: Parts, ending: AgentEnding, subscriptions: Subscriptions) {
     this.#parts = parts
     this.#ending = ending
     this.#subscriptions = subscriptions

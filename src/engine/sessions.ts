@@ -12,7 +12,7 @@ import { CEASE } from '../bgp/wire/notification.ts'
 import type { NodeIntent } from '../cluster/intent.ts'
 import type { KernelChange } from '../dataplane/kernel.ts'
 import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
-import type { Bfd } from './bfd.ts'
+import type { BfdStates } from './bfd.ts'
 import { dialEffect } from './dialling.ts'
 import { Failover } from './failover.ts'
 import type { LeftFamilies } from './left-families.ts'
@@ -36,7 +36,7 @@ import { importSideOf, ribPeerOf } from './rib-peer.ts'
 import { RouteRefresh } from './route-refresh.ts'
 import { Sending } from './sending.ts'
 import { SessionNextHops } from './session-next-hops.ts'
-import { type Change, Twins } from './twins.ts'
+import { type LeftChange, Twins } from './twins.ts'
 
 type Updates = Extract<PeerAction, { kind: 'updates' }>
 type Up = Extract<PeerAction, { kind: 'up' }>
@@ -49,7 +49,7 @@ export class Sessions {
   readonly #received: ReceivedUpdates
   readonly #refresh: RouteRefresh
   readonly #out: Outbox
-  readonly #bfd: Bfd
+  readonly #bfd: BfdStates
   #node: NodeIntent | undefined
   /** Established sessions, and what is sent on them. */
   readonly #sending: Sending
@@ -65,7 +65,7 @@ export class Sessions {
     rib: Rib,
     links: LinkTable,
     out: Outbox,
-    bfd: Bfd,
+    bfd: BfdStates,
     isBeside: (link: string, address: Address) => boolean,
   ) {
     this.#nextHops = new SessionNextHops(rib, links, isBeside)
@@ -154,7 +154,7 @@ export class Sessions {
   }
 
   /** The families that these leave to a twin have changed: the RIB gets their new policies. */
-  #applyLeft(changed: readonly Change[]): void {
+  #applyLeft(changed: readonly LeftChange[]): void {
     for (const { neighbor, before } of changed) {
       this.#setPeer(neighbor)
       this.#logLeft(neighbor, before)

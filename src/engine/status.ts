@@ -13,7 +13,7 @@ import type { View } from '../show/view.ts'
 import { EventBook } from '../status/events.ts'
 import { type NodeStatus, stateText } from '../status/node-status.ts'
 import { allObjectConditions, type ObjectConditions } from '../status/object-conditions.ts'
-import { COUNTERS_AFTER, EVENT_PACE, Pace, type Place, STATUS_PACE, spreadOf } from '../status/pace.ts'
+import { COUNTERS_AFTER, EVENT_PACE, type NodeRank, Pace, STATUS_PACE, spreadOf } from '../status/pace.ts'
 import { Survey } from '../status/survey.ts'
 import type { LogLine } from './log-line.ts'
 import type { Outbox } from './outbox.ts'
@@ -42,7 +42,7 @@ interface AllConditions {
 const SHARE = 1_000
 const TEXT_COST = 3
 /** The first agent that holds the Lease writes them. */
-const ALONE: Place = { rank: 0, nodes: 0 }
+const ALONE: NodeRank = { rank: 0, nodes: 0 }
 /** A neighbor that cannot be reached changes its state all the time. */
 const NO_NEWS = /^(?:session-transition|notification-(?:sent|received))$/
 
@@ -53,7 +53,7 @@ export class StatusKeeper {
   readonly #statusPace = new Pace(STATUS_PACE)
   readonly #eventPace = new Pace(EVENT_PACE)
   readonly #objectPace = new Pace({ delay: STATUS_PACE.delay, perNode: 0, gap: STATUS_PACE.gap })
-  #ranked: (Place & { readonly revision: number }) | undefined
+  #ranked: (NodeRank & { readonly revision: number }) | undefined
   #survey: Survey | undefined
   #state = ''
   /** When it is written although only counts have changed. */
@@ -129,7 +129,7 @@ export class StatusKeeper {
   }
 
   /** Counted again only after objects have changed. */
-  #rank(): Place {
+  #rank(): NodeRank {
     const { view, store } = this.#seen
     if (this.#ranked?.revision === store.revision) return this.#ranked
     const { node } = view.status()

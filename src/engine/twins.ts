@@ -17,7 +17,7 @@ import {
 } from './left-families.ts'
 import type { Neighbor } from './neighbors.ts'
 
-export interface Change {
+export interface LeftChange {
   readonly neighbor: Neighbor
   readonly before: LeftFamilies
 }
@@ -65,7 +65,7 @@ export class Twins {
    * Its session is down, and the RIB still has its routes. Of the families for which they are kept it leaves the same to twins as
    * before: those have newer routes.
    */
-  remove(neighbor: Neighbor, kept: readonly Family[], now: Millis): Change[] {
+  remove(neighbor: Neighbor, kept: readonly Family[], now: Millis): LeftChange[] {
     const running = this.#running.get(neighbor)
     this.#forgetAway(neighbor)
     if (kept.length === 0) neighbor.leftFamilies = {}
@@ -103,8 +103,8 @@ export class Twins {
   }
 
   /** What neighbors that are away had left to this one is used again, unless its own routes are kept. */
-  #takeBack({ name }: Neighbor, kept: readonly Family[]): Change[] {
-    const changes: Change[] = []
+  #takeBack({ name }: Neighbor, kept: readonly Family[]): LeftChange[] {
+    const changes: LeftChange[] = []
     for (const neighbor of [...(this.#away.get(name) ?? [])]) {
       const before = neighbor.leftFamilies
       const isLeft = ([family, { to }]: [string, Left]) => to !== name || kept.includes(family as Family)
@@ -119,7 +119,7 @@ export class Twins {
   }
 
   /** Its intent or its next hops have changed. It is decided as well, and is not returned. */
-  update(neighbor: Neighbor, now: Millis): Change[] {
+  update(neighbor: Neighbor, now: Millis): LeftChange[] {
     const running = this.#running.get(neighbor)
     if (running === undefined) return []
     this.#updateOne(running, now)
@@ -130,7 +130,7 @@ export class Twins {
    * Changes for sessions whose twin has taken over in the meantime. `ended`: the neighbors that End-of-RIB was sent to or
    * received from since the last call.
    */
-  settle(ended: Iterable<string>, now: Millis): Change[] {
+  settle(ended: Iterable<string>, now: Millis): LeftChange[] {
     const takers = [...ended].flatMap((name) => this.#byName.get(name) ?? [])
     for (const running of this.#young) {
       if (running.since + FED_AFTER > now) break
@@ -152,11 +152,11 @@ export class Twins {
     return all.filter((other) => other.neighbor !== neighbor).sort(byName)
   }
 
-  #updateBeside(running: Running, now: Millis): Change[] {
+  #updateBeside(running: Running, now: Millis): LeftChange[] {
     return this.#beside(running).flatMap((other) => this.#updateOne(other, now) ?? [])
   }
 
-  #updateOne(running: Running, now: Millis): Change | undefined {
+  #updateOne(running: Running, now: Millis): LeftChange | undefined {
     const { neighbor } = running
     const before = neighbor.leftFamilies
     const left = leftBy(running, this.#beside(running), this.#fed, now)

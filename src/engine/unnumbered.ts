@@ -4,7 +4,7 @@
  */
 import type { Millis } from '../base/units.ts'
 import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
-import { Link } from '../ndp/link.ts'
+import { DiscoveryLink } from '../ndp/link.ts'
 import { comesBefore, type RivalOf } from './found-neighbors.ts'
 import type { DiscoveryInput, Input } from './input.ts'
 import { type LogLine, logLine } from './log-line.ts'
@@ -12,13 +12,13 @@ import { type LogLine, logLine } from './log-line.ts'
 export class Unnumbered {
   readonly #wanted = new Map<string, PeerIntent>()
   /** By interface. */
-  readonly #links = new Map<string, Link>()
+  readonly #links = new Map<string, DiscoveryLink>()
 
   set(intent: PeerIntent): void {
     this.#wanted.set(intent.name, intent)
     const { interface: name } = intent
     if (name === undefined || this.#links.has(name)) return
-    this.#links.set(name, new Link(`the state of ${name} is not known yet`))
+    this.#links.set(name, new DiscoveryLink(`the state of ${name} is not known yet`))
   }
 
   remove(name: string): void {
@@ -46,7 +46,7 @@ export class Unnumbered {
     return [...this.#wanted.values()].filter((intent) => intent.interface === name)
   }
 
-  link(name: string): Link | undefined {
+  link(name: string): DiscoveryLink | undefined {
     return this.#links.get(name)
   }
 
@@ -76,12 +76,12 @@ export class Unnumbered {
   }
 }
 
-function whyNoNeighbor(link: Link, name: string): string | undefined {
+function whyNoNeighbor(link: DiscoveryLink, name: string): string | undefined {
   if (link.error !== undefined) return link.error
   return link.router === undefined ? `no router advertisement has arrived on ${name} yet` : undefined
 }
 
-function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): LogLine | undefined {
+function takeLink(link: DiscoveryLink, input: Extract<Input, { kind: 'link' }>): LogLine | undefined {
   const { interface: name, error } = input
   if (link.error === error) return undefined
   link.setError(error)
@@ -93,7 +93,7 @@ function takeLink(link: Link, input: Extract<Input, { kind: 'link' }>): LogLine 
 }
 
 function takeRouter(
-  link: Link,
+  link: DiscoveryLink,
   { interface: name, address }: Extract<Input, { kind: 'router' }>,
   hasSession: boolean,
   now: Millis,

@@ -31,7 +31,7 @@ import type {
   StatusView,
   View,
 } from '../show/view.ts'
-import type { Bfd } from './bfd.ts'
+import type { BfdStates } from './bfd.ts'
 import { heldFamilies } from './held-families.ts'
 import type { Kernel } from './kernel.ts'
 import type { Listening } from './listening.ts'
@@ -55,7 +55,7 @@ const NO_COUNTS: FamilyCounts = {
 }
 
 /** What the view reads of the engine itself. */
-export interface Facts {
+export interface EngineFacts {
   readonly version: string
   readonly hostName: string
   readonly node: string
@@ -95,7 +95,7 @@ export interface CommandActions {
 
 /** The parts of the engine that a view reads. */
 export interface ViewedParts {
-  readonly facts: Facts
+  readonly facts: EngineFacts
   readonly neighbors: Neighbors
   readonly rib: Rib
   readonly links: LinkTable
@@ -103,18 +103,18 @@ export interface ViewedParts {
   readonly intents: Pick<IntentBuilder, 'podOwner'>
   /** Undefined with `--dataplane none`. */
   readonly kernel: Kernel | undefined
-  readonly bfd: Bfd
+  readonly bfd: BfdStates
 }
 
 export class EngineView implements View {
-  readonly #facts: Facts
+  readonly #facts: EngineFacts
   readonly #neighbors: Neighbors
   readonly #rib: Rib
   readonly #links: LinkTable
   readonly #objects: Objects
   readonly #intents: ViewedParts['intents']
   readonly #kernel: Kernel | undefined
-  readonly #bfd: Bfd
+  readonly #bfd: BfdStates
   readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
   readonly #node: NodeActions
 

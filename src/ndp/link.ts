@@ -11,17 +11,17 @@ export const SILENCE: Millis = 35_000
 /** The most other routers that are remembered. */
 const MOST_OTHERS = 8
 
-export interface Heard {
+export interface HeardRouter {
   /** Link-local, with the interface as its zone. */
   readonly address: Address
   readonly at: Millis
 }
 
-export class Link {
+export class DiscoveryLink {
   /** Why no router can be found; undefined: the link is up, and we send router advertisements on it. */
   #error: string | undefined
-  #router: Heard | undefined
-  #others: Heard[] = []
+  #router: HeardRouter | undefined
+  #others: HeardRouter[] = []
 
   constructor(error: string) {
     this.#error = error
@@ -32,12 +32,12 @@ export class Link {
   }
 
   /** The neighbor. */
-  get router(): Heard | undefined {
+  get router(): HeardRouter | undefined {
     return this.#router
   }
 
   /** The router that advertised itself last comes last. */
-  get others(): readonly Heard[] {
+  get others(): readonly HeardRouter[] {
     return this.#others
   }
 

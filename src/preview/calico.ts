@@ -9,7 +9,7 @@ import type { Rule as PolicyRule } from '../bgp/policy/rule.ts'
 import { BGP_PORT, DEFAULT_AS } from '../cluster/node.ts'
 import type { ConfigurationObject, FilterObject, NodeObject, ParsedObjects, PeerObject } from '../cluster/objects.ts'
 import { NODE_CONFIGURATION } from '../cluster/parse/configuration.ts'
-import { scopeOf, selects } from '../cluster/peer-candidates.ts'
+import { peerScope, selects } from '../cluster/peer-candidates.ts'
 import { withValuesOf } from '../cluster/peer-values.ts'
 import { matches } from '../cluster/selector.ts'
 import { EXCLUDE_LABEL } from '../cluster/services.ts'
@@ -159,7 +159,7 @@ const listenPortOf = (store: ObjectStore, node: string): number =>
   store.get('BGPConfiguration', 'default')?.listenPort ??
   BGP_PORT
 
-const isGlobal = (peer: PeerObject): boolean => scopeOf(peer) === 'global'
+const isGlobal = (peer: PeerObject): boolean => peerScope(peer) === 'global'
 
 /** A router with one address, on a node that has both families and no router of the other family. */
 function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {

@@ -17,14 +17,14 @@ import { referenceProblems } from '../cluster/references.ts'
 import type { ObjectStore } from '../cluster/store.ts'
 import { WITHDRAWN, whileDrained } from '../engine/drain.ts'
 import { secretProblems } from './secrets.ts'
-import type { NodeSettings } from './settings.ts'
+import type { ComparedNode } from './settings.ts'
 
 export interface NodePreview {
   readonly node: string
   readonly asNumber: Asn | undefined
   readonly routerId: RouterId | undefined
   readonly intent: Intent
-  readonly settings: NodeSettings
+  readonly settings: ComparedNode
   readonly peers: readonly PeerPreview[]
   /** What is advertised to no neighbor, by prefix or object, and why. */
   readonly withheld: ReadonlyMap<string, string>

@@ -7,7 +7,7 @@ import { type ChangeLine, peerLabel } from './change.ts'
 import type { Difference } from './difference.ts'
 import type { Advertised, NodePreview, PeerPreview, Refused } from './node.ts'
 
-export interface Report {
+export interface PreviewReport {
   readonly problems: readonly Problem[]
   readonly nodes: readonly NodePreview[]
   /** Undefined where the objects are not Calico's own. */
@@ -17,9 +17,9 @@ export interface Report {
 }
 
 /** Errors that a CI run should stop at. */
-export const hasErrors = ({ problems }: Report): boolean => problems.some(({ level }) => level !== 'warning')
+export const hasErrors = ({ problems }: PreviewReport): boolean => problems.some(({ level }) => level !== 'warning')
 
-export function* renderReport(report: Report): Iterable<string> {
+export function* renderReport(report: PreviewReport): Iterable<string> {
   for (const { level, text } of report.problems) yield `${(level ?? 'error').padEnd(7)}  ${text}`
   if (report.change === undefined) for (const node of report.nodes) yield* nodeLines(node)
   else yield* changeLines(report.change)
@@ -33,7 +33,7 @@ export function* renderReport(report: Report): Iterable<string> {
   yield summaryLine(report)
 }
 
-function summaryLine({ problems, nodes }: Report): string {
+function summaryLine({ problems, nodes }: PreviewReport): string {
   const warnings = problems.filter(({ level }) => level === 'warning').length
   const found = `${counted(problems.length - warnings, 'error', 'errors')}, ${counted(warnings, 'warning', 'warnings')}`
   return `${counted(nodes.length, 'node', 'nodes')}: ${found}`
@@ -126,7 +126,7 @@ function changeLine(line: ChangeLine): string {
 }
 
 /** The shape that `ARCHITECTURE.md` fixes; fields may be added. */
-export const reportJson = ({ problems, nodes, differences, change }: Report) => ({
+export const reportJson = ({ problems, nodes, differences, change }: PreviewReport) => ({
   problems: problems.map(({ level = 'error', ...problem }) => ({ level, ...problem })),
   nodes: nodes.map(({ node, asNumber = null, routerId, intent, peers, withheld }) => ({
     node,

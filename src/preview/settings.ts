@@ -93,7 +93,7 @@ function rulesForLearned(policy: Policy, peerType: PeerType): unknown {
 const isForAll = (match: object): boolean => Object.keys(match).every((key) => key === 'source' || key === 'peerType')
 
 /** Settings of a node that decide for all its neighbors. */
-export interface NodeSettings {
+export interface ComparedNode {
   readonly node: NodeIntent | undefined
   readonly guards: ServiceGuards
   readonly recursiveNextHops: boolean
@@ -101,7 +101,7 @@ export interface NodeSettings {
 
 const SELECTS = 'other routes may be selected, and advertised'
 
-export function* nodeSettingsOf(old: NodeSettings, now: NodeSettings): Iterable<Setting> {
+export function* nodeSettingsOf(old: ComparedNode, now: ComparedNode): Iterable<Setting> {
   if (old.node === undefined || now.node === undefined) return
   if (!same(old.node.decision, now.node.decision)) yield { field: 'multipath or preferOldestPath', effect: SELECTS }
   if (old.recursiveNextHops !== now.recursiveNextHops) yield { field: 'recursiveNextHops', effect: SELECTS }

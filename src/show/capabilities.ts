@@ -1,5 +1,5 @@
 /** Capabilities (RFC 5492) as `show protocols all` lists them. */
-import { familyOf } from '../base/family.ts'
+import { familyOfPair } from '../base/family.ts'
 import type { Capability } from '../bgp/wire/message.ts'
 
 type Kind = Capability['kind']
@@ -70,7 +70,7 @@ interface Afi {
 }
 
 const familiesOf = (pairs: readonly Afi[]): string => pairs.map(familyName).join(' ')
-const familyName = ({ afi, safi }: Afi): string => familyOf(afi, safi) ?? `afi-${afi}-safi-${safi}`
+const familyName = ({ afi, safi }: Afi): string => familyOfPair(afi, safi) ?? `afi-${afi}-safi-${safi}`
 
 /** RFC 4724 §3: the last one counts. */
 function gracefulRestart(last: Extract<Capability, { readonly kind: 'graceful-restart' }> | undefined): string[] {

@@ -14,14 +14,14 @@ export interface Option {
   /** The word that introduces it; undefined: a value without a word. */
   readonly word?: string
   /** The kind of the value after the word; undefined: a word without a value. */
-  readonly value?: ValueKind
+  readonly value?: ArgumentKind
   /** Key of the value among those handed to `build`; the word where it is left out. */
   readonly key?: string
   readonly required?: boolean
   readonly help: string
 }
 
-export type ValueKind =
+export type ArgumentKind =
   | 'prefix'
   | 'protocol'
   | 'which'
@@ -34,7 +34,7 @@ export type ValueKind =
   | 'subject'
 
 /** How a value is shown in help and errors. */
-export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
+export const VALUE_NAMES: Readonly<Record<ArgumentKind, string>> = {
   prefix: '<ip|prefix>',
   protocol: '<protocol>',
   which: '<protocol>|"<pattern>"|all',
@@ -49,9 +49,9 @@ export const VALUE_NAMES: Readonly<Record<ValueKind, string>> = {
 
 /** Values by key, already read. A word without a value is `true`. */
 interface Values {
-  readonly [key: string]: Value
+  readonly [key: string]: ArgumentValue
 }
-export type Value = string | true | Prefix | Family | Which | Where | Subject | undefined
+export type ArgumentValue = string | true | Prefix | Family | Which | Where | Subject | undefined
 
 export interface CommandRow {
   readonly words: readonly string[]
@@ -368,7 +368,7 @@ function buildTimeFormat(values: Values): Command | string {
 const TABLE_FAMILIES: Readonly<Record<string, Family | 'all'>> = { master4: 'ipv4', master6: 'ipv6', all: 'all' }
 
 /** Reads one value, or returns the error. An expression is read by `where/parse.ts`. */
-export function parseValue(kind: ValueKind, token: Token): { readonly value: Value } | string {
+export function parseValue(kind: ArgumentKind, token: Token): { readonly value: ArgumentValue } | string {
   const { text } = token
   switch (kind) {
     case 'prefix':

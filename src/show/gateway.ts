@@ -32,7 +32,7 @@ export function interfaceToward(gateway: Address, interfaces: readonly Interface
 }
 
 /** How far an address reaches, in BIRD's words. */
-export function scopeOf(address: Address): 'host' | 'link' | 'site' | 'univ' {
+export function addressScope(address: Address): 'host' | 'link' | 'site' | 'univ' {
   if (isLinkLocal(address)) return 'link'
   const [first = 0, second = 0] = addressBytes(address)
   if (address.includes(':')) return address === '::1' ? 'host' : (first & 0xfe) === 0xfc ? 'site' : 'univ'

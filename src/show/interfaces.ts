@@ -1,6 +1,6 @@
 /** `show interfaces`, in BIRD's layout. */
 
-import { scopeOf } from './gateway.ts'
+import { addressScope } from './gateway.ts'
 import { CODE, type Row } from './reply.ts'
 import type { InterfaceView, LinkView } from './view.ts'
 
@@ -15,7 +15,7 @@ function* fullRows(interfaces: readonly InterfaceView[]): Iterable<Row> {
     const flags = link === undefined ? (up ? 'AdminUp LinkUp' : 'AdminDown LinkDown') : flagText(link)
     yield { code: CODE.interfaceFlags, text: `\t${flags}` }
     for (const address of addresses) {
-      const scope = scopeOf(address.split('/')[0] ?? address)
+      const scope = addressScope(address.split('/')[0] ?? address)
       yield { code: CODE.interfaceAddress, text: `\t${address} (Preferred, scope ${scope})` }
     }
   }

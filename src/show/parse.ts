@@ -7,13 +7,13 @@
  */
 import type { Asked, ParseError } from './command.ts'
 import {
+  type ArgumentKind,
+  type ArgumentValue,
   COMMANDS,
   type CommandRow,
   type Option,
   parseValue,
   VALUE_NAMES,
-  type Value,
-  type ValueKind,
 } from './commands.ts'
 import { cut, type Token } from './tokens.ts'
 import { parseWhere } from './where/parse.ts'
@@ -94,10 +94,10 @@ function fittingWords(text: string, words: readonly string[]): readonly string[]
   return words.includes(text) ? [text] : words.filter((word) => word.startsWith(text))
 }
 
-type ReadOptions = { readonly kind: 'values'; readonly values: Readonly<Record<string, Value>> } | ParseError
+type ReadOptions = { readonly kind: 'values'; readonly values: Readonly<Record<string, ArgumentValue>> } | ParseError
 
 function readOptions(row: CommandRow, words: readonly Token[], line: string): ReadOptions {
-  const values: Record<string, Value> = {}
+  const values: Record<string, ArgumentValue> = {}
   const left = new Set(row.options)
   let tokens = words
   for (let at = 0; at < tokens.length; at++) {
@@ -149,7 +149,7 @@ function findOption(token: Token, left: ReadonlySet<Option>): Option | ParseErro
 }
 
 /** A file is always quoted, seconds are digits. */
-function mayBe(value: ValueKind | undefined, token: Token): boolean {
+function mayBe(value: ArgumentKind | undefined, token: Token): boolean {
   if (value === 'file') return !isPlain(token)
   return value !== 'seconds' || (isPlain(token) && /^\d+$/.test(token.text))
 }

@@ -8,7 +8,7 @@ import { ownKind } from './own-kind.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { InterfaceView, View } from './view.ts'
-import { type Counts, countRoutes, countWalk, planWalk, TABLES, type Walk, walk } from './walk.ts'
+import { countRoutes, countWalk, planWalk, TABLES, type TableCounts, type Walk, walk } from './walk.ts'
 import { wrapped } from './wrap.ts'
 
 export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
@@ -99,19 +99,19 @@ function* countRows(plan: Walk, view: View): Iterable<Row> {
   yield totalRow(plan, counted, whole)
 }
 
-function countWhole({ query: { primary, filtered } }: Walk, view: View): Generator<Row, Counts> {
+function countWhole({ query: { primary, filtered } }: Walk, view: View): Generator<Row, TableCounts> {
   return countRoutes(primary === true ? { primary } : filtered === true ? { filtered } : {}, FAMILIES, view)
 }
 
-function countRow(family: Family, counted: Counts, whole: Counts): Row {
+function countRow(family: Family, counted: TableCounts, whole: TableCounts): Row {
   const { prefixes, paths } = whole[family]
   const text = `${counted[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
   return { code: CODE.route, text }
 }
 
-function totalRow({ families }: Walk, counted: Counts, whole: Counts): Row {
+function totalRow({ families }: Walk, counted: TableCounts, whole: TableCounts): Row {
   if (families.length === 1) return { code: CODE.ok, text: '' }
-  const sum = (counts: Counts, what: 'paths' | 'prefixes') =>
+  const sum = (counts: TableCounts, what: 'paths' | 'prefixes') =>
     families.reduce((total, family) => total + counts[family][what], 0)
   const shown = `${sum(counted, 'paths')} of ${sum(whole, 'paths')} routes for ${sum(whole, 'prefixes')} networks`
   return { code: CODE.routeCount, text: `Total: ${shown} in ${families.length} tables` }

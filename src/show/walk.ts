@@ -133,14 +133,14 @@ export function* walk({ query, conditions }: Walk, family: Family, view: View): 
 }
 
 /** Counts the routes, with pauses in between. The RIB counts them where it can check all conditions. */
-export function* countWalk(plan: Walk, view: View): Generator<Row, Counts> {
+export function* countWalk(plan: Walk, view: View): Generator<Row, TableCounts> {
   if (plan.conditions.length === 0) return yield* countRoutes(plan.query, plan.families, view)
   const counts = { ipv4: NONE, ipv6: NONE }
   for (const family of plan.families) counts[family] = yield* countRows(walk(plan, family, view))
   return counts
 }
 
-export function* countRoutes(query: RouteQuery, families: readonly Family[], view: View): Generator<Row, Counts> {
+export function* countRoutes(query: RouteQuery, families: readonly Family[], view: View): Generator<Row, TableCounts> {
   const counts = { ipv4: NONE, ipv6: NONE }
   for (const family of families) {
     let from: RouteCursor | undefined
@@ -156,7 +156,7 @@ export function* countRoutes(query: RouteQuery, families: readonly Family[], vie
 }
 
 type Count = Pick<RouteCount, 'prefixes' | 'paths'>
-export type Counts = Readonly<Record<Family, Count>>
+export type TableCounts = Readonly<Record<Family, Count>>
 
 const NONE: Count = { prefixes: 0, paths: 0 }
 

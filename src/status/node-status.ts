@@ -48,7 +48,7 @@ export interface RouterStatus {
    * How long the neighbor keeps our routes while we restart, in seconds, and families of which we keep its routes now.
    */
   readonly restart: { readonly time: number | undefined; readonly stale: readonly Family[] }
-  readonly families: Readonly<Partial<Record<Family, Counts>>>
+  readonly families: Readonly<Partial<Record<Family, NodeCounts>>>
 }
 
 interface ErrorStatus {
@@ -56,14 +56,14 @@ interface ErrorStatus {
   readonly at: Millis
 }
 
-export interface Counts {
+export interface NodeCounts {
   readonly received: number
   readonly accepted: number
   readonly advertised: number
 }
 
 export interface MeshStatus extends SessionSum {
-  readonly families: Readonly<Record<Family, Counts>>
+  readonly families: Readonly<Record<Family, NodeCounts>>
   /** The first of them. */
   readonly notEstablished: readonly {
     readonly name: string

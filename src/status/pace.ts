@@ -24,13 +24,13 @@ export const EVENT_PACE: PaceOptions = { delay: 5_000, perNode: 60, gap: 10_000 
 export const COUNTERS_AFTER: Millis = 600_000
 
 /** This node among all, in the order of their names. */
-export interface Place {
+export interface NodeRank {
   readonly rank: number
   readonly nodes: number
 }
 
 /** How long all agents take together. */
-export const spreadOf = ({ nodes }: Place, { perNode }: PaceOptions): Millis => nodes * perNode
+export const spreadOf = ({ nodes }: NodeRank, { perNode }: PaceOptions): Millis => nodes * perNode
 
 export class Pace {
   readonly #options: PaceOptions
@@ -49,14 +49,14 @@ export class Pace {
    * Something changed: it is written at the next moment of this node, together with what changes until then. `epoch`: what
    * to add to `now` for the wall clock.
    */
-  changed(place: Place, epoch: number, now: Millis): void {
+  changed(place: NodeRank, epoch: number, now: Millis): void {
     const { delay, gap } = this.#options
     const soonest = Math.max(now + delay, (this.#writtenAt ?? Number.NEGATIVE_INFINITY) + gap)
     this.#due = earlier(this.#due, this.moment(place, epoch, soonest))
   }
 
   /** The first moment of this node that is not before `at`. */
-  moment(place: Place, epoch: number, at: Millis): Millis {
+  moment(place: NodeRank, epoch: number, at: Millis): Millis {
     const span = spreadOf(place, this.#options)
     if (span === 0) return at
     const phase = (place.rank / place.nodes) * span

@@ -5,7 +5,7 @@ import { formatLastError, remoteAsOf, stateOf } from '../show/protocols.ts'
 import type { ProtocolView, View } from '../show/view.ts'
 import { bounded, shown } from './bounds.ts'
 import { nodeConditions } from './conditions.ts'
-import type { Counts, MeshStatus, NodeStatus, ProblemStatus, RouterStatus } from './node-status.ts'
+import type { MeshStatus, NodeCounts, NodeStatus, ProblemStatus, RouterStatus } from './node-status.ts'
 
 /** Sessions looked at in one turn. */
 const SLICE = 128
@@ -67,7 +67,7 @@ export class Survey {
 class MeshSum {
   #configured = 0
   #established = 0
-  readonly #families: Record<Family, Counts> = { ipv4: NO_COUNTS, ipv6: NO_COUNTS }
+  readonly #families: Record<Family, NodeCounts> = { ipv4: NO_COUNTS, ipv6: NO_COUNTS }
   readonly #down: MeshStatus['notEstablished'][number][] = []
 
   note(protocol: ProtocolView): void {
@@ -124,11 +124,11 @@ function errorText({ peer: { lastError, attemptError } }: ProtocolView): string 
   return error === undefined ? undefined : shown(formatLastError(error))
 }
 
-const NO_COUNTS: Counts = { received: 0, accepted: 0, advertised: 0 }
+const NO_COUNTS: NodeCounts = { received: 0, accepted: 0, advertised: 0 }
 
-const countsOf = ({ received, accepted, advertised }: Counts): Counts => ({ received, accepted, advertised })
+const countsOf = ({ received, accepted, advertised }: NodeCounts): NodeCounts => ({ received, accepted, advertised })
 
-const sum = (a: Counts, b: Counts): Counts => ({
+const sum = (a: NodeCounts, b: NodeCounts): NodeCounts => ({
   received: a.received + b.received,
   accepted: a.accepted + b.accepted,
   advertised: a.advertised + b.advertised,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { equalBytes, hex, Reader, ShortRead, Writer } from '../../src/base/bytes.ts'
+import { ByteWriter, equalBytes, hex, Reader, ShortRead } from '../../src/base/bytes.ts'
 
 describe('Reader', () => {
   const bytes = Uint8Array.of(1, 2, 3, 0xff, 0xff, 0xff, 0xfe, 8, 9)
@@ -42,12 +42,12 @@ describe('Reader', () => {
 
 describe('Writer', () => {
   test('writes what Reader reads', () => {
-    const bytes = new Writer(1).u8(1).u16(0xfffe).u32(0xfffffffe).raw([7, 8]).finish()
+    const bytes = new ByteWriter(1).u8(1).u16(0xfffe).u32(0xfffffffe).raw([7, 8]).finish()
     expect([...bytes]).toEqual([1, 0xff, 0xfe, 0xff, 0xff, 0xff, 0xfe, 7, 8])
   })
 
   test('lengths are written before what they count, one within another', () => {
-    const bytes = new Writer(1)
+    const bytes = new ByteWriter(1)
       .sized(2, (outer) => outer.u8(9).sized(1, (inner) => inner.raw(new Uint8Array(200))))
       .finish()
     expect([...bytes.subarray(0, 4)]).toEqual([0, 202, 9, 200])
@@ -55,7 +55,7 @@ describe('Writer', () => {
   })
 
   test('what was finished stays as it is', () => {
-    const writer = new Writer().u8(1)
+    const writer = new ByteWriter().u8(1)
     const bytes = writer.finish()
     writer.u8(2)
     expect([...bytes]).toEqual([1])

@@ -9,7 +9,7 @@ import { LinkTable } from '../../src/dataplane/links.ts'
 import type { NextHop } from '../../src/dataplane/next-hop.ts'
 import { RouteKeeper } from '../../src/dataplane/route-keeper.ts'
 import { KnownRoutes } from '../../src/edge/kernel/known-routes.ts'
-import { Writer } from '../../src/edge/kernel/netlink-message.ts'
+import { NetlinkWriter } from '../../src/edge/kernel/netlink-message.ts'
 import { writeChange } from '../../src/edge/kernel/netlink-route.ts'
 import { linkOf, ownRoute } from '../support/fake-kernel.ts'
 
@@ -57,7 +57,7 @@ const prefixOf = (family: Family, at: number) =>
 class Path {
   readonly keeper: RouteKeeper
   readonly #known = new KnownRoutes()
-  readonly #writer = new Writer(2 * BATCH)
+  readonly #writer = new NetlinkWriter(2 * BATCH)
 
   constructor() {
     const links = new LinkTable()

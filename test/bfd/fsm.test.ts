@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { type BfdEvent, step } from '../../src/bfd/fsm.ts'
-import { type BfdState, STATES } from '../../src/bfd/packet.ts'
+import { type BfdEvent, bfdStep } from '../../src/bfd/fsm.ts'
+import { BFD_STATES, type BfdState } from '../../src/bfd/packet.ts'
 
 const EVENTS: readonly BfdEvent[] = [
   'received-AdminDown',
@@ -22,10 +22,10 @@ const rows: readonly (readonly [BfdState, string[]])[] = [
 
 test.each(rows)('from %s, as RFC 5880 §6.2, §6.8.6 and §6.8.16 have it', (state, after) => {
   const found = EVENTS.map((event) => {
-    const { state: to, diagnostic } = step(state, event)
+    const { state: to, diagnostic } = bfdStep(state, event)
     return diagnostic === undefined || to === state ? to : `${to} ${diagnostic}`
   })
   expect(found).toEqual(after)
 })
 
-test('every state has a row', () => expect(rows.map(([state]) => state).sort()).toEqual([...STATES].sort()))
+test('every state has a row', () => expect(rows.map(([state]) => state).sort()).toEqual([...BFD_STATES].sort()))

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type ControlPacket, decodeControl, encodeControl, STATES } from '../../src/bfd/packet.ts'
+import { BFD_STATES, type ControlPacket, decodeControl, encodeControl } from '../../src/bfd/packet.ts'
 import { control } from './support.ts'
 
 const bytes = (change: Partial<Record<number, number>> = {}, length = 24): Uint8Array => {
@@ -31,7 +31,7 @@ const bit = fc.boolean()
 const word = fc.integer({ min: 0, max: 0xffffffff })
 const packets: fc.Arbitrary<ControlPacket> = fc.record({
   diagnostic: fc.integer({ min: 0, max: 31 }),
-  state: fc.constantFrom(...STATES),
+  state: fc.constantFrom(...BFD_STATES),
   poll: bit,
   final: bit,
   controlPlaneIndependent: bit,

@@ -2,7 +2,7 @@ import { Chance } from '../../src/base/chance.ts'
 import { BfdEngine } from '../../src/bfd/engine.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
 import { decodeControl, encodeControl } from '../../src/bfd/packet.ts'
-import { Session } from '../../src/bfd/session.ts'
+import { BfdSession } from '../../src/bfd/session.ts'
 import type { BfdEffect, BfdInput, BfdIntent, BfdView, SavedSession } from '../../src/bfd/types.ts'
 
 export const intent = (change: Partial<BfdIntent> = {}): BfdIntent => ({
@@ -72,17 +72,17 @@ export function decoded(bytes: Uint8Array): ControlPacket {
 /** A session on a clock of its own, with what it sent and how it changed. */
 export class Bench {
   now = 0
-  readonly session: Session
+  readonly session: BfdSession
   readonly sent: { readonly at: number; readonly packet: ControlPacket }[] = []
   readonly states: string[] = []
 
   constructor(change: Partial<BfdIntent> = {}, seed = 1) {
     const chance = new Chance(seed)
     const shared = { least: 0, discriminator: 5, independent: false, now: 0 }
-    this.session = new Session({ intent: intent(change), chance, ...shared })
+    this.session = new BfdSession({ intent: intent(change), chance, ...shared })
   }
 
-  handle(event: Parameters<Session['handle']>[0]): this {
+  handle(event: Parameters<BfdSession['handle']>[0]): this {
     for (const action of this.session.handle(event, this.now)) {
       if (action.kind === 'send') this.sent.push({ at: this.now, packet: decoded(action.bytes) })
       else if (action.from !== undefined) this.states.push(this.session.state)

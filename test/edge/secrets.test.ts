@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { AgentConnection } from '../../src/cli/connection.ts'
-import { COMMANDS, type CommandRow, type Option, type ValueKind } from '../../src/show/commands.ts'
+import { type ArgumentKind, COMMANDS, type CommandRow, type Option } from '../../src/show/commands.ts'
 import { parseCommand } from '../../src/show/parse.ts'
 import { bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
 import { announcement, attributes } from '../support/rib.ts'
@@ -178,7 +178,7 @@ const saidBy = (...words: readonly string[]): Promise<string> =>
     execFile(process.execPath, [MAIN, ...words], (_, out, err) => resolve(out + err))
   })
 
-const VALUES: Readonly<Record<ValueKind, string>> = {
+const VALUES: Readonly<Record<ArgumentKind, string>> = {
   prefix: '10.244.1.0/24',
   protocol: 'Global_127_0_0_2',
   which: 'all',

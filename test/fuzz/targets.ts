@@ -7,7 +7,7 @@ import { decodeAttributes, encodeAttributes } from '../../src/bgp/wire/attribute
 import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
 import type { MessageError } from '../../src/bgp/wire/error.ts'
 import { Framer } from '../../src/bgp/wire/framer.ts'
-import type { Frame } from '../../src/bgp/wire/header.ts'
+import type { MessageFrame } from '../../src/bgp/wire/header.ts'
 import { checkNlri, formatNlri } from '../../src/bgp/wire/nlri.ts'
 import { decodeNotification, describeNotification, encodeNotification } from '../../src/bgp/wire/notification.ts'
 import { decodeOpen, encodeOpen } from '../../src/bgp/wire/open.ts'
@@ -28,7 +28,7 @@ function must(holds: boolean, text: string): asserts holds {
   if (!holds) throw new Error(text)
 }
 
-const frameOf = (bytes: Uint8Array): Frame => ({ type: bytes[18] ?? 0, bytes, start: 0, end: bytes.length })
+const frameOf = (bytes: Uint8Array): MessageFrame => ({ type: bytes[18] ?? 0, bytes, start: 0, end: bytes.length })
 
 /** Digits aside, the words of an error are its kind. */
 const kindOf = (text: string): string => text.replace(/\d+/g, '#')

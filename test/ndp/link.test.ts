@@ -1,18 +1,18 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { Link, SILENCE } from '../../src/ndp/link.ts'
+import { DiscoveryLink, SILENCE } from '../../src/ndp/link.ts'
 
 const [A, B, C] = ['fe80::a%eth0', 'fe80::b%eth0', 'fe80::c%eth0'] as const
-let link: Link
+let link: DiscoveryLink
 
 beforeEach(() => {
-  link = new Link('not known yet')
+  link = new DiscoveryLink('not known yet')
   link.setError(undefined)
 })
 
 const others = () => link.others.map(({ address }) => address)
 
 test('nobody is heard before the link is there', () => {
-  const early = new Link('not known yet')
+  const early = new DiscoveryLink('not known yet')
   early.hear(A, false, 0)
   expect(early.router).toBeUndefined()
   expect(early.error).toBe('not known yet')

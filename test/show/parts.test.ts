@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatExtendedCommunity } from '../../src/show/attributes.ts'
-import { gatewaysOf, interfaceToward, scopeOf } from '../../src/show/gateway.ts'
+import { addressScope, gatewaysOf, interfaceToward } from '../../src/show/gateway.ts'
 import { matchesPattern } from '../../src/show/pattern.ts'
 import { formatRfc3339, formatTime } from '../../src/show/time.ts'
 
@@ -88,7 +88,7 @@ describe('ways and scopes', () => {
     ['fd00::1', 'site'],
     ['192.0.2.1', 'univ'],
   ])('%s reaches %s', (address, scope) => {
-    expect(scopeOf(address)).toBe(scope)
+    expect(addressScope(address)).toBe(scope)
   })
 })
 

@@ -1,11 +1,11 @@
 /** The difference between two whole intents, found without what a builder remembers. */
 import { finish } from '../../src/base/work.ts'
-import { diffNode, diffPeers, type IntentDiff, NOTHING } from '../../src/cluster/diff.ts'
+import { diffNode, diffPeers, EMPTY_INTENT, type IntentDiff } from '../../src/cluster/diff.ts'
 import type { Intent } from '../../src/cluster/intent.ts'
 import { same } from '../../src/cluster/same.ts'
 
 export function diffIntent(before: Intent | undefined, after: Intent): IntentDiff {
-  const from = before ?? NOTHING
+  const from = before ?? EMPTY_INTENT
   return {
     node: diffNode(from.node, after.node),
     peers: finish(diffPeers(from.peers, after.peers)),

@@ -3,7 +3,7 @@ import { FAMILIES } from '../../src/base/family.ts'
 import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
 import type { MessageError } from '../../src/bgp/wire/error.ts'
 import { Framer } from '../../src/bgp/wire/framer.ts'
-import type { Frame } from '../../src/bgp/wire/header.ts'
+import type { MessageFrame } from '../../src/bgp/wire/header.ts'
 import { UpdateDecoder } from '../../src/bgp/wire/update.ts'
 
 export const MARKER: readonly number[] = new Array(16).fill(0xff)
@@ -23,7 +23,12 @@ export function message(type: number, ...body: readonly number[]): Uint8Array {
   return bytes
 }
 
-export const frameOf = (bytes: Uint8Array): Frame => ({ type: bytes[18] ?? 0, bytes, start: 0, end: bytes.length })
+export const frameOf = (bytes: Uint8Array): MessageFrame => ({
+  type: bytes[18] ?? 0,
+  bytes,
+  start: 0,
+  end: bytes.length,
+})
 
 /** One attribute as its bytes. The extended length bit decides how the length is written. */
 export const attribute = (flags: number, type: number, ...value: readonly number[]): number[] => [
@@ -85,7 +90,7 @@ export function framed(
     // A copy that is spoilt afterwards: nothing may be read from a chunk once it is used up.
     const lent = chunk.slice()
     framer.push(lent)
-    const frames: Frame[] = []
+    const frames: MessageFrame[] = []
     for (let next = framer.next(); next !== undefined; next = framer.next()) {
       if ('kind' in next) return { messages: [...messages, ...copies(frames)], error: next }
       frames.push(next)
@@ -96,7 +101,7 @@ export function framed(
   return { messages, error: undefined }
 }
 
-const copies = (frames: readonly Frame[]): Uint8Array[] =>
+const copies = (frames: readonly MessageFrame[]): Uint8Array[] =>
   frames.map(({ bytes, start, end }) => bytes.slice(start, end))
 
 export function* pieces(bytes: Uint8Array, size: number): Iterable<Uint8Array> {

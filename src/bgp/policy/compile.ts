@@ -26,7 +26,7 @@ import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } fro
 import { RuleIndex } from './rule-index.ts'
 
 /** The next hop to advertise: by the neighbor's type, or set by a rule. */
-export type NextHopChoice = 'default' | 'self' | 'unchanged' | Uint8Array
+export type NextHopSetting = 'default' | 'self' | 'unchanged' | Uint8Array
 
 export interface Accepted {
   readonly kind: 'accept'
@@ -34,7 +34,7 @@ export interface Accepted {
   readonly rule: string
   /** Undefined when the attributes stay as they are. */
   readonly edit: Edit | undefined
-  readonly nextHop: NextHopChoice
+  readonly nextHop: NextHopSetting
 }
 
 export interface Rejected {

@@ -2,7 +2,7 @@
 import type { Prefix } from '../../base/prefix.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
-import { type CompiledPolicy, compile, type NextHopChoice, type PolicyInput, type Rejected } from './compile.ts'
+import { type CompiledPolicy, compile, type NextHopSetting, type PolicyInput, type Rejected } from './compile.ts'
 import type { Policy, RouteSource } from './rule.ts'
 
 export interface PolicyRoute {
@@ -22,7 +22,7 @@ export type Evaluation =
       readonly rule: string
       /** The same object when unchanged. */
       readonly attributes: PathAttributes
-      readonly nextHop: NextHopChoice
+      readonly nextHop: NextHopSetting
     }
   | Rejected
 

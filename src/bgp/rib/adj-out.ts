@@ -42,9 +42,9 @@ import { Pending } from './pending.ts'
 import type { Sweep } from './sweep.ts'
 import { UpdateLog } from './update-log.ts'
 
-export type Member = GroupMember<Group>
+export type Member = GroupMember<UpdateGroup>
 
-export class Group {
+export class UpdateGroup {
   /** The key of the export view, which is equal for all neighbors of the group. */
   readonly key: string
   readonly exporter: Exporter
@@ -194,7 +194,7 @@ export class Group {
   }
 
   /** A member that has left another group, `previous`. */
-  moveIn(member: Member, walk: Sweep, previous: Group | undefined): void {
+  moveIn(member: Member, walk: Sweep, previous: UpdateGroup | undefined): void {
     this.#begin(member)
     this.#apart.add(member)
     member.standing = { kind: 'moving', pending: member.pending ?? this.#takeScratch(), walk, previous }
@@ -202,7 +202,7 @@ export class Group {
   }
 
   /** Everything is advertised to it again. Gives the group it was compared with until now. */
-  refresh(member: Member, walk: Sweep): Group | undefined {
+  refresh(member: Member, walk: Sweep): UpdateGroup | undefined {
     this.fallBehind(member)
     const isMoving = member.standing.kind === 'moving'
     const previous = this.endWalk(member)
@@ -215,7 +215,7 @@ export class Group {
   }
 
   /** Its walk is over, or is given up. Gives the group it was compared with. */
-  endWalk(member: Member): Group | undefined {
+  endWalk(member: Member): UpdateGroup | undefined {
     const { standing } = member
     if (standing.kind === 'synced' || standing.kind === 'lagging') return undefined
     standing.walk.cancel()

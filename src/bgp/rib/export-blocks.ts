@@ -9,7 +9,7 @@
 import type { Octets, RouterId } from '../../base/units.ts'
 import type { Edit } from '../policy/compile.ts'
 import { CARRIES } from '../route/attribute-table.ts'
-import { IdCache, NOTHING } from '../route/id-cache.ts'
+import { IdCache, NO_ID } from '../route/id-cache.ts'
 import { encodeAttributes } from '../wire/attribute.ts'
 import type { Role } from '../wire/role.ts'
 import { flattenTo2Octets } from '../wire/update-encode.ts'
@@ -62,7 +62,7 @@ export class ExportBlocks {
     }
     const cache = this.#cacheOf(edit)
     const known = cache.get(id, key)
-    if (known === NOTHING) return NOTHING
+    if (known === NO_ID) return NO_ID
     if (known !== 0) {
       blocks.retain(known)
       return known
@@ -94,7 +94,7 @@ export class ExportBlocks {
       SCRATCH.set(flat, start)
       end = start + flat.length
     }
-    if (!fitsMessage(this.#view.context, this.#view.family, start - 1, end - start)) return NOTHING
+    if (!fitsMessage(this.#view.context, this.#view.family, start - 1, end - start)) return NO_ID
     return blocks.intern(SCRATCH, 0, end)
   }
 

@@ -6,9 +6,9 @@
 
 import { contains, makePrefix } from '../../base/prefix.ts'
 import type { Octets } from '../../base/units.ts'
-import type { Accepted, NextHopChoice, PolicyInput } from '../policy/compile.ts'
+import type { Accepted, NextHopSetting, PolicyInput } from '../policy/compile.ts'
 import { CARRIES } from '../route/attribute-table.ts'
-import { NOTHING } from '../route/id-cache.ts'
+import { NO_ID } from '../route/id-cache.ts'
 import type { Role } from '../wire/role.ts'
 import { ExportBlocks, OURSELVES } from './export-blocks.ts'
 import { REASON, REASON_TEXTS } from './export-reason.ts'
@@ -124,7 +124,7 @@ export class Exporter {
     const reason = this.#reasonAgainst(prefix, path)
     if (reason === REASON.none) {
       const block = this.#blocks.take(path, this.#nextHop, this.#verdict.edit)
-      if (block !== NOTHING) {
+      if (block !== NO_ID) {
         this.#noteRelaying(path)
         return block
       }
@@ -144,7 +144,7 @@ export class Exporter {
     if (reason === REASON.policy) return this.#refusal
     if (reason !== REASON.none) return REASON_TEXTS[reason]
     const block = this.#blocks.take(path, this.#nextHop, this.#verdict.edit)
-    if (block === NOTHING) return REASON_TEXTS[REASON.tooLarge]
+    if (block === NO_ID) return REASON_TEXTS[REASON.tooLarge]
     this.#tables.blocks.release(block)
     return undefined
   }
@@ -226,7 +226,7 @@ export class Exporter {
   }
 
   /** RFC 4271 §5.1.3: ourselves to external neighbors; to internal ones as learned, ourselves for our own. 0: none. */
-  #chooseNextHop(path: number, choice: NextHopChoice): number {
+  #chooseNextHop(path: number, choice: NextHopSetting): number {
     const learned = this.#tables.paths.nextHop[path] as number
     if (typeof choice !== 'string') return this.#addressId(choice)
     if (choice === 'self' || learned === 0) return this.#selfId

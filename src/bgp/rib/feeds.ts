@@ -7,7 +7,7 @@ import { equalBytes } from '../../base/bytes.ts'
 import type { Family } from '../../base/family.ts'
 import { markText } from '../../base/link-mark.ts'
 import type { Octets } from '../../base/units.ts'
-import { Group, type Member } from './adj-out.ts'
+import { type Member, UpdateGroup } from './adj-out.ts'
 import type { Updates } from './chunk.ts'
 import type { ExportTables, ExportView } from './export-view.ts'
 import { LOST, type LocRib } from './loc-rib.ts'
@@ -27,9 +27,9 @@ export class Feeds {
   readonly #logLimit: number
   /** Queues long work. It is done in order, so that groups are filled before members walk over them. */
   readonly #schedule: (sweep: Sweep) => void
-  readonly #groups = new Map<string, Group>()
+  readonly #groups = new Map<string, UpdateGroup>()
   /** The same groups as a list, which is faster to walk for every route. */
-  #all: readonly Group[] = []
+  #all: readonly UpdateGroup[] = []
   /** A number for each policy, by identity, for the keys of groups. */
   readonly #policyNumbers = new WeakMap<object, number>()
   #lastPolicyNumber = 0
@@ -99,7 +99,7 @@ export class Feeds {
   advertise(prefix: number, best: number, from: number, moved: boolean): void {
     const groups = this.#all
     for (let index = 0; index < groups.length; index++) {
-      const group = groups[index] as Group
+      const group = groups[index] as UpdateGroup
       const silent = best === 0 || group.isOnlyFor(from)
       if (group.set(prefix, silent ? 0 : group.exporter.export(prefix, best), moved)) this.revision++
     }
@@ -184,12 +184,12 @@ export class Feeds {
     ].join()
   }
 
-  #findOrMakeGroup(slot: PeerSlot): Group {
+  #findOrMakeGroup(slot: PeerSlot): UpdateGroup {
     const view = this.#viewOf(slot)
     const key = this.#groupKey(view)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const group = new Group(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
+    const group = new UpdateGroup(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
     this.#groups.set(key, group)
     this.#all = [...this.#groups.values()]
     return group
@@ -208,7 +208,7 @@ export class Feeds {
    * of routes from the first one, which nobody needed while it was alone. With more members nothing is missing: that of the
    * second one is done, or queued before them.
    */
-  #fill(group: Group): void {
+  #fill(group: UpdateGroup): void {
     if (group.memberCount > 1) return
     const { paths, prefixes } = this.#tables
     const loc = this.#loc
@@ -264,7 +264,7 @@ export class Feeds {
     this.#dropIfEmpty(before)
   }
 
-  #dropIfEmpty(group: Group | undefined): void {
+  #dropIfEmpty(group: UpdateGroup | undefined): void {
     if (group === undefined || !group.isEmpty || this.#groups.get(group.key) !== group) return
     this.#groups.delete(group.key)
     this.#all = [...this.#groups.values()]

@@ -23,7 +23,7 @@ export class IdCache {
   get(id: number, key: number): number {
     if (id >= this.#key.length || this.#key[id] !== key || this.#fromSerial[id] !== this.#from.serial[id]) return 0
     const result = this.#result[id] as number
-    if (result === NOTHING) return NOTHING
+    if (result === NO_ID) return NO_ID
     return this.#to.refs[result] !== 0 && this.#to.serial[result] === this.#resultSerial[id] ? result : 0
   }
 
@@ -38,7 +38,7 @@ export class IdCache {
     this.#fromSerial[id] = this.#from.serial[id] as number
     this.#key[id] = key
     this.#result[id] = result
-    this.#resultSerial[id] = result === NOTHING ? 0 : (this.#to.serial[result] as number)
+    this.#resultSerial[id] = result === NO_ID ? 0 : (this.#to.serial[result] as number)
   }
 
   memory(): Octets {
@@ -46,4 +46,4 @@ export class IdCache {
   }
 }
 
-export const NOTHING = 0xffffffff
+export const NO_ID = 0xffffffff

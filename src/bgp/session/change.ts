@@ -3,7 +3,7 @@ import type { Family } from '../../base/family.ts'
 import type { PeerConfig } from './types.ts'
 
 /** What a session cannot outlive. */
-export type Change =
+export type SessionChange =
   | 'local AS'
   | 'remote AS'
   | 'router ID'
@@ -17,22 +17,27 @@ export type Change =
   | 'add path'
 
 /** After these the next session is with the same neighbor: routes may be kept until it is up. */
-const SAME_NEIGHBOR: readonly Change[] = ['password or key chain', 'address families', 'extended next hop', 'add path']
+const SAME_NEIGHBOR: readonly SessionChange[] = [
+  'password or key chain',
+  'address families',
+  'extended next hop',
+  'add path',
+]
 
-export const keepsRoutes = (change: Change): boolean => SAME_NEIGHBOR.includes(change)
+export const keepsRoutes = (change: SessionChange): boolean => SAME_NEIGHBOR.includes(change)
 
 /**
  * Why a session cannot outlive the change; undefined where it can. Of several reasons one that no route may be kept for: the
  * next session is with another neighbor then, whatever else has changed.
  */
-export function whyReset(old: PeerConfig, next: PeerConfig): Change | undefined {
+export function whyReset(old: PeerConfig, next: PeerConfig): SessionChange | undefined {
   return strongest([...changesBetween(old, next)])
 }
 
-export const strongest = (changes: readonly Change[]): Change | undefined =>
+export const strongest = (changes: readonly SessionChange[]): SessionChange | undefined =>
   changes.find((change) => !keepsRoutes(change)) ?? changes[0]
 
-function* changesBetween(old: PeerConfig, next: PeerConfig): Iterable<Change> {
+function* changesBetween(old: PeerConfig, next: PeerConfig): Iterable<SessionChange> {
   if (old.localAs !== next.localAs) yield 'local AS'
   if (old.remoteAs !== next.remoteAs) yield 'remote AS'
   if (old.routerId !== next.routerId) yield 'router ID'
@@ -44,7 +49,7 @@ function* changesBetween(old: PeerConfig, next: PeerConfig): Iterable<Change> {
 }
 
 /** What was announced in OPEN stands until the session ends (RFC 5492 §4). */
-function* changesOfOpen(old: PeerConfig, next: PeerConfig): Iterable<Change> {
+function* changesOfOpen(old: PeerConfig, next: PeerConfig): Iterable<SessionChange> {
   if (old.role !== next.role || old.strictRole !== next.strictRole) yield 'role'
   if (old.extendedNextHop !== next.extendedNextHop) yield 'extended next hop'
   if ((old.restartTime === undefined) !== (next.restartTime === undefined)) yield 'graceful restart'

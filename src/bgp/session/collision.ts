@@ -20,7 +20,7 @@ export interface Contender {
 }
 
 /** `both` for now: the other one's OPEN will decide. */
-export type Verdict = 'arrived' | 'other' | 'both'
+export type Survivor = 'arrived' | 'other' | 'both'
 
 /**
  * RFC 4271 §6.8: the connection opened by the higher BGP Identifier lives; RFC 6286 §2.3: of equal ones, by the higher
@@ -37,7 +37,7 @@ export function ourConnectionLives(ours: Speaker, theirs: Speaker): boolean {
  * case in which we still must not: where the other one would live and the neighbor dialled it. It may have given that
  * one up before saying a word on it, counting on this one; then each end would close what the other keeps.
  */
-export function resolveCollision(arrived: Contender, other: Contender, ours: Speaker, theirs: Speaker): Verdict {
+export function resolveCollision(arrived: Contender, other: Contender, ours: Speaker, theirs: Speaker): Survivor {
   // RFC 4271 §6.8: an Established session stays. RFC 4724 §5: unless the neighbor restarts gracefully, and has.
   if (other.state === 'Established') return arrived.isRestart === true ? 'arrived' : 'other'
   if (other.state !== 'OpenSent' && other.state !== 'OpenConfirm') return 'both'

@@ -11,7 +11,7 @@ import { Timers } from '../../base/timers.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import type { MessageError } from '../wire/error.ts'
 import { Framer } from '../wire/framer.ts'
-import type { Frame } from '../wire/header.ts'
+import type { MessageFrame } from '../wire/header.ts'
 import { KEEPALIVE } from '../wire/keepalive.ts'
 import { MESSAGE_TYPE, type MessageType, type Open } from '../wire/message.ts'
 import {
@@ -25,7 +25,7 @@ import {
 import { decodeOpen, encodeOpen } from '../wire/open.ts'
 import { decodeRouteRefresh, encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
 import type { Backoff } from './backoff.ts'
-import { type FsmAction, type FsmEvent, step } from './fsm.ts'
+import { type FsmAction, type FsmEvent, fsmStep } from './fsm.ts'
 import { keepaliveTime, negotiate, ourOpen } from './negotiate.ts'
 import { asSent, isHardReset, type OwnRestart } from './restart.ts'
 import type {
@@ -51,7 +51,7 @@ const SEND_HOLD_TIME: Seconds = 480
 type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'send-hold'
 
 /** Why a connection ended. */
-export type Fault = Pick<LastError, 'class' | 'text'>
+export type EndReason = Pick<LastError, 'class' | 'text'>
 
 /** Whole UPDATEs in `bytes`, as start and end in turn. */
 interface Updates {
@@ -59,7 +59,7 @@ interface Updates {
   readonly spans: number[]
 }
 
-export type Counts = { -readonly [Type in keyof MessageCounts]: number }
+export type MutableMessageCounts = { -readonly [Type in keyof MessageCounts]: number }
 
 /** What all connections of a neighbor share. */
 export interface Shared {
@@ -67,8 +67,8 @@ export interface Shared {
   /** The time of this turn. */
   now: Millis
   actions: PeerAction[]
-  readonly received: Counts
-  readonly sent: Counts
+  readonly received: MutableMessageCounts
+  readonly sent: MutableMessageCounts
   readonly chance: Chance
   readonly backoff: Backoff
   readonly nextConn: () => ConnId
@@ -87,7 +87,7 @@ export interface Stepped {
   /** The session before the step. */
   readonly session: Session | undefined
   readonly event: FsmEvent
-  readonly fault: Fault | undefined
+  readonly fault: EndReason | undefined
   /** The NOTIFICATION that came was a Hard Reset (RFC 8538). */
   readonly hardReset: boolean
 }
@@ -244,7 +244,7 @@ export class Connection {
     if (this.state === 'Established') this.#push({ kind: 'updates', conn, bytes, spans })
   }
 
-  #takeMessage(frame: Frame): void {
+  #takeMessage(frame: MessageFrame): void {
     if (frame.type === MESSAGE_TYPE.open) this.#takeOpen(frame)
     else if (frame.type === MESSAGE_TYPE.notification) this.#takeNotification(frame)
     else if (frame.type === MESSAGE_TYPE.keepalive) this.#takeKeepalive()
@@ -256,7 +256,7 @@ export class Connection {
     this.step({ name: 'KeepAliveMsg' })
   }
 
-  #takeOpen(frame: Frame): void {
+  #takeOpen(frame: MessageFrame): void {
     this.#shared.received.open++
     const { conn, ours } = this
     if (this.state !== 'OpenSent' || conn === undefined || ours === undefined || this.#ends === undefined) {
@@ -274,7 +274,7 @@ export class Connection {
     else this.#shared.opened(this, { conn, ...this.#ends, ...agreed })
   }
 
-  #takeNotification(frame: Frame): void {
+  #takeNotification(frame: MessageFrame): void {
     this.#shared.received.notification++
     const message = decodeNotification(frame)
     if (message.kind === 'message-error') {
@@ -290,7 +290,7 @@ export class Connection {
     this.step({ name: wrongVersion ? 'NotifMsgVerErr' : 'NotifMsg' }, { class: 'Received', text })
   }
 
-  #takeRouteRefresh(frame: Frame): void {
+  #takeRouteRefresh(frame: MessageFrame): void {
     this.#shared.received['route-refresh']++
     this.step({ name: 'RouteRefreshMsg' })
     if (this.state !== 'Established') return
@@ -330,10 +330,10 @@ export class Connection {
 
   // ---- the machine
 
-  step(event: FsmEvent, known?: Fault): void {
+  step(event: FsmEvent, known?: EndReason): void {
     const { state: before, session } = this
     const hardReset = this.#hardReset
-    const { state, actions, error } = step(before, event)
+    const { state, actions, error } = fsmStep(before, event)
     this.state = state
     for (const action of actions) this.#carryOut(action, error)
     this.#shared.stepped(this, { before, session, event, fault: known ?? faultOf(error), hardReset })
@@ -478,14 +478,15 @@ export class Connection {
 
 export const calledFrom = (local: Address, remote: Address): string => `called from ${local} to ${remote}`
 
-const isFrame = (next: Frame | MessageError | undefined): next is Frame => next !== undefined && !('kind' in next)
+const isFrame = (next: MessageFrame | MessageError | undefined): next is MessageFrame =>
+  next !== undefined && !('kind' in next)
 
 /** Ends after which dialling starts without delay: reset by command, changed configuration, collision (RFC 4486 §4). */
 const isNobodysFault = (code: number, subcode: number): boolean =>
   code === CEASE.code && (subcode === CEASE.adminReset || subcode === CEASE.configChange || subcode === CEASE.collision)
 
 /** The `lastError` of an error that we answer with a NOTIFICATION. */
-function faultOf(error: MessageError | undefined): Fault | undefined {
+function faultOf(error: MessageError | undefined): EndReason | undefined {
   if (error === undefined) return undefined
   return { class: error.code === CEASE.code ? 'Automatic shutdown' : 'BGP Error', text: error.text }
 }

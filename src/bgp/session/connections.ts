@@ -6,8 +6,8 @@ import type { Millis } from '../../base/units.ts'
 import { messageError } from '../wire/error.ts'
 import { CEASE } from '../wire/notification.ts'
 import { resolveCollision, type Speaker } from './collision.ts'
-import { Connection, type Fault, type Shared } from './connection.ts'
-import { STATES } from './fsm.ts'
+import { Connection, type EndReason, type Shared } from './connection.ts'
+import { SESSION_STATES } from './fsm.ts'
 import { COLLISION_WINDOW } from './restart.ts'
 import type { ConnId, PeerEvent, Session } from './types.ts'
 
@@ -15,12 +15,12 @@ import type { ConnId, PeerEvent, Session } from './types.ts'
 const MOST_AWAITING_OPEN = 3
 
 const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
-const REPLACED: Fault = { class: 'Socket', text: 'the neighbor opened a new connection: it has lost this one' }
+const REPLACED: EndReason = { class: 'Socket', text: 'the neighbor opened a new connection: it has lost this one' }
 const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
 
 type Connected = Extract<PeerEvent, { readonly kind: 'connected' }>
 
-export class Connections {
+export class PeerConnections {
   /** The one that we dial. */
   readonly own: Connection
   readonly #shared: Shared
@@ -118,7 +118,7 @@ export class Connections {
   }
 }
 
-const rank = (connection: Connection): number => STATES.indexOf(connection.state)
+const rank = (connection: Connection): number => SESSION_STATES.indexOf(connection.state)
 
 /** Whether a further connection means that the neighbor has lost the session; otherwise both dialled at the same time. */
 function isRestart(

@@ -12,13 +12,21 @@ import { MESSAGE_TYPE } from '../wire/message.ts'
 import { ERROR, FSM_ERROR } from '../wire/notification.ts'
 import type { SessionState } from './types.ts'
 
-export const STATES: readonly SessionState[] = ['Idle', 'Connect', 'Active', 'OpenSent', 'OpenConfirm', 'Established']
+export const SESSION_STATES: readonly SessionState[] = [
+  'Idle',
+  'Connect',
+  'Active',
+  'OpenSent',
+  'OpenConfirm',
+  'Established',
+]
 
 /** Whether there is a TCP connection. */
-export const hasTcpConnection = (state: SessionState): boolean => STATES.indexOf(state) >= STATES.indexOf('OpenSent')
+export const hasTcpConnection = (state: SessionState): boolean =>
+  SESSION_STATES.indexOf(state) >= SESSION_STATES.indexOf('OpenSent')
 
 /** The events of RFC 4271 §8.1 and RFC 9687 by name, with their numbers. */
-export const EVENT = {
+export const FSM_EVENT = {
   ManualStart: 1,
   ManualStop: 2,
   AutomaticStart: 3,
@@ -52,7 +60,7 @@ export const EVENT = {
   /** Ours: RFC 2918 brought a message but gave its arrival no number. */
   RouteRefreshMsg: 30,
 } as const
-export type EventName = keyof typeof EVENT
+export type EventName = keyof typeof FSM_EVENT
 
 /** Events that bring the NOTIFICATION which answers them: what the neighbor did wrong, or our own Cease. */
 type CarryingError =
@@ -217,7 +225,7 @@ const ESTABLISHED: Rows = {
 
 /** Completes a state's rows with "any other event" from the end of RFC 4271 §8.2.2. */
 function complete(rows: Rows, otherwise: Row): Readonly<Record<EventName, Row>> {
-  const names = Object.keys(EVENT) as EventName[]
+  const names = Object.keys(FSM_EVENT) as EventName[]
   return Object.fromEntries(names.map((name) => [name, rows[name] ?? otherwise])) as Record<EventName, Row>
 }
 
@@ -231,7 +239,7 @@ const TABLE: Readonly<Record<SessionState, Readonly<Record<EventName, Row>>>> = 
   Established: complete(ESTABLISHED, end('fsm-error')),
 }
 
-export function step(state: SessionState, event: FsmEvent): Step {
+export function fsmStep(state: SessionState, event: FsmEvent): Step {
   const row = TABLE[state][event.name]
   return { state: row.to, actions: row.actions, error: errorOf(row.notice, state, event) }
 }
@@ -265,7 +273,7 @@ const MESSAGE_OF: Readonly<Partial<Record<EventName, keyof typeof MESSAGE_TYPE>>
 function fsmError(state: SessionState, name: EventName): MessageError {
   const message = MESSAGE_OF[name]
   if (message === undefined) {
-    return messageError(ERROR.fsm, FSM_ERROR.unspecific, `Unexpected event ${EVENT[name]} in ${state} state`)
+    return messageError(ERROR.fsm, FSM_ERROR.unspecific, `Unexpected event ${FSM_EVENT[name]} in ${state} state`)
   }
   const text = `Unexpected ${message.toUpperCase()} message in ${state} state`
   return messageError(ERROR.fsm, UNEXPECTED_IN[state] ?? 0, text, Uint8Array.of(MESSAGE_TYPE[message]))

@@ -2,7 +2,7 @@
  * What our OPEN contains, whether the neighbor's OPEN is acceptable, and what the two negotiate.
  * In: the configuration and both OPENs. Out: a Session, or the NOTIFICATION that refuses it (RFC 4271 §6.2).
  */
-import { AFI, FAMILIES, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
+import { AFI, FAMILIES, type Family, familyOfPair, SAFI_UNICAST } from '../../base/family.ts'
 import type { Asn, Seconds } from '../../base/units.ts'
 import { encodeCapabilities } from '../wire/capability.ts'
 import type { PeerType, WireContext } from '../wire/context.ts'
@@ -10,7 +10,7 @@ import { type MessageError, messageError } from '../wire/error.ts'
 import { EXTENDED_MESSAGE_SIZE, MESSAGE_SIZE } from '../wire/header.ts'
 import type { Capability, Open } from '../wire/message.ts'
 import { ERROR, OPEN_ERROR } from '../wire/notification.ts'
-import { AS_TRANS, asnOf, VERSION } from '../wire/open.ts'
+import { AS_TRANS, asnOf, BGP_VERSION } from '../wire/open.ts'
 import { COUNTERPART, ROLE, ROLES, type Role } from '../wire/role.ts'
 import { AS_EVER, agreeRestart, type OwnRestart, restartCapability } from './restart.ts'
 import type { PeerConfig, Session } from './types.ts'
@@ -55,7 +55,7 @@ function addPathCapability({ addPath, families }: PeerConfig): readonly Capabili
 export function ourOpen(config: PeerConfig, own: OwnRestart = AS_EVER): Open {
   return {
     kind: 'open',
-    version: VERSION,
+    version: BGP_VERSION,
     myAs: config.localAs > 0xffff ? AS_TRANS : config.localAs,
     holdTime: config.holdTime,
     routerId: config.routerId,
@@ -156,7 +156,7 @@ function commonFamilies(ours: Open, theirs: Open): readonly Family[] {
 function familiesOf(open: Open): readonly Family[] {
   const announced = allOf(open, 'multiprotocol')
   if (announced.length === 0) return ['ipv4']
-  return announced.map(({ afi, safi }) => familyOf(afi, safi)).filter((family) => family !== undefined)
+  return announced.map(({ afi, safi }) => familyOfPair(afi, safi)).filter((family) => family !== undefined)
 }
 
 /** The context of one direction: messages from `from` to `to`. */
@@ -179,7 +179,7 @@ const SEND = 2
 /** RFC 7911 §4: of several instances the last counts, and a value outside 1 to 3 is as if not there. */
 function addPathMode(open: Open, family: Family): number {
   const row = lastOf(open, 'add-path')?.families.findLast(
-    ({ afi, safi, mode }) => familyOf(afi, safi) === family && mode >= 1 && mode <= 3,
+    ({ afi, safi, mode }) => familyOfPair(afi, safi) === family && mode >= 1 && mode <= 3,
   )
   return row?.mode ?? 0
 }
@@ -187,7 +187,7 @@ function addPathMode(open: Open, family: Family): number {
 /** RFC 8950 §4: IPv4 unicast with a next hop of AFI 2, exactly. */
 function hasExtendedNextHop(open: Open): boolean {
   return allOf(open, 'extended-next-hop').some(({ tuples }) =>
-    tuples.some(({ afi, safi, nextHopAfi }) => familyOf(afi, safi) === 'ipv4' && nextHopAfi === AFI.ipv6),
+    tuples.some(({ afi, safi, nextHopAfi }) => familyOfPair(afi, safi) === 'ipv4' && nextHopAfi === AFI.ipv6),
   )
 }
 

@@ -12,9 +12,16 @@ import { inMillis, inSeconds, type Millis, type Seconds } from '../../base/units
 import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
-import { type Change, dialsDifferently, keepsRoutes, strongest, whyReset } from './change.ts'
-import { type Connection, type Counts, type Fault, OPEN_HOLD_TIME, type Shared, type Stepped } from './connection.ts'
-import { Connections } from './connections.ts'
+import { dialsDifferently, keepsRoutes, type SessionChange, strongest, whyReset } from './change.ts'
+import {
+  type Connection,
+  type EndReason,
+  type MutableMessageCounts,
+  OPEN_HOLD_TIME,
+  type Shared,
+  type Stepped,
+} from './connection.ts'
+import { PeerConnections } from './connections.ts'
 import { type EventName, hasTcpConnection } from './fsm.ts'
 import { ourCapabilities } from './negotiate.ts'
 import { AS_EVER, familiesKept, isKeptOver, isReset, type OwnRestart } from './restart.ts'
@@ -46,7 +53,7 @@ type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind:
 
 export class Peer {
   readonly #shared: Shared
-  readonly #connections: Connections
+  readonly #connections: PeerConnections
   readonly #timers = new Timers<'hold-down'>()
   /** It sent too many routes. This outlives a stop: what is started again for another reason would send them again. */
   #heldDown: HoldDown | undefined
@@ -82,7 +89,7 @@ export class Peer {
       ownRestart: () => (this.#established > 0 ? AS_EVER : own),
       stepped: (connection, step) => this.#stepped(connection, step),
     }
-    this.#connections = new Connections(this.#shared)
+    this.#connections = new PeerConnections(this.#shared)
     this.#since = now
     this.#awaitedUntil = own.restarted ? now + this.#ownRestartTime() : now
   }
@@ -281,7 +288,7 @@ export class Peer {
    * RFC 4486 §4: Other Configuration Change. A NOTIFICATION would remove the routes of both sides (RFC 4724 §4): where both keep
    * routes and the next session is with the same neighbor, the connection is closed without one.
    */
-  #resetFor(changed: Change): void {
+  #resetFor(changed: SessionChange): void {
     const text = `Configuration changed: ${changed}`
     const keeps = this.session?.restart !== undefined && keepsRoutes(changed)
     for (const connection of this.#connections.all()) {
@@ -293,7 +300,7 @@ export class Peer {
   }
 
   /** The session that we dialled runs from another local address than the one configured now. */
-  #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): Change | undefined {
+  #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): SessionChange | undefined {
     const { session } = this.#connections.own
     if (session === undefined || localAddress === undefined || localMayYield) return undefined
     return session.local.address === localAddress ? undefined : 'local address'
@@ -351,7 +358,7 @@ export class Peer {
   }
 
   /** Records why a connection ended, unless another one exists, or we had closed it before. */
-  #note(fault: Fault, before: SessionState): void {
+  #note(fault: EndReason, before: SessionState): void {
     if (fault.class === 'Error' && !hasTcpConnection(before)) return
     if (hasTcpConnection(this.#connections.furthest().state)) return
     const error: LastError = { ...fault, at: this.#shared.now }
@@ -367,7 +374,7 @@ export class Peer {
     this.#push({ kind: 'up', session, keep: this.#stale.comeBack(session.restart, this.#shared.now) })
   }
 
-  #down(fault: Fault, session: Session, keep: readonly Family[]): void {
+  #down(fault: EndReason, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
     if (now - this.#since >= STABLE_AFTER) backoff.reset()
     this.#lostAt = now
@@ -458,7 +465,13 @@ export class Peer {
   }
 }
 
-const noMessages = (): Counts => ({ open: 0, update: 0, notification: 0, keepalive: 0, 'route-refresh': 0 })
+const noMessages = (): MutableMessageCounts => ({
+  open: 0,
+  update: 0,
+  notification: 0,
+  keepalive: 0,
+  'route-refresh': 0,
+})
 
 /** Why the state changed without an error. */
 const REASON: Readonly<Partial<Record<EventName, string>>> = {

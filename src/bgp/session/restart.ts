@@ -2,7 +2,7 @@
  * Graceful restart (RFC 4724, RFC 8538): what we announce in OPEN, what the neighbor announced, and which routes are kept
  * when a session ends.
  */
-import { AFI, FAMILIES, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
+import { AFI, FAMILIES, type Family, familyOfPair, SAFI_UNICAST } from '../../base/family.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 import type { MessageError } from '../wire/error.ts'
 import type { Capability, Open } from '../wire/message.ts'
@@ -63,7 +63,7 @@ export function restartCapability(config: PeerConfig, own: OwnRestart): readonly
 export function agreeRestart(ours: Open, theirs: Open, families: readonly Family[]): PeerRestart | undefined {
   const [own, said] = [lastRestart(ours), lastRestart(theirs)]
   if (own === undefined || said === undefined) return undefined
-  const listed = (family: Family) => said.families.findLast(({ afi, safi }) => familyOf(afi, safi) === family)
+  const listed = (family: Family) => said.families.findLast(({ afi, safi }) => familyOfPair(afi, safi) === family)
   return {
     time: said.restartTime,
     restarted: said.restarted,
@@ -81,7 +81,7 @@ function agreeLongLived(ours: Open, theirs: Open, families: readonly Family[]): 
   const times: Partial<Record<Family, Seconds>> = {}
   const preserved: Family[] = []
   for (const family of families) {
-    const listed = said.families.findLast(({ afi, safi }) => familyOf(afi, safi) === family)
+    const listed = said.families.findLast(({ afi, safi }) => familyOfPair(afi, safi) === family)
     if (listed === undefined) continue
     times[family] = listed.staleTime
     if (listed.preserved) preserved.push(family)

@@ -3,7 +3,7 @@
  *
  *     | type 1 | count 1 | count × AS number, 2 or 4 octets | type 1 | count 1 | …
  */
-import { readU32, Writer } from '../../base/bytes.ts'
+import { ByteWriter, readU32 } from '../../base/bytes.ts'
 import type { Asn } from '../../base/units.ts'
 
 /** One AS_PATH segment; a set is unordered (RFC 4271 §4.3 b). */
@@ -95,7 +95,7 @@ export function readSegments(bytes: Uint8Array, start: number, end: number, widt
  * what goes beyond `most` octets is left out.
  */
 export function writeSegments(segments: readonly AsSegment[], width: AsWidth, most = Infinity): Uint8Array {
-  const writer = new Writer()
+  const writer = new ByteWriter()
   for (const { kind, asns } of segments) {
     for (let from = 0; from < asns.length; from += MOST_IN_SEGMENT) {
       const part = asns.slice(from, from + MOST_IN_SEGMENT)

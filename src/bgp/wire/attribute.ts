@@ -1,5 +1,5 @@
 /** Path attributes as values (RFC 4271 §5): made when a person or a policy looks, never per route on the way through. */
-import { Reader, Writer } from '../../base/bytes.ts'
+import { ByteWriter, Reader } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
 import { type AsSegment, readSegments, writeSegments } from './as-path.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL, OPTIONAL_TRANSITIVE, WELL_KNOWN } from './attribute-rows.ts'
@@ -151,7 +151,7 @@ interface Encoded {
 
 /** The canonical block of these values: equal values give equal bytes. */
 export function encodeAttributes(attributes: PathAttributes): Uint8Array {
-  const writer = new Writer(128)
+  const writer = new ByteWriter(128)
   for (const { type, flags, value } of encodeValues(attributes)) {
     const partial = attributes.partial?.includes(type) && flags === OPTIONAL_TRANSITIVE ? FLAG.partial : 0
     writeAttribute(writer, type, flags | partial, value)
@@ -160,7 +160,7 @@ export function encodeAttributes(attributes: PathAttributes): Uint8Array {
 }
 
 /** `flags` without the extended length bit: it is set when the value needs it. */
-export function writeAttribute(writer: Writer, type: number, flags: number, value: Uint8Array): void {
+export function writeAttribute(writer: ByteWriter, type: number, flags: number, value: Uint8Array): void {
   if (value.length > 255)
     writer
       .u8(flags | FLAG.extendedLength)
@@ -196,7 +196,7 @@ function encodeValues(attributes: PathAttributes): readonly Encoded[] {
 }
 
 function u32s(...words: readonly number[]): Uint8Array {
-  const writer = new Writer(words.length * 4)
+  const writer = new ByteWriter(words.length * 4)
   for (const word of words) writer.u32(word)
   return writer.finish()
 }
@@ -207,18 +207,18 @@ const MOST_OCTETS = 0xffff
 /** Policy may add to a list that is full: items beyond the longest value are left out. */
 function concat<Item>(items: readonly Item[], octets: number, write: Write<Item>): Uint8Array {
   const most = Math.floor(MOST_OCTETS / octets)
-  const writer = new Writer(Math.min(items.length, most) * octets)
+  const writer = new ByteWriter(Math.min(items.length, most) * octets)
   for (const item of items.length > most ? items.slice(0, most) : items) write(writer, item)
   return writer.finish()
 }
 
 /** Writes one item of a list, in as many octets as each has. */
-type Write<Item> = (writer: Writer, item: Item) => void
+type Write<Item> = (writer: ByteWriter, item: Item) => void
 
-function writeCommunity(writer: Writer, [high, low]: readonly [number, number]): void {
+function writeCommunity(writer: ByteWriter, [high, low]: readonly [number, number]): void {
   writer.u16(high).u16(low)
 }
 
-function writeWords(writer: Writer, words: readonly number[]): void {
+function writeWords(writer: ByteWriter, words: readonly number[]): void {
   for (const word of words) writer.u32(word)
 }

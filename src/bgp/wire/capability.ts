@@ -5,8 +5,8 @@
  *
  * One row per code we know. A value that cannot be read is kept as an unknown capability: never an error.
  */
-import { Reader, ShortRead, Writer } from '../../base/bytes.ts'
-import { familyOf } from '../../base/family.ts'
+import { ByteWriter, Reader, ShortRead } from '../../base/bytes.ts'
+import { familyOfPair } from '../../base/family.ts'
 import type { AddPathFamily, Capability, ExtendedNextHopTuple } from './message.ts'
 import { ROLES } from './role.ts'
 import { decodeUtf8, encodeUtf8Within, quote } from './utf8.ts'
@@ -18,7 +18,7 @@ interface Row<Kind extends Known['kind']> {
   readonly code: number
   /** Undefined, a read past the end, or octets that are left over mean that the value cannot be read. */
   readonly decode: (value: Reader) => Of<Kind> | undefined
-  readonly encode: (writer: Writer, capability: Of<Kind>) => void
+  readonly encode: (writer: ByteWriter, capability: Of<Kind>) => void
   readonly describe: (capability: Of<Kind>) => string
 }
 
@@ -202,7 +202,7 @@ function decodeKnown(code: number, bytes: Uint8Array, start: number, end: number
 
 /** The concatenated bytes of all capabilities, for one optional parameter. */
 export function encodeCapabilities(capabilities: readonly Capability[]): Uint8Array {
-  const writer = new Writer()
+  const writer = new ByteWriter()
   for (const capability of capabilities) {
     if (capability.kind === 'unknown') {
       writer.u8(capability.code).sized(1, () => writer.raw(capability.value))
@@ -221,7 +221,7 @@ export function describeCapability(capability: Capability): string {
 }
 
 function describeFamily(afi: number, safi: number): string {
-  const family = familyOf(afi, safi)
+  const family = familyOfPair(afi, safi)
   return family === undefined ? `AFI ${afi} SAFI ${safi}` : `${family} unicast`
 }
 

@@ -6,7 +6,7 @@
  * of our own; two buffers alternate, so that what was handed out is not overwritten before the next `push`.
  */
 import { type MessageError, messageError } from './error.ts'
-import { EXTENDED_MESSAGE_SIZE, type Frame, HEADER_LENGTH, MESSAGE_SIZE } from './header.ts'
+import { EXTENDED_MESSAGE_SIZE, HEADER_LENGTH, MESSAGE_SIZE, type MessageFrame } from './header.ts'
 import { MESSAGE_TYPE } from './message.ts'
 import { ERROR, HEADER_ERROR } from './notification.ts'
 
@@ -34,12 +34,12 @@ export class Framer {
    * The next whole message; undefined when more bytes are needed. After an error the stream cannot be followed: every further
    * call returns the same error. A message is valid until the next `push`.
    */
-  next(): Frame | MessageError | undefined {
+  next(): MessageFrame | MessageError | undefined {
     if (this.#error !== undefined) return this.#error
     return this.#heldLength > 0 ? this.#nextHeld() : this.#nextInChunk()
   }
 
-  #nextInChunk(): Frame | MessageError | undefined {
+  #nextInChunk(): MessageFrame | MessageError | undefined {
     const { bytes, start } = { bytes: this.#chunk, start: this.#at }
     const left = bytes.length - start
     if (left >= HEADER_LENGTH) {
@@ -55,13 +55,13 @@ export class Framer {
     return undefined
   }
 
-  #handOut(bytes: Uint8Array, start: number, length: number): Frame {
+  #handOut(bytes: Uint8Array, start: number, length: number): MessageFrame {
     this.#at = start + length
     return { type: bytes[start + 18] as number, bytes, start, end: start + length }
   }
 
   /** A message that began in an earlier chunk: first its header, then the rest. */
-  #nextHeld(): Frame | MessageError | undefined {
+  #nextHeld(): MessageFrame | MessageError | undefined {
     if (this.#heldLength < HEADER_LENGTH) {
       if (!this.#fill(HEADER_LENGTH)) return undefined
       this.#error = whyNotHeader(this.#held, 0, this.messageSize)

@@ -12,7 +12,7 @@ export const MESSAGE_SIZE = 4096
 export const EXTENDED_MESSAGE_SIZE = 65535
 
 /** One whole message: its 19-octet header starts at `start`, its body ends before `end`. */
-export interface Frame {
+export interface MessageFrame {
   readonly type: number
   readonly bytes: Uint8Array
   readonly start: number

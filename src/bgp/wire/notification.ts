@@ -5,7 +5,7 @@
  */
 import { hex, readU32 } from '../../base/bytes.ts'
 import { type MessageError, messageError } from './error.ts'
-import { type Frame, HEADER_LENGTH, wrapMessage } from './header.ts'
+import { HEADER_LENGTH, type MessageFrame, wrapMessage } from './header.ts'
 import type { Notification } from './message.ts'
 import { decodeUtf8, encodeUtf8Within, quote } from './utf8.ts'
 
@@ -135,7 +135,7 @@ const WORDS: Readonly<Record<number, { readonly code: string; readonly subcodes:
     8: { code: 'Send Hold Timer Expired', subcodes: {} },
   }
 
-export function decodeNotification(frame: Frame): Notification | MessageError {
+export function decodeNotification(frame: MessageFrame): Notification | MessageError {
   const { bytes, start, end } = frame
   const at = start + HEADER_LENGTH
   if (end - at < 2) {

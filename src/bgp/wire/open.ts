@@ -7,15 +7,15 @@
  *
  *     … | 255 | 255 | length 2 | parameters: type 1, length 2, value … |
  */
-import { Reader, ShortRead, Writer } from '../../base/bytes.ts'
+import { ByteWriter, Reader, ShortRead } from '../../base/bytes.ts'
 import type { Asn } from '../../base/units.ts'
 import { decodeCapabilities, encodeCapabilities } from './capability.ts'
 import { type MessageError, messageError } from './error.ts'
-import { type Frame, HEADER_LENGTH, MESSAGE_SIZE, wrapMessage } from './header.ts'
+import { HEADER_LENGTH, MESSAGE_SIZE, type MessageFrame, wrapMessage } from './header.ts'
 import type { Capability, Open } from './message.ts'
 import { ERROR, OPEN_ERROR } from './notification.ts'
 
-export const VERSION = 4
+export const BGP_VERSION = 4
 /** Stands for an AS number that needs four octets where there are only two (RFC 6793 §9). */
 export const AS_TRANS = 23456
 /** Optional parameter type of capabilities (RFC 5492 §4). */
@@ -32,13 +32,13 @@ export function asnOf(open: Open): Asn {
 /**
  * RFC 4271 §6.2, as far as it needs no configuration: whether AS and identifier are the right ones is for the session.
  */
-export function decodeOpen(frame: Frame): Open | MessageError {
+export function decodeOpen(frame: MessageFrame): Open | MessageError {
   const reader = new Reader(frame.bytes, frame.start + HEADER_LENGTH, frame.end)
   try {
     const version = reader.u8()
-    if (version !== VERSION) {
+    if (version !== BGP_VERSION) {
       // RFC 4271 §6.2: Data is the version we speak, in two octets.
-      return openError(OPEN_ERROR.unsupportedVersion, `version ${version} is not 4`, Uint8Array.of(0, VERSION))
+      return openError(OPEN_ERROR.unsupportedVersion, `version ${version} is not 4`, Uint8Array.of(0, BGP_VERSION))
     }
     const myAs = reader.u16()
     const holdTime = reader.u16()
@@ -97,7 +97,7 @@ function decodeParameters(reader: Reader): readonly Capability[] | MessageError 
 /** Whole message. All capabilities go in one parameter (RFC 5492 §4), in the extended form when they must. */
 export function encodeOpen(open: Open): Uint8Array {
   const capabilities = encodeCapabilities(open.capabilities)
-  const writer = new Writer(64 + capabilities.length)
+  const writer = new ByteWriter(64 + capabilities.length)
   writer.u8(open.version).u16(open.myAs).u16(open.holdTime).u32(open.routerId)
   if (capabilities.length === 0) writer.u8(0)
   else if (capabilities.length <= 253) {

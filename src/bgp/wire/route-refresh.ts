@@ -3,9 +3,9 @@
  *
  *     | header 19 | AFI 2 | subtype 1 | SAFI 1 |
  */
-import { AFI, type Family, familyOf, SAFI_UNICAST } from '../../base/family.ts'
+import { AFI, type Family, familyOfPair, SAFI_UNICAST } from '../../base/family.ts'
 import { type MessageError, messageError } from './error.ts'
-import { type Frame, HEADER_LENGTH, wrapMessage } from './header.ts'
+import { HEADER_LENGTH, type MessageFrame, wrapMessage } from './header.ts'
 import type { RouteRefresh } from './message.ts'
 import { ERROR, HEADER_ERROR, ROUTE_REFRESH_ERROR } from './notification.ts'
 
@@ -16,7 +16,7 @@ export const REFRESH = { request: 0, begin: 1, end: 2 } as const
  * Undefined: to be ignored (RFC 7313 §5, a subtype we do not know). `enhanced`: both announced enhanced refresh; otherwise
  * the octet of the subtype is reserved, and any value is a request (RFC 2918 §3).
  */
-export function decodeRouteRefresh(frame: Frame, enhanced: boolean): RouteRefresh | MessageError | undefined {
+export function decodeRouteRefresh(frame: MessageFrame, enhanced: boolean): RouteRefresh | MessageError | undefined {
   const { bytes, start, end } = frame
   const at = start + HEADER_LENGTH
   const length = end - at
@@ -34,7 +34,7 @@ export function decodeRouteRefresh(frame: Frame, enhanced: boolean): RouteRefres
   }
   const afi = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
   const safi = bytes[at + 3] as number
-  return { kind: 'route-refresh', afi, safi, family: familyOf(afi, safi), subtype }
+  return { kind: 'route-refresh', afi, safi, family: familyOfPair(afi, safi), subtype }
 }
 
 /** Whole message. */

@@ -1,5 +1,5 @@
 /** Encodes the parts of UPDATE that need no RIB. `rib/pack` packs routes into messages. */
-import { Reader, Writer } from '../../base/bytes.ts'
+import { ByteWriter, Reader } from '../../base/bytes.ts'
 import { AFI, type Family, SAFI_UNICAST } from '../../base/family.ts'
 import type { AsSegment } from './as-path.ts'
 import { readSegments, withoutConfederations, writeSegments } from './as-path.ts'
@@ -26,7 +26,7 @@ const inTwo = (asn: number): number => (needsFour(asn) ? AS_TRANS : asn)
  * and the real numbers beside it in AS4_PATH and AS4_AGGREGATOR.
  */
 export function flattenTo2Octets(canonical: Uint8Array): Uint8Array {
-  const writer = new Writer(canonical.length + 64)
+  const writer = new ByteWriter(canonical.length + 64)
   const late: { type: number; value: Uint8Array }[] = []
   const reader = new Reader(canonical)
   while (reader.left > 0) {
@@ -56,12 +56,12 @@ function flatten(type: number, value: Uint8Array, late: { type: number; value: U
   if (type === ATTRIBUTE.aggregator) {
     const asn = new Reader(value).u32()
     if (needsFour(asn)) late.push({ type: ATTRIBUTE.as4Aggregator, value })
-    return new Writer(6).u16(inTwo(asn)).raw(value.subarray(4)).finish()
+    return new ByteWriter(6).u16(inTwo(asn)).raw(value.subarray(4)).finish()
   }
   return value
 }
 
-function writeLate(writer: Writer, late: { type: number; value: Uint8Array }[]): void {
+function writeLate(writer: ByteWriter, late: { type: number; value: Uint8Array }[]): void {
   const first = late.shift()
   if (first !== undefined) writeAttribute(writer, first.type, OPTIONAL_TRANSITIVE, first.value)
 }

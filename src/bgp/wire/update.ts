@@ -9,7 +9,7 @@
  * There may be hundreds of thousands of routes, so a valid message causes no allocation: one decoder is used for all, its
  * results are fields, and it walks the bytes by index.
  */
-import { type Family, familyOf } from '../../base/family.ts'
+import { type Family, familyOfPair } from '../../base/family.ts'
 import { type AsWidth, BROKEN_PATH, whyNotPath } from './as-path.ts'
 import { AttributeBlock } from './attribute-block.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL_TRANSITIVE } from './attribute-rows.ts'
@@ -336,7 +336,7 @@ export class UpdateDecoder {
   #agreed(type: number, value: number): Family | undefined {
     const afi = u16(this.bytes, value)
     const safi = this.bytes[value + 2] as number
-    const family = familyOf(afi, safi)
+    const family = familyOfPair(afi, safi)
     if (family !== undefined && this.#context?.families.includes(family)) return family
     this.#faults.discard(type, `is ignored: AFI ${afi} SAFI ${safi} was not agreed on`)
     return undefined

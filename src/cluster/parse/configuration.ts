@@ -8,7 +8,7 @@ import type { Work } from '../../base/work.ts'
 import { parseCommunity } from '../../bgp/policy/community.ts'
 import {
   type DampingSettings,
-  type DecisionSettings,
+  type DecisionIntent,
   type HealthSettings,
   NODE_ROUTES,
   PROGRAM_CLUSTER_ROUTES,
@@ -177,11 +177,11 @@ function readAggregation(spec: Fields): boolean {
  * As many paths as BIRD merges in Calico's configuration. RFC 7938 §6.3: where each rack or router has its own AS, AS paths of
  * the same length are equal; BIRD's `merge paths` compares only the length too.
  */
-export const DEFAULT_DECISION: DecisionSettings = { paths: 16, relax: true, preferOldest: false }
+export const DEFAULT_DECISION: DecisionIntent = { paths: 16, relax: true, preferOldest: false }
 const MOST_PATHS = 64
 
 /** `multipath: {paths: 16, relax: true}` and `preferOldestPath`: our own fields. */
-function parseDecision(spec: Fields): DecisionSettings {
+function parseDecision(spec: Fields): DecisionIntent {
   const multipath = spec.record('multipath')
   const decision = {
     paths: multipath?.whole('paths', 1, MOST_PATHS) ?? DEFAULT_DECISION.paths,

@@ -1,7 +1,7 @@
 /** Links and addresses as rtnetlink(7) has them. */
 import { formatAddress } from '../../base/address.ts'
 import { IFF_UP, type Link, type LinkAddress } from '../../dataplane/links.ts'
-import type { Attributes, Message, Writer } from './netlink-message.ts'
+import type { Attributes, Message, NetlinkWriter } from './netlink-message.ts'
 
 export const RTM_NEWLINK = 16
 export const RTM_DELLINK = 17
@@ -65,6 +65,6 @@ const textOf = (octets: Uint8Array | undefined): string | undefined =>
   octets?.length === 4 || octets?.length === 16 ? formatAddress(octets) : undefined
 
 /** `struct ifinfomsg` or `struct ifaddrmsg` of a dump request: zeros ask for everything. */
-export function writeLinkDump(writer: Writer, type: number): void {
+export function writeLinkDump(writer: NetlinkWriter, type: number): void {
   for (let octet = 0; octet < (type === RTM_GETLINK ? IFINFOMSG_SIZE : IFADDRMSG_SIZE); octet += 4) writer.number(0)
 }

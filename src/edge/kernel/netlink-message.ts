@@ -137,7 +137,7 @@ export function readAnswer(attributes: Attributes, { flags, from, to }: Message)
 }
 
 /** Writes messages into one buffer. */
-export class Writer {
+export class NetlinkWriter {
   readonly #bytes: Uint8Array
   readonly #view: DataView
   #length = 0

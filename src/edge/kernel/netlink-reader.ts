@@ -9,13 +9,13 @@ import {
   Attributes,
   type Message,
   messagesOf,
+  NetlinkWriter,
   NLM_F_DUMP,
   NLM_F_DUMP_INTR,
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
   readAnswer,
-  Writer,
 } from './netlink-message.ts'
 import { type NetlinkSocket, RECEIVE_BUFFER } from './netlink-socket.ts'
 
@@ -50,7 +50,7 @@ interface Dump {
 
 export class NetlinkReader {
   readonly #options: NetlinkReaderOptions
-  readonly #writer = new Writer(256)
+  readonly #writer = new NetlinkWriter(256)
   #dump: Dump | undefined
   #seq = 0
   /** Octets, in all. */
@@ -68,7 +68,7 @@ export class NetlinkReader {
    */
   dump(
     type: number,
-    write: (writer: Writer) => void,
+    write: (writer: NetlinkWriter) => void,
     each: (message: Message, attributes: Attributes) => void,
   ): Promise<boolean> {
     this.#seq++

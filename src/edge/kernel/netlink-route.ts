@@ -10,7 +10,7 @@ import {
   type RouteChange,
   sortHops,
 } from '../../dataplane/kernel.ts'
-import type { Attributes, Message, Writer } from './netlink-message.ts'
+import type { Attributes, Message, NetlinkWriter } from './netlink-message.ts'
 import { NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST } from './netlink-message.ts'
 
 export const RTM_NEWROUTE = 24
@@ -129,7 +129,7 @@ function readHop(attributes: Attributes, flags: number, name: string, weight: nu
 
 /** Asks for the routes of a family: of one table, or of one protocol in all tables. */
 export function writeRouteDump(
-  writer: Writer,
+  writer: NetlinkWriter,
   family: Family,
   only: { readonly table: number } | { readonly protocol: number },
 ): void {
@@ -146,7 +146,7 @@ export function writeRouteDump(
  * hops.
  */
 export function writeChange(
-  writer: Writer,
+  writer: NetlinkWriter,
   { action, route }: RouteChange,
   seq: number,
   indexOf: (name: string) => number | undefined,
@@ -174,7 +174,7 @@ export function writeChange(
 const scopeOf = ({ type, hops }: KernelRoute): number =>
   type === 'unicast' && hops.every(({ gateway }) => gateway === undefined) ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE
 
-function writeHops(writer: Writer, route: KernelRoute, indexOf: (name: string) => number | undefined): void {
+function writeHops(writer: NetlinkWriter, route: KernelRoute, indexOf: (name: string) => number | undefined): void {
   const all = writer.open(RTA_MULTIPATH)
   for (const hop of route.hops) {
     // `rtnh_len` is where an attribute has its length, flags and weight are where it has its type.
@@ -186,7 +186,7 @@ function writeHops(writer: Writer, route: KernelRoute, indexOf: (name: string) =
   writer.close(all)
 }
 
-function writeGateway(writer: Writer, { prefix }: KernelRoute, { gateway }: Hop): void {
+function writeGateway(writer: NetlinkWriter, { prefix }: KernelRoute, { gateway }: Hop): void {
   if (gateway === undefined) return
   const bytes = gatewayBytes(gateway)
   if (!isForeignFamily(prefix, gateway)) {

@@ -6,7 +6,7 @@
 import { formatAddress } from '../../base/address.ts'
 import { inSeconds, type Seconds } from '../../base/units.ts'
 import { BEGUN_SET } from '../../dataplane/nft-script.ts'
-import { type Attributes, Attributes as Inner, type Message, type Writer } from './netlink-message.ts'
+import { type Attributes, Attributes as Inner, type Message, type NetlinkWriter } from './netlink-message.ts'
 import { NetlinkReader } from './netlink-reader.ts'
 import { NETLINK_NETFILTER, type OpenNetlink } from './netlink-socket.ts'
 
@@ -116,7 +116,7 @@ export class NftNetlink {
   }
 }
 
-function writeQuestion(writer: Writer, table: string, set: string): void {
+function writeQuestion(writer: NetlinkWriter, table: string, set: string): void {
   writer.octets(NFPROTO_INET, 0, 0, 0)
   writer.attribute(TABLE, nameOf(table))
   writer.attribute(SET, nameOf(set))

@@ -5,7 +5,15 @@
  */
 import type { Failure, RouteChange } from '../../dataplane/kernel.ts'
 import { errnoText, errorText } from '../error-text.ts'
-import { type Answer, Attributes, messagesOf, NLM_F_ACK, NLMSG_ERROR, readAnswer, Writer } from './netlink-message.ts'
+import {
+  type Answer,
+  Attributes,
+  messagesOf,
+  NetlinkWriter,
+  NLM_F_ACK,
+  NLMSG_ERROR,
+  readAnswer,
+} from './netlink-message.ts'
 import { writeChange } from './netlink-route.ts'
 import type { NetlinkSocket } from './netlink-socket.ts'
 
@@ -28,7 +36,7 @@ interface Batch {
 export class RouteWriter {
   readonly #socket: NetlinkSocket
   readonly #indexOf: (name: string) => number | undefined
-  readonly #writer = new Writer(BATCH + LARGEST)
+  readonly #writer = new NetlinkWriter(BATCH + LARGEST)
   /** The sequence number of the effect's first change: every message has a number of its own. */
   #base: number
 

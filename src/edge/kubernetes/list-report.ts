@@ -10,7 +10,7 @@
 import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
 import type { Resource } from '../resources.ts'
 
-export interface Named {
+export interface NamedObject {
   readonly ref: ObjectRef
   readonly object: unknown
   readonly from: undefined
@@ -23,7 +23,7 @@ export class ListReport {
   readonly #resource: Resource
   readonly #pass: (change: ObjectChange) => void
   /** Objects of a first list until they replace what was known; undefined: objects are passed on one by one. */
-  #held: Named[] | undefined
+  #held: NamedObject[] | undefined
 
   constructor(resource: Resource, pass: (change: ObjectChange) => void, isFirst: boolean) {
     this.#resource = resource
@@ -31,7 +31,7 @@ export class ListReport {
     this.#held = isFirst ? [] : undefined
   }
 
-  page(fresh: readonly Named[], isLast: boolean): void {
+  page(fresh: readonly NamedObject[], isLast: boolean): void {
     if (this.#held === undefined) {
       for (const named of fresh) this.#pass({ kind: 'upsert', ...named })
       return

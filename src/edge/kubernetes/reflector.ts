@@ -25,7 +25,7 @@ import {
 } from './answers.ts'
 import { type Api, ApiError, Silence } from './api.ts'
 import type { Contact } from './contact.ts'
-import { ListReport, type Named } from './list-report.ts'
+import { ListReport, type NamedObject } from './list-report.ts'
 import { trimObject } from './trim.ts'
 
 export interface ReflectorTiming {
@@ -181,7 +181,7 @@ export class Reflector {
         isSpread = true
         await this.#wait(this.#contact.spread * Math.random())
       }
-      const fresh: Named[] = []
+      const fresh: NamedObject[] = []
       const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
       report.page(fresh, page.next === undefined)
       // What was passed on must be known also where a later page fails: the next list may not have it any more.
@@ -216,7 +216,7 @@ export class Reflector {
     return { labelSelector, fieldSelector: this.#selects ? fieldSelector : undefined }
   }
 
-  #noteKnown(fresh: readonly Named[], digests: Digests): void {
+  #noteKnown(fresh: readonly NamedObject[], digests: Digests): void {
     for (const { ref } of fresh) {
       const key = `${ref.namespace}/${ref.name}`
       this.#known.set(key, digests.get(key) as string)
@@ -308,13 +308,13 @@ export class Reflector {
     this.#noteNodes()
   }
 
-  #keep(item: unknown, next: Digests, fresh: Named[]): void {
+  #keep(item: unknown, next: Digests, fresh: NamedObject[]): void {
     const named = this.#read(item, next)
     if (named !== undefined) fresh.push(named)
   }
 
   /** Notes an object's digest; undefined where it has not changed. An object without a name is ignored. */
-  #read(object: unknown, into: Digests): Named | undefined {
+  #read(object: unknown, into: Digests): NamedObject | undefined {
     const { name } = metadataOf(object)
     if (typeof name !== 'string' || name === '') return undefined
     const key = keyOf(object)

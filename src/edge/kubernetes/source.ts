@@ -7,7 +7,7 @@ import type { PodSelection } from '../../cluster/intent.ts'
 import type { Kind, ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
 import { Keys } from '../keys.ts'
-import { podsOn, type Report, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
+import { podsOn, type Resource, resourcesOf, type Source, type StatusEffect, secretsIn } from '../resources.ts'
 import { type Api, connectApi } from './api.ts'
 import { ApiErrors } from './api-errors.ts'
 import { Contact } from './contact.ts'
@@ -129,7 +129,7 @@ class Kubernetes implements Source {
     })
   }
 
-  report(effect: Report): void {
+  report(effect: StatusEffect): void {
     this.#status?.perform(effect)
   }
 

@@ -5,14 +5,14 @@
  */
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
-import type { Report } from '../resources.ts'
+import type { StatusEffect } from '../resources.ts'
 import type { Api } from './api.ts'
 import { EventWriter } from './write/events.ts'
 import { Job, type JobOptions, type JobTiming, NOT_TRIED } from './write/job.ts'
 import { LeaseKeeper } from './write/lease.ts'
 import { NodeConditionWriter } from './write/node-condition.ts'
 import { NodeStatusWriter } from './write/node-status.ts'
-import { ObjectClient, type Place } from './write/object-client.ts'
+import { ObjectClient, type ObjectPath } from './write/object-client.ts'
 import { ObjectStatusWriter } from './write/object-status.ts'
 import { StartupTaint } from './write/startup-taint.ts'
 
@@ -21,7 +21,7 @@ export interface StatusDoorOptions {
   readonly node: string
   readonly namespace: string
   /** Where the objects of a kind are read. */
-  readonly place: (kind: string) => Place | undefined
+  readonly place: (kind: string) => ObjectPath | undefined
   /** Write the condition of the Node, and remove startup taints. */
   readonly nodeReadiness: boolean
   readonly timing: JobTiming
@@ -60,7 +60,7 @@ export class StatusDoor {
     const client = new ObjectClient(api, timing.silence)
     this.#status = new NodeStatusWriter(client, node)
     this.#condition = nodeReadiness ? new NodeConditionWriter(client, node) : undefined
-    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as Place, timing.rest)
+    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as ObjectPath, timing.rest)
     this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.rest)
     this.#taint = new StartupTaint(client, timing)
     const onChange = (held: boolean) => this.#setHeld(held)
@@ -101,7 +101,7 @@ export class StatusDoor {
     return pause
   }
 
-  perform(effect: Report): void {
+  perform(effect: StatusEffect): void {
     // Before all objects are known, no condition is written and the Lease is not requested.
     if (!this.#isStarted) this.#jobs.Lease.wake()
     this.#isStarted = true

@@ -4,20 +4,20 @@
  */
 import type { Resource } from '../resources.ts'
 
-export type Fields = Readonly<Record<string, unknown>>
+export type ApiFields = Readonly<Record<string, unknown>>
 
-export const fields = (value: unknown): Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : {}
+export const fields = (value: unknown): ApiFields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as ApiFields) : {}
 
 /** A copy: an object from which a field is deleted is slow to read from then on, for the whole of its life. */
-function without(value: unknown, ...names: readonly string[]): Fields {
+function without(value: unknown, ...names: readonly string[]): ApiFields {
   const rest: Record<string, unknown> = {}
   for (const [name, field] of Object.entries(fields(value))) if (!names.includes(name)) rest[name] = field
   return rest
 }
 
 /** The object as the store needs it; items of a list get the kind and version they lack there, where events have them. */
-export function trimObject({ kind, apiVersion, custom }: Resource, object: unknown): Fields {
+export function trimObject({ kind, apiVersion, custom }: Resource, object: unknown): ApiFields {
   const { generation, uid, ...metadata } = fields(fields(object).metadata)
   const head = { apiVersion, kind, metadata: trimMetadata(metadata) }
   const whole = { ...head, ...fields(object), ...head }
@@ -34,7 +34,7 @@ export function trimObject({ kind, apiVersion, custom }: Resource, object: unkno
  * Status that an agent wrote does not matter to the others; `generation` says to which version conditions belong, and `uid` to
  * which object: one that is deleted and created again has no status.
  */
-function trimCustom(object: Fields, generation: unknown, uid: unknown): Fields {
+function trimCustom(object: ApiFields, generation: unknown, uid: unknown): ApiFields {
   const metadata = {
     ...fields(object.metadata),
     ...(typeof generation === 'number' && { generation }),
@@ -45,13 +45,13 @@ function trimCustom(object: Fields, generation: unknown, uid: unknown): Fields {
 
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration'
 
-function trimMetadata(metadata: unknown): Fields {
+function trimMetadata(metadata: unknown): ApiFields {
   const rest = without(metadata, 'managedFields', 'resourceVersion', 'ownerReferences', 'selfLink', 'creationTimestamp')
   return rest.annotations === undefined ? rest : { ...rest, annotations: without(rest.annotations, LAST_APPLIED) }
 }
 
 /** Keeps of a Pod only its node, addresses and readiness: the rest is large and changes often. */
-function trimPod(pod: Fields): Fields {
+function trimPod(pod: ApiFields): ApiFields {
   const { nodeName, hostNetwork } = fields(pod.spec)
   const { podIP, podIPs, conditions } = fields(pod.status)
   const { name, namespace, labels, deletionTimestamp } = fields(pod.metadata)
@@ -68,11 +68,11 @@ function trimPod(pod: Fields): Fields {
 }
 
 /** Keeps of endpoints only nodes and conditions; endpoints with equal nodes and conditions become one. */
-function trimSlice(slice: Fields): Fields {
+function trimSlice(slice: ApiFields): ApiFields {
   const { endpoints } = slice
   const rest = without(slice, 'ports')
   if (!Array.isArray(endpoints)) return rest
-  const kept = new Map<string, Fields>()
+  const kept = new Map<string, ApiFields>()
   for (const endpoint of endpoints) {
     const { conditions, nodeName } = fields(endpoint)
     const key = endpointKey(conditions, nodeName)

@@ -13,7 +13,7 @@ import type { Pieces } from './pieces.ts'
 /** Parsing pauses after this long. */
 const SLICE_MILLIS = 5
 
-export interface Reading {
+export interface ReadDocuments {
   readonly resources: readonly Resource[]
   readonly breathe: () => Promise<void>
   /** The values of the file when it was last read. */
@@ -30,7 +30,7 @@ export interface ReadDocument {
   readonly itemFaults?: ReadonlyMap<number, string>
 }
 
-export async function readDocuments(text: string, reading: Reading): Promise<ReadDocument[]> {
+export async function readDocuments(text: string, reading: ReadDocuments): Promise<ReadDocument[]> {
   const reader = new DocumentReader(text, reading)
   const documents: ReadDocument[] = []
   let begin = 0
@@ -44,10 +44,10 @@ export async function readDocuments(text: string, reading: Reading): Promise<Rea
 
 class DocumentReader {
   readonly #text: string
-  readonly #reading: Reading
+  readonly #reading: ReadDocuments
   #since = performance.now()
 
-  constructor(text: string, reading: Reading) {
+  constructor(text: string, reading: ReadDocuments) {
     this.#text = text
     this.#reading = reading
   }

@@ -11,7 +11,7 @@ import type { Input } from '../../engine/input.ts'
 import { fromMonotonicTime } from '../clock.ts'
 import { errorText } from '../error-text.ts'
 
-export type BfdEffect = Extract<Effect, { readonly kind: 'bfd' }>
+export type WatchEffect = Extract<Effect, { readonly kind: 'bfd' }>
 
 /** BFD, wherever it runs. */
 export interface BfdRunner {
@@ -42,7 +42,7 @@ const CHECK: Millis = 1_000
 const MOST_MISSED = 5
 const SILENT = `it stands still: nothing has been heard of it for ${MOST_MISSED} s`
 
-export class Bfd {
+export class BfdEdge {
   readonly #feed: (input: Input) => void
   readonly #start: StartBfd
   readonly #outlivesUs: boolean
@@ -64,7 +64,7 @@ export class Bfd {
     this.#outlivesUs = outlivesUs
   }
 
-  perform({ sessions }: BfdEffect): void {
+  perform({ sessions }: WatchEffect): void {
     if (this.#isStopped) return
     this.#sessions = sessions
     const isNeeded = sessions.length > 0 || this.#outlivesUs

@@ -21,7 +21,7 @@ const BUFFER = new Uint8Array(CHUNK)
 const CHUNKS = new Map([CHUNK, 8_192, 4_096, SMALLEST_CHUNK].map((size) => [size, BUFFER.subarray(0, size)] as const))
 
 /** How far the reading of one socket is. */
-export interface Reading {
+export interface ReadProgress {
   /** Bytes of one read. */
   chunk: number
   /** Bytes passed in since all other sockets were polled, and since when. */
@@ -29,14 +29,14 @@ export interface Reading {
   shareSince: Millis
 }
 
-export const newReading = (): Reading => ({ chunk: CHUNK, share: 0, shareSince: 0 })
+export const newReading = (): ReadProgress => ({ chunk: CHUNK, share: 0, shareSince: 0 })
 
 /** Where the next read of a socket goes. */
-export const bufferFor = ({ chunk }: Reading): Uint8Array | undefined => CHUNKS.get(chunk)
+export const bufferFor = ({ chunk }: ReadProgress): Uint8Array | undefined => CHUNKS.get(chunk)
 
 interface Reader {
   readonly socket: Socket
-  readonly reading: Reading
+  readonly reading: ReadProgress
 }
 
 export class FairReading<Connection extends Reader> {

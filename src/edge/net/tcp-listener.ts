@@ -7,7 +7,7 @@ import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
 import {
-  type Accepted,
+  type AcceptedSocket,
   acceptFrom,
   attachFilter,
   bindToInterface,
@@ -42,7 +42,7 @@ const SHARE_TIME: Millis = 2
 const SHORTAGE_PAUSE: Millis = 100
 
 /** A connection that was accepted. `isIpv6`: by an IPv6 socket, which has IPv4 addresses as mapped ones. */
-export interface Caller extends Accepted {
+export interface Caller extends AcceptedSocket {
   readonly isIpv6: boolean
 }
 
@@ -61,14 +61,14 @@ export interface TcpListenerOptions {
 }
 
 /** The place of a listener: one address or all of them, on one link or on all. */
-export interface Place {
+export interface ListenerPlace {
   readonly address: Address | undefined
   readonly port: number
   readonly link: string | undefined
 }
 
 export class TcpListener {
-  readonly #place: Place
+  readonly #place: ListenerPlace
   readonly #options: TcpListenerOptions
   /** For a listener of one link: the one for all links, which has the same port. */
   readonly #allLinks: TcpListener | undefined
@@ -86,7 +86,7 @@ export class TcpListener {
   /** The port that was reported as open. */
   #reportedPort: number | undefined
 
-  constructor(place: Place, options: TcpListenerOptions, allLinks: TcpListener | undefined) {
+  constructor(place: ListenerPlace, options: TcpListenerOptions, allLinks: TcpListener | undefined) {
     this.#place = place
     this.#options = options
     this.#allLinks = allLinks
@@ -256,7 +256,7 @@ export class TcpListener {
     this.#options.reserve.refill()
   }
 
-  #acceptOne(fd: number): Accepted | undefined {
+  #acceptOne(fd: number): AcceptedSocket | undefined {
     try {
       return this.#options.reserve.lendLast(() => acceptFrom(fd))
     } catch {

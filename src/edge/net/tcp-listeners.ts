@@ -3,7 +3,7 @@
  * connections stay open when their listener is closed.
  */
 import type { Address } from '../../base/address.ts'
-import { type Place, TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
+import { type ListenerPlace, TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
 
 export class TcpListeners {
   readonly #options: TcpListenerOptions
@@ -23,7 +23,7 @@ export class TcpListeners {
   #openAndClose(): void {
     if (this.#wanted === undefined) return
     const { port, addresses } = this.#wanted
-    const places = addresses.map((address): Place => ({ address, port, link: undefined }))
+    const places = addresses.map((address): ListenerPlace => ({ address, port, link: undefined }))
     // A listener for single addresses needs none for links.
     const links = addresses.length === 0 ? [undefined, ...this.#options.links()] : []
     for (const link of links) places.push({ address: undefined, port, link })

@@ -29,7 +29,7 @@ import {
 } from '../libc.ts'
 import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
-import { bufferFor, FairReading, newReading, type Reading } from './fair-reading.ts'
+import { bufferFor, FairReading, newReading, type ReadProgress } from './fair-reading.ts'
 import { Flood } from './flood.ts'
 import type { Network, NetworkEffect } from './network.ts'
 import { ProtectedSocket } from './protected-socket.ts'
@@ -68,7 +68,7 @@ interface Connection {
   unanswered: boolean
   timer: NodeJS.Timeout | undefined
   error: string | undefined
-  readonly reading: Reading
+  readonly reading: ReadProgress
 }
 
 interface AcceptedCaller extends Caller {

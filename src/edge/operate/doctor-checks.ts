@@ -3,7 +3,7 @@ import { counted } from '../../base/counted.ts'
 import type { Signatures } from '../signatures.ts'
 import type { MisroutedPods } from './pod-routes.ts'
 
-export interface Facts {
+export interface DoctorFacts {
   /** Bits of the effective capabilities; undefined where they cannot be read. */
   readonly capabilities: bigint | undefined
   readonly forwarding: { readonly ipv4: string | undefined; readonly ipv6: string | undefined }
@@ -64,7 +64,7 @@ const NEARLY_FULL = 0.8
 /** Settings in one command that cures several interfaces. */
 const MOST_SETTINGS = 8
 
-export function examine(facts: Facts): Finding[] {
+export function examine(facts: DoctorFacts): Finding[] {
   return [
     ...capabilities(facts),
     ...forwarding(facts),
@@ -92,7 +92,7 @@ const finding = (level: Finding['level'], what: string, says: string, todo?: str
   todo,
 })
 
-function capabilities({ capabilities: bits }: Facts): Finding[] {
+function capabilities({ capabilities: bits }: DoctorFacts): Finding[] {
   if (bits === undefined) return [finding('warn', 'capabilities', 'they cannot be read from /proc/self/status')]
   const has = (bit: bigint) => (bits >> bit) % 2n === 1n
   const one = (bit: bigint, name: string, level: 'bad' | 'warn', lost: string) =>
@@ -123,7 +123,7 @@ function capabilities({ capabilities: bits }: Facts): Finding[] {
   ]
 }
 
-function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[] {
+function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: DoctorFacts): Finding[] {
   const one = (what: string, value: string | undefined, setting: string) => {
     if (value === '1') return finding('ok', what, 'is on')
     if (value === undefined) return finding('warn', what, 'this kernel does not support this family')
@@ -153,7 +153,7 @@ function forwarding({ forwarding: { ipv4, ipv6 }, interfaces }: Facts): Finding[
 }
 
 /** Docker and some firewalls set such a policy: packets of pods are then dropped without any message. */
-function forwardPolicy({ droppingChains: chains }: Facts): Finding[] {
+function forwardPolicy({ droppingChains: chains }: DoctorFacts): Finding[] {
   if (chains.length === 0) return [finding('ok', 'forward policy', 'no chain drops forwarded packets by default')]
   return chains.map((chain) =>
     finding(
@@ -165,7 +165,7 @@ function forwardPolicy({ droppingChains: chains }: Facts): Finding[] {
   )
 }
 
-function rpFilter({ interfaces }: Facts): Finding {
+function rpFilter({ interfaces }: DoctorFacts): Finding {
   const strict = interfaces.filter(({ rpFilter: value, outward }) => outward && value === 1).map(({ name }) => name)
   if (strict.length === 0) return finding('ok', 'rp_filter', 'no uplink is strict')
   const says = `is strict on ${listNames(strict)}: the kernel drops packets that arrive on another interface than the one that replies leave by`
@@ -187,7 +187,7 @@ function misroutedPods({ prefix, address, gateway }: MisroutedPods): Finding {
 }
 
 /** An interface that forwards ignores router advertisements, unless the setting is 2. */
-function acceptRa({ interfaces }: Facts): Finding {
+function acceptRa({ interfaces }: DoctorFacts): Finding {
   const deaf = interfaces
     .filter(({ acceptRa: value, outward, forwards }) => outward && value === 1 && forwards.ipv6 === true)
     .map(({ name }) => name)
@@ -202,7 +202,7 @@ function acceptRa({ interfaces }: Facts): Finding {
 }
 
 /** Each error of listening has its own fix. */
-function port({ port: error, agentRuns }: Facts): Finding {
+function port({ port: error, agentRuns }: DoctorFacts): Finding {
   if (error === undefined) return finding('ok', 'port 179', 'is free')
   if (error.code === 'EADDRINUSE' && agentRuns) return finding('ok', 'port 179', 'is in use, and an agent runs here')
   return finding('warn', 'port 179', `cannot be listened on: ${error.text}`, cureOfPort(error.code))
@@ -223,12 +223,12 @@ function cureOfPort(code: string): string {
   }
 }
 
-const kernelRoutes = ({ kernelError: error }: Facts): Finding =>
+const kernelRoutes = ({ kernelError: error }: DoctorFacts): Finding =>
   error === undefined
     ? finding('ok', 'kernel routes', 'can be read')
     : finding('bad', 'kernel routes', error, 'the agent needs a netlink socket: see its seccomp profile')
 
-function nftables({ nft: output }: Facts): Finding {
+function nftables({ nft: output }: DoctorFacts): Finding {
   const what = 'nftables'
   if (output === undefined) {
     const says = 'is not installed: no NAT rule is written, and no service loop is prevented'
@@ -258,7 +258,7 @@ function nftError(reason: string): Finding {
 }
 
 /** An older kernel is no fault as long as no program flushes the ruleset. */
-const flushes = ({ supportsOwnedTables }: Facts): Finding =>
+const flushes = ({ supportsOwnedTables }: DoctorFacts): Finding =>
   supportsOwnedTables
     ? finding(
         'ok',
@@ -271,7 +271,7 @@ const flushes = ({ supportsOwnedTables }: Facts): Finding =>
         'run by another program, it also deletes the table of Godwit (Linux 6.9 with nft 1.1 prevents that)',
       )
 
-function signatures({ signatures: known }: Facts): Finding[] {
+function signatures({ signatures: known }: DoctorFacts): Finding[] {
   if (known === undefined) return []
   const md5 = known.md5
     ? finding('ok', 'TCP-MD5', 'the kernel has it')
@@ -286,7 +286,7 @@ function signatures({ signatures: known }: Facts): Finding[] {
   return [md5, finding('ok', 'TCP-AO', known.ao ? 'the kernel has it' : lacksAo)]
 }
 
-function serviceLoops({ serviceLoopPackets: packets }: Facts): Finding {
+function serviceLoops({ serviceLoopPackets: packets }: DoctorFacts): Finding {
   if (packets !== undefined) {
     const says = `dropped here so far: ${counted(packets, 'packet', 'packets')} to advertised service addresses that no service accepts`
     return finding('ok', 'service loops', says)
@@ -298,7 +298,7 @@ function serviceLoops({ serviceLoopPackets: packets }: Facts): Finding {
   )
 }
 
-function conntrack({ conntrack: table }: Facts): Finding {
+function conntrack({ conntrack: table }: DoctorFacts): Finding {
   if (table === undefined) return finding('ok', 'conntrack', 'is not in use yet; NAT starts it')
   const used = `${table.count} of ${table.max} flows`
   if (table.count < table.max * NEARLY_FULL) return finding('ok', 'conntrack', used)
@@ -310,7 +310,7 @@ function conntrack({ conntrack: table }: Facts): Finding {
   )
 }
 
-function mtu({ interfaces, uplinks }: Facts): Finding {
+function mtu({ interfaces, uplinks }: DoctorFacts): Finding {
   const up = interfaces.filter((one) => one.up && one.name !== 'lo')
   const least = Math.min(...up.filter(({ name }) => uplinks.includes(name)).map((one) => one.mtu))
   if (!Number.isFinite(least)) return finding('ok', 'MTU', 'there is no default route to compare with')
@@ -322,7 +322,7 @@ function mtu({ interfaces, uplinks }: Facts): Finding {
   return finding('warn', 'MTU', says, 'give pods the MTU of the uplink: without an overlay, no headers reduce the MTU')
 }
 
-const daemon = ({ owner, routes }: Facts['daemons'][number]): Finding =>
+const daemon = ({ owner, routes }: DoctorFacts['daemons'][number]): Finding =>
   finding(
     'warn',
     'other daemons',

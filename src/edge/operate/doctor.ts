@@ -7,7 +7,7 @@ import type { NodeRouteGaps } from '../../show/view.ts'
 import { Rtnetlink } from '../kernel/rtnetlink.ts'
 import { signatures } from '../signatures.ts'
 import { whyNotListen } from './bgp-port.ts'
-import { examine, type Facts, type Finding, type InterfaceFacts } from './doctor-checks.ts'
+import { type DoctorFacts, examine, type Finding, type InterfaceFacts } from './doctor-checks.ts'
 import { gatherNft } from './nft-facts.ts'
 import { nodeRouteFindings } from './node-route-findings.ts'
 import { misroutedPods } from './pod-routes.ts'
@@ -61,7 +61,7 @@ export function formatFinding({ level, what, says, todo }: Finding): string {
   return todo === undefined ? line : `${line}      → ${todo}\n`
 }
 
-async function gatherFacts(agentRuns: boolean): Promise<Facts> {
+async function gatherFacts(agentRuns: boolean): Promise<DoctorFacts> {
   const [status, ipv4, ipv6, kernel, port, nft, conntrack] = await Promise.all([
     read('/proc/self/status'),
     read('/proc/sys/net/ipv4/ip_forward'),
@@ -147,7 +147,7 @@ async function standsOnHardware(name: string, depth = 0): Promise<boolean> {
   return found.includes(true)
 }
 
-function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
+function daemonsOf(routes: readonly KernelRoute[]): DoctorFacts['daemons'] {
   const counts = new Map<number, number>()
   for (const { protocol } of routes) {
     if (BGP_DAEMONS.has(protocol)) counts.set(protocol, (counts.get(protocol) ?? 0) + 1)
@@ -155,7 +155,7 @@ function daemonsOf(routes: readonly KernelRoute[]): Facts['daemons'] {
   return [...counts].map(([protocol, count]) => ({ owner: ownerOf(protocol), routes: count }))
 }
 
-async function gatherConntrack(): Promise<Facts['conntrack']> {
+async function gatherConntrack(): Promise<DoctorFacts['conntrack']> {
   const [count, max] = await Promise.all([
     read('/proc/sys/net/netfilter/nf_conntrack_count'),
     read('/proc/sys/net/netfilter/nf_conntrack_max'),

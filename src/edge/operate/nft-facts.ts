@@ -2,13 +2,13 @@
 import { LOOP_CHAIN, NFT_TABLE, TRY_OWNED_TABLE } from '../../dataplane/nft-script.ts'
 import { parseNftListing } from '../../dataplane/nft-table.ts'
 import { runTool, whyFailed } from '../kernel/tools.ts'
-import type { Facts } from './doctor-checks.ts'
+import type { DoctorFacts } from './doctor-checks.ts'
 
 /** How many chains are read rule by rule: for a policy of drop the list of chains is enough. */
 const MOST_CHAINS_READ = 16
 
 export async function gatherNft(): Promise<
-  Pick<Facts, 'nft' | 'nftError' | 'supportsOwnedTables' | 'serviceLoopPackets' | 'droppingChains'>
+  Pick<DoctorFacts, 'nft' | 'nftError' | 'supportsOwnedTables' | 'serviceLoopPackets' | 'droppingChains'>
 > {
   const [version, tables, ours, owned, chains] = await Promise.all([
     runTool(['nft', '-v']),

@@ -8,20 +8,20 @@ import type { AsSegment } from '../../bgp/wire/as-path.ts'
 import { localPrefOf } from '../attributes.ts'
 import { ownKind } from '../own-kind.ts'
 import { formatRouterId } from '../router-id.ts'
-import { type Value, type ValueKind, VOID } from './values.ts'
+import { VOID, type WhereValue, type WhereValueKind } from './values.ts'
 
 /** A term whose kind is known before any route is. */
 export interface Term {
-  readonly type: ValueKind
-  readonly read: (row: RouteRow) => Value
+  readonly type: WhereValueKind
+  readonly read: (row: RouteRow) => WhereValue
   /** Given if it is the same for every route. */
-  readonly constant?: Value
+  readonly constant?: WhereValue
 }
 
-const int = (value: number | undefined): Value => (value === undefined ? VOID : { kind: 'int', value })
-const ip = (value: string | undefined): Value => (value === undefined ? VOID : { kind: 'ip', value })
+const int = (value: number | undefined): WhereValue => (value === undefined ? VOID : { kind: 'int', value })
+const ip = (value: string | undefined): WhereValue => (value === undefined ? VOID : { kind: 'ip', value })
 
-const term = (type: ValueKind, read: Term['read']): Term => ({ type, read })
+const term = (type: WhereValueKind, read: Term['read']): Term => ({ type, read })
 
 /** BIRD's preference of static and of BGP routes. */
 const PREFERENCE = { own: 200, learned: 100 }
@@ -49,16 +49,18 @@ export const NAMES: Readonly<Record<string, Term>> = {
 }
 
 /** Our own routes have no AS path before export. */
-const ofPeer = (peer: string | undefined, value: Value): Value => (peer === undefined ? VOID : value)
+const ofPeer = (peer: string | undefined, value: WhereValue): WhereValue => (peer === undefined ? VOID : value)
 
-function prefixOf(text: string): Value {
+function prefixOf(text: string): WhereValue {
   const value = parsePrefix(text)
   return value === undefined ? VOID : { kind: 'prefix', value }
 }
 
 /** The members of a term (`net.len`), by the term's kind. */
 export const MEMBERS: Readonly<
-  Partial<Record<ValueKind, Readonly<Record<string, readonly [ValueKind, (value: Value) => Value]>>>>
+  Partial<
+    Record<WhereValueKind, Readonly<Record<string, readonly [WhereValueKind, (value: WhereValue) => WhereValue]>>>
+  >
 > = {
   prefix: {
     type: ['enum', (value) => onPrefix(value, ({ family }) => ({ kind: 'enum', value: NET_TYPES[family] }))],
@@ -81,10 +83,12 @@ export const MEMBERS: Readonly<
 
 const NET_TYPES = { ipv4: 'NET_IP4', ipv6: 'NET_IP6' } as const
 
-const onPrefix = (value: Value, read: (prefix: Extract<Value, { kind: 'prefix' }>['value']) => Value): Value =>
-  value.kind === 'prefix' ? read(value.value) : VOID
+const onPrefix = (
+  value: WhereValue,
+  read: (prefix: Extract<WhereValue, { kind: 'prefix' }>['value']) => WhereValue,
+): WhereValue => (value.kind === 'prefix' ? read(value.value) : VOID)
 
-const onPath = (value: Value, read: (path: readonly AsSegment[]) => number | undefined): Value =>
+const onPath = (value: WhereValue, read: (path: readonly AsSegment[]) => number | undefined): WhereValue =>
   value.kind === 'path' ? int(read(value.value)) : VOID
 
 /** RFC 4271 §9.1.2.2: a set counts as one; RFC 5065 §5.3: confederation segments count as none. */

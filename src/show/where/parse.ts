@@ -20,7 +20,7 @@ import {
   type Operator,
   type Range,
   type SetItem,
-  type Value,
+  type WhereValue,
   whyNotComparable,
 } from './values.ts'
 
@@ -60,8 +60,8 @@ export function parseWhere(line: string, from: number): ParsedWhere {
 /** Thrown and caught inside this file only. */
 class Wrong extends Error {}
 
-const isTrue = (value: Value): boolean => value.kind === 'bool' && value.value
-const constant = (value: Value): Term => ({ type: value.kind, read: () => value, constant: value })
+const isTrue = (value: WhereValue): boolean => value.kind === 'bool' && value.value
+const constant = (value: WhereValue): Term => ({ type: value.kind, read: () => value, constant: value })
 
 class Parser {
   readonly #line: string

@@ -28,7 +28,7 @@ export type SetItem =
 /** `*` is any number of ASes, `?` one, a list one of these. */
 export type MaskItem = '*' | '?' | readonly Range[]
 
-export type Value =
+export type WhereValue =
   /** An attribute that the route does not have: no comparison holds. */
   | { readonly kind: 'void' }
   | { readonly kind: 'int'; readonly value: number }
@@ -43,12 +43,12 @@ export type Value =
   | { readonly kind: 'set'; readonly value: readonly SetItem[] }
   | { readonly kind: 'mask'; readonly value: readonly MaskItem[] }
 
-export type ValueKind = Value['kind']
+export type WhereValueKind = WhereValue['kind']
 
-export const VOID: Value = { kind: 'void' }
+export const VOID: WhereValue = { kind: 'void' }
 
 /** Kinds of values in errors. */
-export const KIND_NAMES: Readonly<Record<ValueKind, string>> = {
+export const KIND_NAMES: Readonly<Record<WhereValueKind, string>> = {
   void: 'nothing',
   int: 'a number',
   bool: 'a comparison',
@@ -63,8 +63,16 @@ export const KIND_NAMES: Readonly<Record<ValueKind, string>> = {
   mask: 'a path mask',
 }
 
-const ORDERED: ReadonlySet<ValueKind> = new Set<ValueKind>(['int', 'ip'])
-const EQUATED: ReadonlySet<ValueKind> = new Set<ValueKind>(['int', 'bool', 'text', 'enum', 'ip', 'prefix', 'tuple'])
+const ORDERED: ReadonlySet<WhereValueKind> = new Set<WhereValueKind>(['int', 'ip'])
+const EQUATED: ReadonlySet<WhereValueKind> = new Set<WhereValueKind>([
+  'int',
+  'bool',
+  'text',
+  'enum',
+  'ip',
+  'prefix',
+  'tuple',
+])
 
 /** Kinds that `~` takes, as `left right`. */
 const MATCHED: ReadonlySet<string> = new Set([
@@ -87,7 +95,7 @@ const MATCHED: ReadonlySet<string> = new Set([
 export type Operator = '=' | '!=' | '<' | '<=' | '>' | '>=' | '~' | '!~'
 
 /** Why an operator cannot compare two kinds; undefined: it can. */
-export function whyNotComparable(operator: Operator, left: ValueKind, right: ValueKind): string | undefined {
+export function whyNotComparable(operator: Operator, left: WhereValueKind, right: WhereValueKind): string | undefined {
   const known = operator.endsWith('~')
     ? MATCHED.has(`${left} ${right}`)
     : left === right && (operator.length === 1 && operator !== '=' ? ORDERED : EQUATED).has(left)
@@ -96,7 +104,7 @@ export function whyNotComparable(operator: Operator, left: ValueKind, right: Val
   return fits ? undefined : `"${operator}" cannot compare ${KIND_NAMES[left]} with ${KIND_NAMES[right]}`
 }
 
-export function compare(operator: Operator, left: Value, right: Value): boolean {
+export function compare(operator: Operator, left: WhereValue, right: WhereValue): boolean {
   if (left.kind === 'void' || right.kind === 'void') return false
   switch (operator) {
     case '~':
@@ -119,13 +127,13 @@ export function compare(operator: Operator, left: Value, right: Value): boolean 
 }
 
 /** Below, at or above 0; for kinds without an order only whether it is 0 means something. */
-function order(left: Value, right: Value): number {
+function order(left: WhereValue, right: WhereValue): number {
   if (left.kind === 'int' && right.kind === 'int') return left.value - right.value
   if (left.kind === 'ip' && right.kind === 'ip') return compareAddresses(left.value, right.value)
   return textOf(left) === textOf(right) ? 0 : 1
 }
 
-function textOf(value: Value): string {
+function textOf(value: WhereValue): string {
   if (value.kind === 'prefix') return value.value.text
   return value.kind === 'void' ? '' : String(value.value)
 }
@@ -137,7 +145,7 @@ function compareAddresses(left: string, right: string): number {
   return 0
 }
 
-function matches(left: Value, right: Value): boolean {
+function matches(left: WhereValue, right: WhereValue): boolean {
   if (left.kind === 'text' && right.kind === 'text') return matchesPattern(right.value, left.value)
   if (left.kind === 'path' && right.kind === 'set') return isAnyIn(asesOf(left.value).flat(), right.value)
   if (left.kind === 'path' && right.kind === 'mask') return matchesMask(asesOf(left.value), right.value)
@@ -148,7 +156,7 @@ function matches(left: Value, right: Value): boolean {
   return right.kind === 'set' && right.value.some((item) => isIn(left, item))
 }
 
-function isIn(value: Value, item: SetItem): boolean {
+function isIn(value: WhereValue, item: SetItem): boolean {
   switch (item.kind) {
     case 'int':
       return value.kind === 'int' && inRange(value.value, item.range)
@@ -181,7 +189,7 @@ const inTuple = (tuple: readonly number[], parts: readonly Range[]): boolean =>
 const sameTuple = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((part, index) => part === b[index])
 
-function isInside(value: Value, { prefix, inside, low, high }: PrefixPattern): boolean {
+function isInside(value: WhereValue, { prefix, inside, low, high }: PrefixPattern): boolean {
   if (value.kind === 'prefix') {
     const net = value.value
     return (inside ? contains(prefix, net) : contains(net, prefix)) && net.length >= low && net.length <= high

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ByteTable } from '../../../src/bgp/route/byte-table.ts'
 import { KNOWN_KEY } from '../../../src/bgp/route/hash.ts'
-import { IdCache, NOTHING } from '../../../src/bgp/route/id-cache.ts'
+import { IdCache, NO_ID } from '../../../src/bgp/route/id-cache.ts'
 
 const block = (kind: number): Uint8Array => new Uint8Array(kind % 40).fill(kind)
 
@@ -97,8 +97,8 @@ test('a cache forgets when either side has another meaning', () => {
   expect(cache.get(id, 1)).toBe(0)
   expect(to.intern(block(9), 0, 9)).toBe(result)
   expect(cache.get(id, 1)).toBe(0)
-  cache.set(id, 1, NOTHING)
-  expect(cache.get(id, 1)).toBe(NOTHING)
+  cache.set(id, 1, NO_ID)
+  expect(cache.get(id, 1)).toBe(NO_ID)
   from.release(id)
   from.intern(block(8), 0, 8)
   expect(cache.get(id, 1)).toBe(0)

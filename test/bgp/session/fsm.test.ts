@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { EVENT, type EventName, type FsmEvent, STATES, step } from '../../../src/bgp/session/fsm.ts'
+import { type EventName, FSM_EVENT, type FsmEvent, fsmStep, SESSION_STATES } from '../../../src/bgp/session/fsm.ts'
 import type { SessionState } from '../../../src/bgp/session/types.ts'
 import { messageError } from '../../../src/bgp/wire/error.ts'
 
@@ -55,7 +55,7 @@ const LETTER: Readonly<Record<SessionState, string>> = {
 }
 
 function picture(state: SessionState, name: EventName): string {
-  const { state: to, actions, error } = step(state, event(name))
+  const { state: to, actions, error } = fsmStep(state, event(name))
   const sent = actions.flatMap((action) => {
     if (action === 'send-open') return 'o'
     if (action === 'send-keepalive') return 'k'
@@ -67,21 +67,21 @@ function picture(state: SessionState, name: EventName): string {
   return LETTER[to] + sent.join('')
 }
 
-const names = Object.keys(EVENT) as EventName[]
-const pairs = STATES.flatMap((state) => names.map((name) => ({ state, name })))
+const names = Object.keys(FSM_EVENT) as EventName[]
+const pairs = SESSION_STATES.flatMap((state) => names.map((name) => ({ state, name })))
 
 test.each(names)('[12] %s leads where RFC 4271 says, from every state (§8.2.2)', (name) => {
   const expected = TABLE[name].trim().split(/\s+/)
-  expect(STATES.map((state) => picture(state, name))).toEqual(expected)
+  expect(SESSION_STATES.map((state) => picture(state, name))).toEqual(expected)
 })
 
 test('events have the numbers of RFC 4271 §8.1 and RFC 9687 §4.2, each once', () => {
-  expect(Object.values(EVENT)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1))
+  expect(Object.values(FSM_EVENT)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1))
 })
 
 describe('of every pair of state and event', () => {
   test.each(pairs)('$state, $name: a NOTIFICATION has its error and goes before the close', ({ state, name }) => {
-    const { state: to, actions, error } = step(state, event(name))
+    const { state: to, actions, error } = fsmStep(state, event(name))
     const notifies = actions.indexOf('send-notification')
     expect(notifies >= 0).toBe(error !== undefined)
     if (notifies >= 0) {
@@ -102,7 +102,7 @@ test.each([
   ['OpenConfirm', 'UpdateMsg', 2, 2],
   ['Established', 'BGPOpen', 3, 1],
 ] as const)('[12] %s, %s: 5/%i with the type of the message as Data', (state, name, subcode, type) => {
-  expect(step(state, { name }).error).toMatchObject({ code: 5, subcode, data: Uint8Array.of(type) })
+  expect(fsmStep(state, { name }).error).toMatchObject({ code: 5, subcode, data: Uint8Array.of(type) })
 })
 
 test.each([
@@ -116,5 +116,5 @@ test.each([
   ['[15] Established, ROUTE-REFRESH', 'Established', 'RouteRefreshMsg', []],
   ['Established, event 11', 'Established', 'KeepaliveTimer_Expires', ['send-keepalive', 'start-keepalive']],
 ] as const)('%s: the timers', (_, state, name, actions) => {
-  expect(step(state, { name }).actions).toEqual(actions)
+  expect(fsmStep(state, { name }).actions).toEqual(actions)
 })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { STATES } from '../../../src/bgp/session/fsm.ts'
+import { SESSION_STATES } from '../../../src/bgp/session/fsm.ts'
 import { messageError } from '../../../src/bgp/wire/error.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
 import { encodeNotification } from '../../../src/bgp/wire/notification.ts'
@@ -292,7 +292,7 @@ describe('the network', () => {
 })
 
 describe('stop', () => {
-  test.each(STATES)('[22] in %s', (state) => {
+  test.each(SESSION_STATES)('[22] in %s', (state) => {
     const lone = new LonePeer().reach(state)
     lone.hand({ kind: 'stop', subcode: 2, text: 'bye', reason: 'disabled by hand' })
     const speaks = state === 'OpenSent' || state === 'OpenConfirm' || state === 'Established'

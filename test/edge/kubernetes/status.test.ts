@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
 import type { JobTiming } from '../../../src/edge/kubernetes/write/job.ts'
-import type { Report, Source } from '../../../src/edge/resources.ts'
+import type { Source, StatusEffect } from '../../../src/edge/resources.ts'
 import type { EventPlan } from '../../../src/status/events.ts'
 import type { NodeStatus } from '../../../src/status/node-status.ts'
 import type { ObjectConditions } from '../../../src/status/object-conditions.ts'
@@ -210,7 +210,7 @@ describe('writing to the API', () => {
     tell(source)
     await until('held', () => leases.length === 1)
     const objects = ['rack', 'good', 'gone'].map((name) => conditionsOf(name, name === 'rack' ? 'False' : 'True'))
-    const report: Report = { kind: 'conditions', objects, whole: true }
+    const report: StatusEffect = { kind: 'conditions', objects, whole: true }
     source.report?.(report)
     await until('written', () => writes(`${PEERS}/`).length === 2)
     expect(api.store.get(PEERS, '/rack')).toMatchObject({

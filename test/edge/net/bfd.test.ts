@@ -1,7 +1,7 @@
 /** The door to the BFD engine, before a runner that does nothing but remember; the real thread at the end. */
 import { describe, expect, test, vi } from 'vitest'
 import type { BfdInput, BfdIntent, BfdNews } from '../../../src/bfd/types.ts'
-import { Bfd, type StartBfd } from '../../../src/edge/net/bfd.ts'
+import { BfdEdge, type StartBfd } from '../../../src/edge/net/bfd.ts'
 import { startBfdThread } from '../../../src/edge/net/bfd-thread.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { intent } from '../../bfd/support.ts'
@@ -18,10 +18,10 @@ class Scene {
     Object.assign(this, { hear, ended })
     return { post: (input) => this.posted.push(input), stop: async () => {} }
   }
-  readonly door: Bfd
+  readonly door: BfdEdge
 
   constructor(outlivesUs = false) {
-    this.door = new Bfd({ feed: (input) => this.inputs.push(input), start: this.start, outlivesUs })
+    this.door = new BfdEdge({ feed: (input) => this.inputs.push(input), start: this.start, outlivesUs })
   }
 
   perform(...sessions: BfdIntent[]): void {
@@ -134,7 +134,7 @@ test('one that cannot be started is told of, and tried again', async () => {
     tries++
     throw new Error('no file descriptor is left for BFD')
   }
-  const door = new Bfd({ feed: (input) => inputs.push(input), start, outlivesUs: false })
+  const door = new BfdEdge({ feed: (input) => inputs.push(input), start, outlivesUs: false })
   door.perform({ kind: 'bfd', sessions: [intent()] })
   expect(inputs).toEqual([{ kind: 'bfd-error', text: 'no file descriptor is left for BFD' }])
   await until('another try', () => tries === 2)
@@ -153,7 +153,11 @@ test('whoever asks is answered though the engine says nothing', async () => {
 describe('the thread', () => {
   test('runs sessions, says what priority it got, and answers', async () => {
     const inputs: Input[] = []
-    const door = new Bfd({ feed: (input) => inputs.push(input), start: startBfdThread(false), outlivesUs: false })
+    const door = new BfdEdge({
+      feed: (input) => inputs.push(input),
+      start: startBfdThread(false),
+      outlivesUs: false,
+    })
     // Nobody answers there; whether the port can be had depends on the machine.
     door.perform({ kind: 'bfd', sessions: [intent({ remote: '127.0.0.9', local: '127.0.0.1' })] })
     const news = () => inputs.flatMap((input) => (input.kind === 'bfd' ? input.news : []))

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { GODWIT_PROTOCOL } from '../../../src/dataplane/kernel.ts'
 import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
-import { examine, type Facts } from '../../../src/edge/operate/doctor-checks.ts'
+import { type DoctorFacts, examine } from '../../../src/edge/operate/doctor-checks.ts'
 import { dropsUnconditionally } from '../../../src/edge/operate/nft-facts.ts'
 import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
 import { podCidrsOf } from '../../../src/edge/operate/pod-routes.ts'
@@ -11,7 +11,7 @@ const forwards = { ipv4: true, ipv6: true }
 const eth0 = { name: 'eth0', mtu: 1500, up: true, rpFilter: 0, acceptRa: 0, outward: true, forwards }
 const veth = { ...eth0, name: 'veth1', rpFilter: 1, acceptRa: 1, outward: false }
 const lo = { ...veth, name: 'lo', mtu: 65536 }
-const FIT: Facts = {
+const FIT: DoctorFacts = {
   capabilities: (1n << 12n) | (1n << 10n),
   forwarding: { ipv4: '1', ipv6: '1' },
   interfaces: [eth0],
@@ -33,7 +33,7 @@ const FIT: Facts = {
 const IN_USE = { code: 'EADDRINUSE', text: 'Address already in use' }
 const DENIED = { code: 'EACCES', text: 'Permission denied' }
 
-const wrong = (facts: Partial<Facts>): string[] =>
+const wrong = (facts: Partial<DoctorFacts>): string[] =>
   examine({ ...FIT, ...facts })
     .filter(({ level }) => level !== 'ok')
     .map(({ level, what }) => `${level} ${what}`)
@@ -65,7 +65,7 @@ describe('what is in the way of routing', () => {
   test('nothing on a fit machine', () => {
     expect(wrong({})).toEqual([])
   })
-  test.each<[string, Partial<Facts>, string[]]>([
+  test.each<[string, Partial<DoctorFacts>, string[]]>([
     ['capabilities that cannot be read', { capabilities: undefined }, ['warn capabilities']],
     ['no capability at all', { capabilities: 0n }, ['bad capabilities', 'warn capabilities']],
     ['only NET_ADMIN', { capabilities: 1n << 12n }, ['warn capabilities']],
@@ -129,7 +129,7 @@ describe('what is in the way of routing', () => {
   })
 
   test('what is wrong says what to do', () => {
-    const facts: Facts = {
+    const facts: DoctorFacts = {
       ...FIT,
       capabilities: 0n,
       forwarding: { ipv4: '0', ipv6: '0' },

@@ -7,30 +7,35 @@ import { createHash } from 'node:crypto'
 import type { Millis } from '../../../base/units.ts'
 import type { EventPlan, Regarding } from '../../../status/events.ts'
 import { systemClock } from '../../clock.ts'
-import { EVENT } from '../../resources.ts'
+import { EVENT_RESOURCE } from '../../resources.ts'
 import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
-import type { Fields } from '../trim.ts'
+import type { ApiFields } from '../trim.ts'
 import type { RefusedInPart } from './job.ts'
 import { microTime } from './micro-time.ts'
-import { metaOf, type ObjectClient, type Place } from './object-client.ts'
+import { metaOf, type ObjectClient, type ObjectPath } from './object-client.ts'
 
 const MOST_WAITING = 32
 const MOST_KNOWN = 64
 const CONTROLLER = 'godwit.dev/agent'
-const IN_DEFAULT: Place = { ...EVENT, namespace: 'default' }
+const IN_DEFAULT: ObjectPath = { ...EVENT_RESOURCE, namespace: 'default' }
 
 export class EventWriter {
   readonly #client: ObjectClient
   readonly #node: string
-  readonly #place: (regarding: Regarding) => Place | undefined
+  readonly #place: (regarding: Regarding) => ObjectPath | undefined
   readonly #pause: Millis
   readonly #waiting: EventPlan[] = []
   /** Names of existing Events, by their content. */
   readonly #known = new Map<string, string>()
   #made = 0
 
-  constructor(client: ObjectClient, node: string, place: (regarding: Regarding) => Place | undefined, pause: Millis) {
+  constructor(
+    client: ObjectClient,
+    node: string,
+    place: (regarding: Regarding) => ObjectPath | undefined,
+    pause: Millis,
+  ) {
     this.#client = client
     this.#node = node
     this.#place = place
@@ -109,11 +114,11 @@ export class EventWriter {
     return `${base}.${Date.now().toString(16)}${(this.#made++ % 256).toString(16).padStart(2, '0')}`
   }
 
-  #eventOf(plan: EventPlan, name: string, { apiVersion, kind }: Place, uid: unknown): Fields {
+  #eventOf(plan: EventPlan, name: string, { apiVersion, kind }: ObjectPath, uid: unknown): ApiFields {
     const { first, type, reason, action, note, regarding } = plan
     return {
-      apiVersion: EVENT.apiVersion,
-      kind: EVENT.kind,
+      apiVersion: EVENT_RESOURCE.apiVersion,
+      kind: EVENT_RESOURCE.kind,
       metadata: { name, namespace: IN_DEFAULT.namespace },
       eventTime: microTime(systemClock.epoch + first),
       reportingController: CONTROLLER,

@@ -2,11 +2,11 @@
 import { inSeconds, type Millis } from '../../../base/units.ts'
 import { LEASE_DURATION, LeaseWatch } from '../../../status/lease.ts'
 import { systemClock } from '../../clock.ts'
-import { LEASE } from '../../resources.ts'
+import { LEASE_RESOURCE } from '../../resources.ts'
 import { ApiError } from '../api.ts'
-import { type Fields, fields } from '../trim.ts'
+import { type ApiFields, fields } from '../trim.ts'
 import { microTime } from './micro-time.ts'
-import { metaOf, type ObjectClient, type Place } from './object-client.ts'
+import { metaOf, type ObjectClient, type ObjectPath } from './object-client.ts'
 
 const LEASE_NAME = 'godwit-status'
 
@@ -21,13 +21,13 @@ interface LeaseKeeperOptions {
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions
   readonly #watch: LeaseWatch
-  readonly #place: Place
+  readonly #place: ObjectPath
   #held = false
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options
     this.#watch = new LeaseWatch(options.node)
-    this.#place = { ...LEASE, namespace: options.namespace }
+    this.#place = { ...LEASE_RESOURCE, namespace: options.namespace }
   }
 
   /** Held as long as no other agent can have taken it. */
@@ -61,15 +61,15 @@ export class LeaseKeeper {
     return this.#watch.held(now)
   }
 
-  #lease(metadata: Fields, before: Fields): Fields {
+  #lease(metadata: ApiFields, before: ApiFields): ApiFields {
     const { node, namespace } = this.#options
     const now = microTime(Date.now())
     const isOurs = before.holderIdentity === node
     const transitions = Number(before.leaseTransitions ?? 0) + (isOurs || before.holderIdentity === undefined ? 0 : 1)
     const { name, resourceVersion, uid } = metadata
     return {
-      apiVersion: LEASE.apiVersion,
-      kind: LEASE.kind,
+      apiVersion: LEASE_RESOURCE.apiVersion,
+      kind: LEASE_RESOURCE.kind,
       metadata: { name, namespace, resourceVersion, uid },
       spec: {
         holderIdentity: node,
@@ -104,7 +104,7 @@ export class LeaseKeeper {
   }
 }
 
-function recordOf(lease: Fields) {
+function recordOf(lease: ApiFields) {
   const { holderIdentity, renewTime } = fields(lease.spec)
   const renewed = typeof renewTime === 'string' ? Date.parse(renewTime) : Number.NaN
   return {

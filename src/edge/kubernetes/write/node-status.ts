@@ -8,7 +8,7 @@ import { renderNodeStatus } from '../../../status/render.ts'
 import { systemClock } from '../../clock.ts'
 import { NODE, NODE_STATUS } from '../../resources.ts'
 import { ApiError } from '../api.ts'
-import { type Fields, fields } from '../trim.ts'
+import { type ApiFields, fields } from '../trim.ts'
 import { metaOf, type ObjectClient } from './object-client.ts'
 
 export class NodeStatusWriter {
@@ -19,7 +19,7 @@ export class NodeStatusWriter {
   /** One that stands before this agent's first write may belong to an earlier Node, with which the API deletes it. */
   #hasNewOwner = true
   /** The object in the API; undefined: to be read. */
-  #known: Fields | undefined
+  #known: ApiFields | undefined
 
   constructor(client: ObjectClient, node: string) {
     this.#client = client
@@ -74,7 +74,7 @@ export class NodeStatusWriter {
     }
   }
 
-  async #metadataOf(known: Fields | undefined, hasNewOwner: boolean, signal: AbortSignal): Promise<Fields> {
+  async #metadataOf(known: ApiFields | undefined, hasNewOwner: boolean, signal: AbortSignal): Promise<ApiFields> {
     if (known === undefined) return this.#newMetadata(signal)
     if (!hasNewOwner) return keptMetadata(known)
     const { ownerReferences } = await this.#newMetadata(signal)
@@ -82,7 +82,7 @@ export class NodeStatusWriter {
   }
 
   /** Deleted between reading and writing: it is created again. */
-  async #replace(object: Fields, signal: AbortSignal): Promise<Fields> {
+  async #replace(object: ApiFields, signal: AbortSignal): Promise<ApiFields> {
     try {
       return await this.#client.replace(NODE_STATUS, this.#node, object, signal)
     } catch (error) {
@@ -92,7 +92,7 @@ export class NodeStatusWriter {
     }
   }
 
-  async #newMetadata(signal: AbortSignal): Promise<Fields> {
+  async #newMetadata(signal: AbortSignal): Promise<ApiFields> {
     const { uid } = metaOf(await this.#client.find(NODE, this.#node, signal))
     const { apiVersion, kind } = NODE
     const owner = { apiVersion, kind, name: this.#node, uid }
@@ -101,7 +101,7 @@ export class NodeStatusWriter {
 }
 
 /** Conditions of others are kept; because of the resourceVersion the later of two writes fails. */
-function keptMetadata(known: Fields): Fields {
+function keptMetadata(known: ApiFields): ApiFields {
   const { name, uid, resourceVersion, labels, annotations, ownerReferences, finalizers } = metaOf(known)
   return { name, uid, resourceVersion, labels, annotations, ownerReferences, finalizers }
 }

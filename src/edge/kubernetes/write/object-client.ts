@@ -2,10 +2,10 @@
 import type { Millis } from '../../../base/units.ts'
 import { pathOf } from '../../resources.ts'
 import { type Api, ApiError, type PatchType } from '../api.ts'
-import { type Fields, fields } from '../trim.ts'
+import { type ApiFields, fields } from '../trim.ts'
 
 /** The path of a kind's objects. */
-export interface Place {
+export interface ObjectPath {
   readonly apiVersion: string
   readonly kind: string
   readonly plural: string
@@ -25,7 +25,7 @@ export class ObjectClient {
   }
 
   /** Undefined: the object does not exist. */
-  async get(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
+  async get(place: ObjectPath, name: string, signal: AbortSignal): Promise<ApiFields | undefined> {
     try {
       return fields(await this.#api.get(at(place, name), {}, { silence: this.#silence, signal }))
     } catch (error) {
@@ -35,13 +35,13 @@ export class ObjectClient {
   }
 
   /** The same for an agent with the right to list and not to get. */
-  async find(place: Place, name: string, signal: AbortSignal): Promise<Fields | undefined> {
+  async find(place: ObjectPath, name: string, signal: AbortSignal): Promise<ApiFields | undefined> {
     const query = { fieldSelector: `metadata.name=${name}`, limit: 1 }
     return itemsOf(await this.#api.get(pathOf(place), query, { silence: this.#silence, signal }))[0]
   }
 
   /** All objects, page by page. */
-  async *list(place: Place, signal: AbortSignal): AsyncIterable<Fields> {
+  async *list(place: ObjectPath, signal: AbortSignal): AsyncIterable<ApiFields> {
     let token: unknown
     do {
       const query = { limit: PAGE, continue: typeof token === 'string' ? token : undefined }
@@ -51,16 +51,22 @@ export class ObjectClient {
     } while (typeof token === 'string' && token !== '')
   }
 
-  async create(place: Place, object: Fields, signal: AbortSignal): Promise<Fields> {
+  async create(place: ObjectPath, object: ApiFields, signal: AbortSignal): Promise<ApiFields> {
     return fields(await this.#api.send('POST', pathOf(place), object, { silence: this.#silence, signal }))
   }
 
-  async replace(place: Place, name: string, object: Fields, signal: AbortSignal): Promise<Fields> {
+  async replace(place: ObjectPath, name: string, object: ApiFields, signal: AbortSignal): Promise<ApiFields> {
     return fields(await this.#api.send('PUT', at(place, name), object, { silence: this.#silence, signal }))
   }
 
   /** `part`: `/status`. */
-  async patch(place: Place, name: string, change: Fields, signal: AbortSignal, how: Patching = {}): Promise<void> {
+  async patch(
+    place: ObjectPath,
+    name: string,
+    change: ApiFields,
+    signal: AbortSignal,
+    how: Patching = {},
+  ): Promise<void> {
     const { part = '', type = 'merge' } = how
     await this.#api.send('PATCH', at(place, name) + part, change, { silence: this.#silence, signal }, type)
   }
@@ -71,11 +77,11 @@ interface Patching {
   readonly type?: PatchType
 }
 
-const at = (place: Place, name: string): string => `${pathOf(place)}/${encodeURIComponent(name)}`
+const at = (place: ObjectPath, name: string): string => `${pathOf(place)}/${encodeURIComponent(name)}`
 
-export const metaOf = (object: Fields | undefined): Fields => fields(object?.metadata)
+export const metaOf = (object: ApiFields | undefined): ApiFields => fields(object?.metadata)
 
-function itemsOf(list: unknown): readonly Fields[] {
+function itemsOf(list: unknown): readonly ApiFields[] {
   const { items } = fields(list)
   return Array.isArray(items) ? items.map(fields) : []
 }

@@ -8,9 +8,9 @@ import { type ObjectConditions, STATUS_KINDS, type StatusKind } from '../../../s
 import { formatSeconds, timed } from '../../../status/render.ts'
 import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
-import { type Fields, fields } from '../trim.ts'
+import { type ApiFields, fields } from '../trim.ts'
 import type { RefusedInPart } from './job.ts'
-import { metaOf, type ObjectClient, type Place } from './object-client.ts'
+import { metaOf, type ObjectClient, type ObjectPath } from './object-client.ts'
 
 /** More objects of one kind than this are read as a list. */
 const FEW = 10
@@ -22,7 +22,7 @@ const MOST_FORBIDDEN = 10
 
 export class ObjectStatusWriter {
   readonly #client: ObjectClient
-  readonly #place: (kind: StatusKind) => Place
+  readonly #place: (kind: StatusKind) => ObjectPath
   readonly #pause: Millis
   readonly #waiting = new Map<string, ObjectConditions>()
   /** What the API did not take of one kind. */
@@ -32,7 +32,7 @@ export class ObjectStatusWriter {
   /** How many objects of one kind were forbidden since one was written. */
   #forbidden = 0
 
-  constructor(client: ObjectClient, place: (kind: StatusKind) => Place, pause: Millis) {
+  constructor(client: ObjectClient, place: (kind: StatusKind) => ObjectPath, pause: Millis) {
     this.#client = client
     this.#place = place
     this.#pause = pause
@@ -70,7 +70,7 @@ export class ObjectStatusWriter {
     else for (const one of waiting) await this.#writeOne(one, await this.#find(one, signal), signal)
   }
 
-  #find({ kind, name }: ObjectConditions, signal: AbortSignal): Promise<Fields | undefined> {
+  #find({ kind, name }: ObjectConditions, signal: AbortSignal): Promise<ApiFields | undefined> {
     return this.#client.find(this.#place(kind), name, signal)
   }
 
@@ -86,7 +86,7 @@ export class ObjectStatusWriter {
       if (this.#waiting.get(key) === one && !this.#refused.has(one)) this.#waiting.delete(key)
   }
 
-  async #writeOne(one: ObjectConditions, object: Fields | undefined, signal: AbortSignal): Promise<void> {
+  async #writeOne(one: ObjectConditions, object: ApiFields | undefined, signal: AbortSignal): Promise<void> {
     const key = `${one.kind}/${one.name}`
     const change = object === undefined ? undefined : changeOf(one, object)
     try {
@@ -111,7 +111,7 @@ export class ObjectStatusWriter {
 }
 
 /** Undefined where the object has these conditions already. */
-function changeOf({ conditions, generation }: ObjectConditions, object: Fields): Fields | undefined {
+function changeOf({ conditions, generation }: ObjectConditions, object: ApiFields): ApiFields | undefined {
   const before = fields(object.status).conditions
   const now = formatSeconds(Date.now())
   const wanted = timed(conditions, before, now, generation)

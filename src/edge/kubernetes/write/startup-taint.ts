@@ -10,7 +10,7 @@ import { systemClock } from '../../clock.ts'
 import { NODE, NODE_STATUS, STARTUP_TAINT } from '../../resources.ts'
 import { sleep } from '../../sleep.ts'
 import { ApiError } from '../api.ts'
-import { type Fields, fields } from '../trim.ts'
+import { type ApiFields, fields } from '../trim.ts'
 import type { JobTiming, RefusedInPart } from './job.ts'
 import { metaOf, type ObjectClient } from './object-client.ts'
 
@@ -81,10 +81,10 @@ export class StartupTaint {
 const isOfNode = (error: unknown): error is ApiError =>
   error instanceof ApiError && [400, 403, 422].includes(error.status)
 
-const listOf = (value: unknown): readonly Fields[] => (Array.isArray(value) ? value.map(fields) : [])
+const listOf = (value: unknown): readonly ApiFields[] => (Array.isArray(value) ? value.map(fields) : [])
 
-const isReady = (status: Fields): boolean =>
+const isReady = (status: ApiFields): boolean =>
   listOf(fields(status.status).conditions).some((one) => one.type === READY && one.status === 'True')
 
-const belongsTo = (status: Fields, uid: unknown): boolean =>
+const belongsTo = (status: ApiFields, uid: unknown): boolean =>
   typeof uid === 'string' && listOf(metaOf(status).ownerReferences).some((owner) => owner.uid === uid)
