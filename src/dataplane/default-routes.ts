@@ -1,7 +1,7 @@
 /**
  * The default routes of this node that are not ours, and the gateway of each family. Of the routes whose link is up,
- * the one with the lowest metric is used; of several gateways in it the current one, else the one with the lowest
- * address.
+ * the one with the lowest metric is used, and of those the ones of routers that prefer themselves (RFC 4191); of several
+ * gateways in it the current one, else the one with the lowest address.
  *
  * The gateway stays until there is another one: a default route that is missing for a moment, as when DHCP renews it,
  * changes no neighbor.
@@ -16,6 +16,7 @@ import {
   type KernelChange,
   type KernelRoute,
   MAIN_TABLE,
+  preferenceRank,
   routeKey,
 } from './kernel.ts'
 import type { LinkTable } from './links.ts'
@@ -72,11 +73,15 @@ export class DefaultRoutes {
   /** Gateways of the preferred route, the lowest address first. */
   #candidates(family: Family): Address[] {
     const usable = [...this.#routes[family].values()]
-      .map(({ metric, hops }) => ({ metric, gateways: hops.flatMap((hop) => this.#gatewayOf(hop)) }))
+      .map((route) => ({
+        metric: route.metric,
+        rank: preferenceRank(route),
+        gateways: route.hops.flatMap((hop) => this.#gatewayOf(hop)),
+      }))
       .filter(({ gateways }) => gateways.length > 0)
-    const least = usable.reduce((found, { metric }) => Math.min(found, metric), Number.POSITIVE_INFINITY)
+    const [first] = usable.sort((a, b) => a.metric - b.metric || a.rank - b.rank)
     return usable
-      .filter(({ metric }) => metric === least)
+      .filter(({ metric, rank }) => metric === first?.metric && rank === first.rank)
       .flatMap(({ gateways }) => gateways)
       .sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1))
   }

@@ -5,7 +5,7 @@
 import { type Address, addressBytes } from '../base/address.ts'
 import type { Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
-import { KERNEL_PROTOCOL, type KernelRoute, sameRoute } from './kernel.ts'
+import { KERNEL_PROTOCOL, type KernelRoute, preferenceRank, sameRoute } from './kernel.ts'
 import type { LinkTable } from './links.ts'
 import { LongestMatch } from './longest-match.ts'
 
@@ -37,7 +37,7 @@ export class KernelTable {
     const others = this.#byPrefix.at(route.prefix)
     // In place: a prefix may have ten thousand routes.
     if (others === undefined) this.#byPrefix.set(route.prefix, [route])
-    else others.splice(firstFrom(others, route.metric + 1), 0, route)
+    else others.splice(placeFor(others, route), 0, route)
     this.#countWays(route, 1)
   }
 
@@ -150,6 +150,16 @@ function count(counts: Map<string, SplitMap<number>>, link: string, prefix: stri
   if (after > 0) counts.set(link, over.set(prefix, after))
   else if (over.delete(prefix) && over.size === 0) counts.delete(link)
 }
+
+/** Behind all that come before it, and those that are equal. */
+function placeFor(routes: readonly KernelRoute[], route: KernelRoute): number {
+  const { metric } = route
+  let at = firstFrom(routes, metric + 1)
+  while (at > 0 && routes[at - 1]?.metric === metric && isPreferred(route, routes[at - 1] as KernelRoute)) at--
+  return at
+}
+
+const isPreferred = (one: KernelRoute, other: KernelRoute): boolean => preferenceRank(one) < preferenceRank(other)
 
 /** The place of the first that has this metric or a higher one: a prefix may have thousands of routes. */
 function firstFrom(routes: readonly KernelRoute[], metric: number): number {

@@ -44,7 +44,13 @@ export interface KernelRoute {
   readonly table: number
   /** Sorted by their text; empty for a blackhole. */
   readonly hops: readonly Hop[]
+  /** Of IPv6 routes with one metric the kernel uses the one that its router prefers (RFC 4191); absent: medium. */
+  readonly preference?: 'high' | 'low'
 }
+
+/** The lowest is used. */
+export const preferenceRank = ({ preference }: Pick<KernelRoute, 'preference'>): number =>
+  preference === 'high' ? 0 : preference === 'low' ? 2 : 1
 
 /** What has changed in the kernel's routes since the previous change. */
 export interface KernelChange {
@@ -83,7 +89,7 @@ export const formatRoute = ({ type, prefix, hops }: Pick<KernelRoute, 'type' | '
 
 /** As `ip route` lists it: two routes are the same when these are. */
 export const routeKey = (route: KernelRoute): string =>
-  `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}`
+  `${formatRoute(route)} proto ${route.protocol} metric ${route.metric}${route.table === MAIN_TABLE ? '' : ` table ${route.table}`}${route.preference === undefined ? '' : ` pref ${route.preference}`}`
 
 /** Whether two routes are equal in all fields. */
 export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
@@ -94,6 +100,7 @@ export function sameRoute(a: KernelRoute, b: KernelRoute): boolean {
       a.metric === b.metric &&
       a.table === b.table &&
       a.protocol === b.protocol &&
+      a.preference === b.preference &&
       sameHops(a.hops, b.hops))
   )
 }

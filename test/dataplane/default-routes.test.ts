@@ -32,6 +32,22 @@ function lab(...present: KernelRoute[]) {
   return { routes, take, links, show }
 }
 
+test('of IPv6 routers that have one metric it is one that prefers itself, also after another one was', () => {
+  const advertised = (text: string, preference?: KernelRoute['preference']) =>
+    route(text, 1024, { protocol: 9, ...(preference !== undefined && { preference }) })
+  const [low, medium, high] = [advertised('fe80::1', 'low'), advertised('fe80::2'), advertised('fe80::3', 'high')]
+  const { routes, take } = lab(low)
+  const found = [routes.gateway('ipv6')]
+  for (const [here, gone] of [[medium], [high], [advertised('fe80::0', 'low')], [low, high]].map((all) => [
+    all.slice(0, 1),
+    all.slice(1),
+  ])) {
+    take(here ?? [], gone ?? [])
+    found.push(routes.gateway('ipv6'))
+  }
+  expect(found).toEqual(['fe80::1%eth0', 'fe80::2%eth0', 'fe80::3%eth0', 'fe80::3%eth0', 'fe80::2%eth0'])
+})
+
 describe('the gateway', () => {
   test.each<[string, KernelRoute[], string | undefined, string | undefined]>([
     ['the only one', [route('10.0.0.1')], '10.0.0.1', undefined],

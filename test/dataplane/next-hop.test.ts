@@ -75,6 +75,18 @@ describe('where a next hop leads', () => {
       'via fe80::1 dev eth0 at 1025',
     ],
     [
+      'behind the default route of the router that prefers itself, whichever was first',
+      [
+        ...LINK,
+        route('::/0', [['fe80::3', 'eth0']], { protocol: 9, metric: 1024, preference: 'low' }),
+        route('::/0', [['fe80::2', 'eth0']], { protocol: 9, metric: 1024 }),
+        route('::/0', [['fe80::1', 'eth0']], { protocol: 9, metric: 1024, preference: 'high' }),
+        route('::/0', [['fe80::4', 'eth0']], { protocol: 9, metric: 1024, preference: 'high' }),
+      ],
+      '2001:db8::1',
+      'via fe80::1 dev eth0 at 1025',
+    ],
+    [
       'by the longest match, not the lowest metric',
       [...LINK, route('10.0.0.0/25', [['10.0.0.200', 'eth0']], { protocol: 4, metric: 500 })],
       '10.0.0.1',

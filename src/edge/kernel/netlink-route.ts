@@ -28,6 +28,7 @@ const RTA_PREFSRC = 7
 const RTA_MULTIPATH = 9
 const RTA_TABLE = 15
 const RTA_VIA = 18
+const RTA_PREF = 20
 const RTA_NH_ID = 30
 
 /** The fixed part. */
@@ -45,6 +46,9 @@ const RT_SCOPE_NOWHERE = 255
 const RT_TABLE_UNSPEC = 0
 /** An index that no link has. With index 0 the kernel would choose a link by itself. */
 const NO_LINK = 0x7fffffff
+
+/** `ICMPV6_ROUTER_PREF_*`, by number. */
+const PREFERENCES: Readonly<Record<number, KernelRoute['preference']>> = { 1: 'high', 3: 'low' }
 
 /** `RTN_*`, by number. */
 const TYPES: readonly (string | undefined)[] = [
@@ -92,9 +96,10 @@ export function readRoute(
     metric: attributes.number(RTA_PRIORITY) ?? 0,
     table: attributes.number(RTA_TABLE) ?? (bytes[from + 4] as number),
   }
+  const preference = PREFERENCES[attributes.octet(RTA_PREF) ?? 0]
   const hops = type === 'unicast' ? sortHops(readHops(attributes, flags, nameOf)) : []
   return {
-    route: { ...common, hops },
+    route: { ...common, hops, ...(preference !== undefined && { preference }) },
     source: source === undefined ? undefined : formatAddress(source),
     hasObject,
   }

@@ -144,6 +144,18 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     await until('their order', () => equal(follower) === equal(fresh))
   })
 
+  test.each([
+    ['high', 'high'],
+    ['low', 'low'],
+    ['medium', undefined],
+  ])('an IPv6 route of the preference %s is known with it', async (word, expected) => {
+    ip(`-6 route add fd40::/64 via fd00::9 dev e0 pref ${word}`)
+    await follow()
+    const found = [...follower.routes.values()].find(({ prefix }) => prefix.text === 'fd40::/64')
+    expect(found).toBeDefined()
+    expect(found?.preference).toBe(expected)
+  })
+
   // The kernel reports that the address is there with its peer, and not that it is no longer there without.
   test('an IPv6 address that gets a peer is one address, and goes as one', async () => {
     await follow()
