@@ -9,6 +9,7 @@ const ITEM_COST = 2
  * once that they are the same. In steps, as the lists of an object that a person wrote may be long.
  */
 export function* keepSame<Value>(before: unknown, value: Value): Work<Value> {
+  if (Object.is(before, value)) return value
   if (isLong(before) && isLong(value)) return (yield* keepSameItems(before, value)) as Value
   if (!isRecord(before) || !isRecord(value)) return same(before, value) ? (before as Value) : value
   const fields: [string, unknown][] = []

@@ -8,7 +8,7 @@ import type { Problem } from './intent.ts'
 import { LastGood, RESTRICTING, type Restricting } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
 import { isRecord } from './parse/fields.ts'
-import { parseInSteps, parseObject } from './parse/object.ts'
+import { parseInSteps } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
 import { keepSame, same } from './same.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'
@@ -148,22 +148,30 @@ export class ObjectStore {
    * deleted.
    */
   settleRestored(): void {
+    finish(this.settleSteps())
+  }
+
+  /** The same in steps, between which the store must not be read. */
+  *settleSteps(): Work {
+    this.#isBetweenSteps = true
     for (const { ref, object } of [...this.lastGood.restored()]) {
-      const key = objectKey(ref)
-      if (this.exists(ref.kind, key)) continue
-      const why = this.whyUnread(ref)
-      const parsed = why === undefined ? undefined : parseObject(ref, object)
-      const before = this.#table(ref.kind).get(key)
-      if (parsed?.value !== undefined) this.#set(ref.kind, key, before, parsed.value)
-      else {
-        this.lastGood.drop(ref)
-        if (before !== undefined) this.#set(ref.kind, key, before, undefined)
-      }
-      const says = `${why}; ${FROM_EARLIER_RUN}`
-      const used = makeProblem({ code: 'object-unseen', object: objectName(ref), says })
-      this.#problems.set(objectName(ref), parsed?.value === undefined ? [] : [used])
+      if (!this.exists(ref.kind, objectKey(ref))) yield* this.#settle(ref, object)
     }
+    this.#isBetweenSteps = false
     for (const kind of RESTRICTING) this.lastGood.setComplete(kind, this.#keepsAll(kind))
+  }
+
+  *#settle(ref: ObjectRef, object: unknown): Work {
+    const [key, name] = [objectKey(ref), objectName(ref)]
+    const why = this.whyUnread(ref)
+    const before = this.#table(ref.kind).get(key)
+    // It is in force since an earlier call: while it is not seen, nothing else gives it a value.
+    const value = why === undefined ? undefined : (before ?? (yield* parseInSteps(ref, object)).value)
+    if (value === undefined) this.lastGood.drop(ref)
+    yield* this.#setInSteps(ref.kind, key, before, value)
+    const says = `${why}; ${FROM_EARLIER_RUN}`
+    this.#problems.set(name, value === undefined ? [] : [makeProblem({ code: 'object-unseen', object: name, says })])
+    yield LOOK_COST
   }
 
   #keepsAll(kind: Restricting): boolean {

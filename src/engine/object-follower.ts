@@ -66,7 +66,7 @@ export class ObjectFollower {
       this.#reportErrors()
       return
     }
-    store.settleRestored()
+    yield* store.settleSteps()
     const { intent, diff } = yield* intents.steps(store)
     facts.intent = intent
     for (const line of problemLines(before, intent.problems)) out.log(line)

@@ -210,6 +210,20 @@ describe('the last good version', () => {
     return { store, intent: builder.build(store), again }
   }
   const BEFORE = [...OBJECTS, bgpConfiguration(GOOD)]
+
+  test('a long one that cannot be seen is read in steps, and once', () => {
+    const store = new ObjectStore('here')
+    const importV4 = Array.from({ length: 2_000 }, () => ({ action: 'Accept' }))
+    store.lastGood.restore(kept([bgpFilter('long', { importV4 })]))
+    store.apply([unreadable('BGPFilter')])
+    const first = [...store.settleSteps()]
+    expect(store.get('BGPFilter', 'long')?.importV4).toHaveLength(2_000)
+    expect(first.length).toBeGreaterThan(100)
+    expect(Math.max(...first)).toBeLessThan(200)
+    const revision = store.revision
+    expect([...store.settleSteps()].length).toBeLessThan(5)
+    expect([store.revision, store.problems().length]).toEqual([revision, 2])
+  })
   const odd = upsert(bgpConfiguration({ ...GOOD, asNumber: 'lots' }))
   const others = OBJECTS.map((object) => upsert(object))
 

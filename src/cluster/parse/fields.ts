@@ -143,6 +143,7 @@ export class Fields {
 
   /** The same in steps, for lists that are long or whose items are. */
   *listInSteps<Item>(name: string, read: ReadItem<Item>, { most = MOST_ITEMS, cost }: LongList): Work<Item[]> {
+    const charged = this.findings.items
     const items: unknown[] =
       this.#read(name, (value) => (Array.isArray(value) ? value : undefined), 'is not a list') ?? []
     if (!this.#hasRoom(this.at(name), items.length, most)) return []
@@ -153,8 +154,8 @@ export class Fields {
       if (value !== undefined) found.push(value)
       meter.add(cost)
       if (!meter.isDue) continue
-      // What is inside the items is in their cost.
-      this.findings.items = 0
+      // What is inside the items is in their cost, and what was read before them is not.
+      this.findings.items = charged
       yield meter.take()
     }
     return found
