@@ -73,18 +73,36 @@ describe('what is read', () => {
     expect(await readdir(temporary)).toEqual([])
   })
 
-  test('nothing at all is an error: the other end of a pipe has failed, or the folder is the wrong one', async () => {
-    const place = await mkdtemp(join(folder, 'nothing-'))
-    const none = 'no file *.yaml, *.yml or *.json stands directly in this folder'
-    expect(await check(['-'])).toEqual({ code: 1, out: '', err: 'godwit: E_SOURCE the input is empty\n' })
-    expect(await check([place])).toEqual({ code: 1, out: '', err: `godwit: E_SOURCE ${place}: ${none}\n` })
-    const path = join(place, 'a.yaml')
-    await writeFile(path, '')
-    expect(await check([path])).toEqual({ code: 1, out: '', err: `godwit: E_SOURCE ${path} is empty\n` })
-    // Before the first change there was nothing.
-    expect(await check([RACK, '--diff', path])).toMatchObject({ code: 0, out: expect.stringContaining('+ is new') })
-    await writeFile(path, '# nothing of ours\n')
-    expect(await check([path])).toMatchObject({ code: 0 })
+  describe('nothing at all is an error: the other end of a pipe has failed, or the folder is the wrong one', () => {
+    const place = async (content?: string): Promise<string> => {
+      const made = await mkdtemp(join(folder, 'nothing-'))
+      if (content !== undefined) await writeFile(join(made, 'a.yaml'), content)
+      return made
+    }
+
+    test('an empty pipe', async () => {
+      expect(await check(['-'])).toEqual({ code: 1, out: '', err: 'godwit: E_SOURCE the input is empty\n' })
+    })
+
+    test('a folder without manifests', async () => {
+      const empty = await place()
+      const says = `${empty}: no file *.yaml, *.yml or *.json stands directly in this folder`
+      expect(await check([empty])).toEqual({ code: 1, out: '', err: `godwit: E_SOURCE ${says}\n` })
+    })
+
+    test('an empty file', async () => {
+      const path = join(await place(''), 'a.yaml')
+      expect(await check([path])).toEqual({ code: 1, out: '', err: `godwit: E_SOURCE ${path} is empty\n` })
+    })
+
+    test('not before the first change', async () => {
+      const path = join(await place(''), 'a.yaml')
+      expect(await check([RACK, '--diff', path])).toMatchObject({ code: 0, out: expect.stringContaining('+ is new') })
+    })
+
+    test('not a file without objects of ours', async () => {
+      expect(await check([await place('# nothing of ours\n')])).toMatchObject({ code: 0 })
+    })
   })
 
   test('what is not there is one line', async () => {
