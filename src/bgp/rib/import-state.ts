@@ -10,7 +10,7 @@ export interface ImportState {
   usable: number
   /** How many of them were announced before the present generation began. */
   old: number
-  /** The limit that was in force when the session was lost last: old paths were taken under that one. */
+  /** The widest limit under which old paths were taken; 0: the one that is in force now. */
   oldLimit: number
   /** Memory in octets that these paths are charged with (memory-limit.ts). */
   octets: number

@@ -46,7 +46,7 @@ export class StaleRoutes {
     const state = this.#neighbors.importStateOf(slot)
     if (state === undefined) return
     state.generations.beginRefresh()
-    state.old = state.total
+    makeOld(state, 0)
     if (!this.#refreshing.has(slot)) this.#refreshing.set(slot, now + STALE_TIME)
   }
 
@@ -91,8 +91,7 @@ export class StaleRoutes {
     const state = this.#neighbors.importStateOf(slot)
     if (state === undefined) return
     const isPurgeDue = state.generations.lose()
-    state.old = state.total
-    state.oldLimit = limit
+    makeOld(state, limit)
     if (!keep) this.endCycle(slot)
     else if (isPurgeDue) this.#purge(slot, state)
   }
@@ -151,4 +150,10 @@ export class StaleRoutes {
     walks.set(slot, sweep)
     this.#sweeps.add(sweep)
   }
+}
+
+/** All paths are old now. Where some were already, the wider limit that these were taken under is still in force. */
+function makeOld(state: ImportState, limit: number): void {
+  state.oldLimit = state.old > 0 ? Math.max(limit, state.oldLimit) : limit
+  state.old = state.total
 }

@@ -183,3 +183,26 @@ test('routes that a neighbor left behind under a wider limit do not count agains
   })
   expect(begun).toEqual([undefined, undefined, 'ipv4'])
 })
+
+test('a wider limit of before holds for what was taken under it, and as long as some of that is left', () => {
+  const narrow = { ...a, maxPrefixes: { ipv4: 3 } }
+  const rib = ribWith({ ...a, maxPrefixes: { ipv4: 50 } }, b)
+  const say = (second: number, count: number) =>
+    Array.from({ length: count }, (_, index) => announce(rib, a, `20.${second}.${index}.0/24`).tooMany).at(-1)
+  say(0, 40)
+  rib.losePeer(a.name, ['ipv4'])
+  rib.beginLongLived(a.name, ['ipv4'])
+  for (let session = 1; session <= 3; session++) {
+    rib.addPeer(narrow, ['ipv4'])
+    expect([session, say(0, 2)]).toEqual([session, undefined])
+    if (session < 3) rib.losePeer(a.name, ['ipv4'])
+  }
+  receive(rib, a, encodeEndOfRib('ipv4'))
+  settle(rib)
+  expect(rib.counts(a.name, 'ipv4').received).toBe(2)
+  const begun = [1, 2].map((round) => {
+    rib.beginRefresh(a.name, 'ipv4', 0)
+    return say(round, 3)
+  })
+  expect(begun).toEqual([undefined, 'ipv4'])
+})
