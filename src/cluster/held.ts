@@ -1,4 +1,5 @@
 /** What is held because objects cannot be read, in whole or in part. */
+import { FAMILY_WORDS } from '../base/family.ts'
 import type { Rule } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { HeldParts } from './objects.ts'
@@ -46,7 +47,7 @@ export function heldExportProblems({ own, all, unplaced: pools }: HeldExport): P
 }
 
 function unplacedProblem({ name, family }: UnplacedPool): Problem {
-  const what = family === undefined ? 'route' : `${family === 'ipv4' ? 'IPv4' : 'IPv6'} route`
+  const what = family === undefined ? 'route' : `${FAMILY_WORDS[family]} route`
   const says = `sets disableBGPExport, and its cidr cannot be read: no ${what} is advertised that is in no other IPPool and no service range`
   return makeProblem({ code: 'export-held', object: `IPPool/${name}`, field: 'spec.cidr', says })
 }

@@ -8,7 +8,7 @@
  */
 import { type Address, addressBytes, bareAddress, isLinkLocal } from '../base/address.ts'
 import { addressKey } from '../base/address-order.ts'
-import type { Family } from '../base/family.ts'
+import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import {
   GODWIT_PROTOCOL,
   HIDDEN_HOPS,
@@ -20,8 +20,6 @@ import {
   routeKey,
 } from './kernel.ts'
 import type { LinkTable } from './links.ts'
-
-const LABELS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 
 /** A default route of the main table that is not ours. */
 const isDefault = ({ prefix, type, protocol, table }: KernelRoute): boolean =>
@@ -63,11 +61,11 @@ export class DefaultRoutes {
   whyNone(family: Family): string {
     if (!this.#isKnown) return 'the routes of this node are not known yet'
     const [first] = this.#routes[family].values()
-    if (first === undefined) return `this node has no ${LABELS[family]} default route`
-    if (first.hops.length === 0) return `the ${LABELS[family]} default route goes ${HIDDEN_HOPS}`
+    if (first === undefined) return `this node has no ${FAMILY_WORDS[family]} default route`
+    if (first.hops.length === 0) return `the ${FAMILY_WORDS[family]} default route goes ${HIDDEN_HOPS}`
     const over = first.hops.map((hop) => hop.interface).join(', ')
     const isUp = first.hops.some((hop) => this.#links.isUp(hop.interface))
-    return `the ${LABELS[family]} default route over ${over} ${isUp ? 'has no gateway' : 'is down'}`
+    return `the ${FAMILY_WORDS[family]} default route over ${over} ${isUp ? 'has no gateway' : 'is down'}`
   }
 
   /** Gateways of the preferred route, the lowest address first. */

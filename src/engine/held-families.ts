@@ -1,6 +1,6 @@
 /** The families that are not advertised to a neighbor because there is no next hop: a bounded number of problems. */
 import { counted } from '../base/counted.ts'
-import { FAMILIES } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS } from '../base/family.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { Neighbor } from './neighbors.ts'
@@ -18,7 +18,7 @@ export function heldFamilies(neighbors: Iterable<Neighbor>): Problem[] {
       if (reason === undefined) continue
       if (found.length === MOST) more++
       else {
-        const says = `${name}: no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} routes are advertised: ${reason}`
+        const says = `${name}: no ${FAMILY_WORDS[family]} routes are advertised: ${reason}`
         found.push(makeProblem({ code: 'family-held', object, says, level: 'warning' }))
       }
     }

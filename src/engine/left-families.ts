@@ -6,7 +6,7 @@
  * A router is identified by its BGP identifier and AS (RFC 6286 §2.1), never by its AS alone.
  */
 import { familyOfAddress, isLinkLocal } from '../base/address.ts'
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { Millis } from '../base/units.ts'
 import type { Policy, Rule } from '../bgp/policy/rule.ts'
 import type { Session } from '../bgp/session/types.ts'
@@ -88,8 +88,6 @@ export const sameLeft = (a: LeftFamilies, b: LeftFamilies): boolean =>
       a[family]?.export === b[family]?.export,
   )
 
-const WORDS = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
-
 /** One object per policy and families left, so that neighbors that share a policy still share one. */
 const made = new WeakMap<Policy, Map<string, Policy>>()
 
@@ -98,8 +96,8 @@ export function withoutLeft(policy: Policy, left: LeftFamilies, direction: 'impo
   const rules = FAMILIES.flatMap((family): Rule[] => {
     const one = left[family]
     if (one?.[direction] !== true) return []
-    const name = `${WORDS[family]} by ${one.to}`
-    const reason = `${WORDS[family]} is carried by ${one.to}, the session with the same router over ${WORDS[family]}`
+    const name = `${FAMILY_WORDS[family]} by ${one.to}`
+    const reason = `${FAMILY_WORDS[family]} is carried by ${one.to}, the session with the same router over ${FAMILY_WORDS[family]}`
     return [{ name, match: { family }, action: 'reject', operations: [], reason }]
   })
   if (rules.length === 0) return policy

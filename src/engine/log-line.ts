@@ -1,5 +1,5 @@
 /** The lines of the log: a text for people, fields for machines. */
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
 import type { MemoryLimitReport, ReceiveResult } from '../bgp/rib/types.ts'
 import type { LastError, PeerAction, Session } from '../bgp/session/types.ts'
@@ -203,7 +203,7 @@ export function nextHopsLines(
       return [logLine('warn', 'family-held', `${peer}: ${held}`, { peer, family })]
     }
     if (before === undefined || nextHop === undefined || nextHop === before.text[family]) return []
-    const text = `${peer}: the ${family === 'ipv4' ? 'IPv4' : 'IPv6'} next hop is now ${nextHop}`
+    const text = `${peer}: the ${FAMILY_WORDS[family]} next hop is now ${nextHop}`
     return [logLine('info', 'next-hop-changed', text, { peer, family, nextHop })]
   })
 }

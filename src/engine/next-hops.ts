@@ -5,7 +5,7 @@
  * v4-mapped address, and always an address of this machine.
  */
 import { type Address, addressBytes, familyOfAddress, isLinkLocal } from '../base/address.ts'
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { type LinkMark, markText } from '../base/link-mark.ts'
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
 import type { HeardNextHops } from '../bgp/rib/peers.ts'
@@ -184,7 +184,7 @@ class Choice {
   }
 
   #whyNone(family: Family): string {
-    const label = family === 'ipv4' ? 'IPv4' : 'IPv6'
+    const label = FAMILY_WORDS[family]
     const { node, links } = this.#place
     if (!links.isKnown) return `no ${label} next hop: the links of this node are not known yet`
     const named = node.addresses[family]

@@ -3,7 +3,7 @@
  * intents. The address is read from the links, and again when these change.
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
-import type { Family } from '../base/family.ts'
+import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { addressesOf, concerns, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { isSource } from './own-address.ts'
@@ -60,6 +60,6 @@ export class Sources {
   #whyNone(name: string, family: Family): string {
     if (!this.#links.isKnown) return 'the links of this node are not known yet'
     if (this.#links.get(name) === undefined) return `sourceInterface ${name} does not exist on this node`
-    return `sourceInterface ${name} has no ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address that stays`
+    return `sourceInterface ${name} has no ${FAMILY_WORDS[family]} address that stays`
   }
 }

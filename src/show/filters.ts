@@ -1,5 +1,7 @@
 /** `show filters`: the rules of import and export policies as text, and how often each applied. */
+
 import { formatAddress } from '../base/address.ts'
+import { FAMILY_WORDS } from '../base/family.ts'
 import type { Operation, PrefixMatch, Rule, RuleMatch } from '../bgp/policy/rule.ts'
 import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import { abridged } from './abridged.ts'
@@ -49,7 +51,7 @@ function matchText(match: RuleMatch): string {
 
 /** The words for each condition of a rule, in the order in which people read them. Its type makes sure that none is missing. */
 const CONDITIONS: { readonly [Name in keyof RuleMatch]-?: (match: RuleMatch) => string | undefined } = {
-  family: ({ family }) => family && FAMILY_NAMES[family],
+  family: ({ family }) => family && FAMILY_WORDS[family],
   prefixes: ({ prefixes }) => prefixes && `in ${anyOf(prefixes.map(prefixText))}`,
   notPrefixes: ({ notPrefixes }) => notPrefixes && `not in ${anyOf(notPrefixes.map(prefixText))}`,
   source: ({ source, learnedFrom }) =>
@@ -73,7 +75,6 @@ function namedText(name: string): string {
   return covering === undefined ? `named by BGPAdvertisement/${name}` : `covered by BGPAdvertisement/${covering}`
 }
 
-const FAMILY_NAMES = { ipv4: 'IPv4', ipv6: 'IPv6' } as const
 const PEER_TYPE_NAMES = { external: 'eBGP', internal: 'iBGP' } as const
 
 const communityText = (numbers: readonly number[]): string => numbers.join(':')

@@ -1,7 +1,7 @@
 /** `show protocols` and `show protocols all`, in BIRD's layout. */
 
 import { familyOfAddress } from '../base/address.ts'
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { formatMib } from '../base/mib.ts'
 import { inSeconds, type Millis, type Seconds } from '../base/units.ts'
 import type { LastError, PeerConfig, PeerSnapshot } from '../bgp/session/types.ts'
@@ -174,7 +174,7 @@ const field = (indent: number, name: string, value: string, column = 18): string
 function* neighborLines({ peer, range, discovery, gateway }: ProtocolView, now: Millis): Iterable<string> {
   const { config, session } = peer
   if (range !== undefined) yield field(4, 'Neighbor range', range, 22)
-  if (gateway !== undefined) yield field(4, 'Default gateway', gateway === 'ipv4' ? 'IPv4' : 'IPv6', 22)
+  if (gateway !== undefined) yield field(4, 'Default gateway', FAMILY_WORDS[gateway], 22)
   if (discovery !== undefined) yield* discoveryLines(discovery, now)
   else if (!isUnknown(config)) yield field(4, 'Neighbor address', config.remote.address, 22)
   if (config.remote.port !== 179) yield field(4, 'Neighbor port', String(config.remote.port), 22)

@@ -3,7 +3,7 @@
  * rules by direction and family. If any field is wrong, there are no rules, and a problem for each wrong field: a filter
  * with an error must not be used in part, so neighbors that name it are held down.
  */
-import { ADDRESS_BITS, type Family } from '../../base/family.ts'
+import { ADDRESS_BITS, FAMILY_WORDS, type Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import type { Asn } from '../../base/units.ts'
 import { finish, type Work } from '../../base/work.ts'
@@ -127,7 +127,7 @@ function readPrefixes(rule: Fields, family: Family): Pick<RuleMatch, 'prefixes' 
   if (lengths !== undefined && !rule.has('cidr')) rule.findings.missing(rule.at('cidr'), 'prefixLength needs a cidr')
   if (prefix === undefined || operator === undefined) return {}
   if (prefix.family !== family) {
-    rule.findings.wrong(rule.at('cidr'), prefix.text, `is not ${family === 'ipv4' ? 'IPv4' : 'IPv6'}, as this list is`)
+    rule.findings.wrong(rule.at('cidr'), prefix.text, `is not ${FAMILY_WORDS[family]}, as this list is`)
     return {}
   }
   const exact = operator === 'Equal' || operator === 'NotEqual'

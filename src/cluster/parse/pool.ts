@@ -1,6 +1,6 @@
 /** `IPPool`, spec as Calico's. */
 import { familyOfAddress, isMappedAt } from '../../base/address.ts'
-import type { Family } from '../../base/family.ts'
+import { FAMILY_WORDS, type Family } from '../../base/family.ts'
 import { contains, hostPrefix, type Prefix, parsePrefix } from '../../base/prefix.ts'
 import type { PoolNat, PoolObject, UnplacedPool } from '../pool.ts'
 import type { Findings } from '../problem.ts'
@@ -101,11 +101,7 @@ function parseNat(spec: Fields, family: Family | undefined): PoolNat {
     )
   }
   if (address !== undefined && family !== undefined && familyOfAddress(address) !== family) {
-    nat.findings.wrong(
-      nat.at('address'),
-      address,
-      `is not an ${family === 'ipv4' ? 'IPv4' : 'IPv6'} address, but the pool is`,
-    )
+    nat.findings.wrong(nat.at('address'), address, `is not an ${FAMILY_WORDS[family]} address, but the pool is`)
   }
   const parsed = { exclude, address, ports: parsePorts(nat, 'portRange'), fullyRandom: nat.flag('fullyRandom') ?? true }
   nat.reportUnknown()

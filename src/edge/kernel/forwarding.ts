@@ -5,7 +5,7 @@
  * Out: object changes of kind `source-problem`, which are among the problems of `show status` and `configure check`.
  */
 import { readFileSync } from 'node:fs'
-import { FAMILIES, type Family } from '../../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
 import type { Input } from '../../engine/input.ts'
 
@@ -54,13 +54,13 @@ export class Forwarding {
       if (off === this.#off.has(family)) continue
       if (off) this.#off.add(family)
       else this.#off.delete(family)
-      const text = off ? `is 0: this node forwards no ${WORDS[family]} packets; sysctl -w ${setting}=1` : undefined
+      const text = off
+        ? `is 0: this node forwards no ${FAMILY_WORDS[family]} packets; sysctl -w ${setting}=1`
+        : undefined
       this.#feed({ kind: 'objects', changes: [{ kind: 'source-problem', at: setting, text, level: 'warning' }] })
     }
   }
 }
-
-const WORDS: Readonly<Record<Family, string>> = { ipv4: 'IPv4', ipv6: 'IPv6' }
 
 function readSetting(setting: string): string | undefined {
   try {
