@@ -154,7 +154,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
   const versions = await Promise.all((['frr', 'bird'] as const).map((kind) => speakerOf(kind).version()))
   const text = render(
     results,
-    `${new Date().toISOString().slice(0, 10)}: FRR ${versions[0]}, BIRD ${versions[1]}, on one machine with two cores, whose other work is in the figures.`,
+    `${new Date().toISOString().slice(0, 10)}: FRR ${versions[0]}, BIRD ${versions[1]}, on one machine with two cores, which did other work at the same time.`,
   )
   console.log(text)
   if (!isQuick && wanted.length === 0) await writeFile(FILE, text)

@@ -195,7 +195,7 @@ const leaves = (helper: Helper): Case => ({
 
 /** A router that keeps routes for an agent's restart must not take a restart for the end of its maintenance. */
 const stillDrained = (helper: Helper): Case => ({
-  name: `graceful restart: ${helper}, drained by hand, then left: so it stays for an agent that is killed`,
+  name: `graceful restart: ${helper}, drained by hand, then left: both still hold after the agent is killed`,
   speakers: helper,
   async run(bench) {
     const all = await scene(bench, 'ipv4', false, 'both dial')

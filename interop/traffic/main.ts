@@ -99,7 +99,7 @@ const render = (cells: Cells, versions: string): string =>
 const versionsOf = async (): Promise<string> => {
   const found = SPEAKERS.filter(({ place, kind }) => place.name === 'netns' && (kind === 'frr' || kind === 'bird'))
   const texts = await Promise.all(found.map(async (speaker) => `${speaker.name} ${await speaker.version()}`))
-  return `${new Date().toISOString().slice(0, 10)}: ${texts.join(', ')}, on one machine, whose other work is in the figures.`
+  return `${new Date().toISOString().slice(0, 10)}: ${texts.join(', ')}, on one machine, which did other work at the same time.`
 }
 
 const main = async (words: readonly string[]): Promise<number> => {

@@ -74,7 +74,7 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "a node's cable dead, and its carrier not",
+    name: "a node's cable passes nothing, but has a carrier",
     kinds: BOTH,
     act: cableDead,
   },
@@ -116,7 +116,7 @@ export const SCENARIOS: readonly Scenario[] = [
     },
   },
   {
-    name: "a node's cable dead, and its carrier not; with BFD",
+    name: "a node's cable passes nothing, but has a carrier; with BFD",
     kinds: BOTH,
     shape: { bfd: true },
     act: cableDead,

@@ -35,8 +35,8 @@ export interface ClusterNode {
 export type ClusterNodes = ReadonlyMap<string, ClusterNode>
 
 /**
- * A node's router ID is its IPv4 address. For a node without one it is a hash of its name, or the next free number if that
- * is taken. Every node computes the same router IDs for all nodes.
+ * A node's router ID is its IPv4 address. For a node without one it is a hash of its name; where that is reserved or taken, a
+ * hash of the name and a number of attempts. Every node computes the same router IDs for all nodes.
  */
 export function* assignRouterIds(
   nodes: readonly Pick<NodeObject, 'name' | 'addresses'>[],
@@ -69,13 +69,13 @@ export function* assignRouterIds(
 const ID_COST = 2
 
 /** Router IDs by the address record of a Node, which stays the same value while its addresses do. */
-const IDS = new WeakMap<NodeObject['addresses'], RouterId>()
+const ID_OF_ADDRESSES = new WeakMap<NodeObject['addresses'], RouterId>()
 
 export function idOfAddress(addresses: NodeObject['addresses']): RouterId | undefined {
-  const known = IDS.get(addresses)
+  const known = ID_OF_ADDRESSES.get(addresses)
   if (known !== undefined || addresses.ipv4 === undefined) return known
   const id = readU32(addressBytes(addresses.ipv4), 0)
-  IDS.set(addresses, id)
+  ID_OF_ADDRESSES.set(addresses, id)
   return id
 }
 
@@ -88,7 +88,7 @@ function isReserved(id: RouterId): boolean {
 /** FNV-1a over the name and the attempt, with a final mixing step. */
 function hashName(name: string, attempt: number): RouterId {
   let hash = 0x811c9dc5
-  for (const code of [...name].map((sign) => sign.codePointAt(0) ?? 0).concat(attempt)) {
+  for (const code of [...name].map((character) => character.codePointAt(0) ?? 0).concat(attempt)) {
     hash = Math.imul(hash ^ code, 0x01000193)
   }
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
@@ -145,11 +145,11 @@ export function nodeProblems(me: ClusterNode, nodesAt: (address: Address) => rea
     const says = 'it has no InternalIP and no ExternalIP; the node is not in the mesh'
     problems.push(makeProblem({ code: 'node-address-missing', object, field: 'status.addresses', says }))
   } else problems.push(...FAMILIES.flatMap((family) => familyProblem(me, family)))
-  // A router ID that is not an address is free of twins by the way it is assigned.
+  // A router ID that is a hash is unique by the way it is assigned.
   const { ipv4 } = me.addresses
-  const twin = ipv4 && nodesAt(ipv4).find(({ name }) => name !== me.name)
-  if (twin !== undefined) {
-    const says = `is also the address of Node/${twin.name}, so both have the same router ID; sessions between them fail`
+  const other = ipv4 && nodesAt(ipv4).find(({ name }) => name !== me.name)
+  if (other !== undefined) {
+    const says = `is also the address of Node/${other.name}, so both have the same router ID; sessions between them fail`
     problems.push(makeProblem({ code: 'router-id-twice', object, field: 'status.addresses', value: ipv4, says }))
   }
   return problems

@@ -106,7 +106,7 @@ export class KernelTable {
 
   /** The longest match for a whole prefix; of several routes the one with the lowest metric. */
   around(prefix: Prefix): KernelRoute | undefined {
-    return this.#byPrefix.around(prefix)?.[0]
+    return this.#byPrefix.covering(prefix)?.[0]
   }
 
   /** Prefixes of the routes over a link, as they are now; those that have no route any more when it is their turn are left out. */

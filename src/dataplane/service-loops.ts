@@ -213,7 +213,7 @@ export class ServiceLoops {
 
   /** Whether the address belongs to a node, or the kernel has a more specific route to it. */
   #hasOwnerOrRoute(address: Prefix): boolean {
-    return this.#nodes.has(address.text) || this.#routed.around(address) !== undefined
+    return this.#nodes.has(address.text) || this.#routed.covering(address) !== undefined
   }
 
   #add(prefix: Prefix): void {
@@ -258,7 +258,7 @@ export class ServiceLoops {
 
   /** The longest advertised prefix that contains this one. */
   #around(prefix: Prefix): Prefix | undefined {
-    return this.#hosts.get(prefix.text) ?? this.#ranges.around(prefix)
+    return this.#hosts.get(prefix.text) ?? this.#ranges.covering(prefix)
   }
 
   #decide(prefix: Prefix): void {

@@ -122,7 +122,7 @@ export class WantedRoutes {
 
   /** Whether Felix is to write the route to this prefix. */
   isLeft(prefix: Prefix): boolean {
-    return this.#left.size > 0 && this.#left.around(prefix) !== undefined
+    return this.#left.size > 0 && this.#left.covering(prefix) !== undefined
   }
 
   // ── Blackholes ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,23 +6,27 @@
  * A key that vanishes stays in force until another replaces it, as long as a neighbor uses it.
  */
 import type { KeyIntent } from '../cluster/intent.ts'
+import { isRecord } from '../cluster/parse/fields.ts'
 import type { ObjectChange, ObjectRef } from '../cluster/source.ts'
 import type { Input } from '../engine/input.ts'
 
 /** The longest key of Linux, in octets (`TCP_MD5SIG_MAXKEYLEN`). */
 const LONGEST_KEY = 80
 
-interface Known {
+/** One value of a Secret, by the name of its key there. */
+interface SecretValue {
+  /** Grows with each change of `bytes`. */
   readonly version: number
-  /** Undefined where the value cannot be a key. */
+  /** The last value that can be a key. */
   readonly bytes: Uint8Array | undefined
+  /** Why the present value cannot be a key. */
   readonly error: string | undefined
 }
 
 export class Keys {
   /** By namespace and name, then by the name of the key. */
-  readonly #secrets = new Map<string, Map<string, Known>>()
-  /** Keys that the source no longer has. */
+  readonly #secrets = new Map<string, Map<string, SecretValue>>()
+  /** Names of Secrets that the source no longer has, and that are still used. */
   readonly #gone = new Set<string>()
   readonly #namespace: string
   #wanted: ReadonlySet<string> = new Set()
@@ -38,13 +42,14 @@ export class Keys {
     return this.#secrets.get(`${this.#namespace}/${secret}`)?.get(key)?.bytes
   }
 
-  /** Names of Secrets in use: other keys that vanished are forgotten. */
+  /** `names`: of the Secrets in use. Those that the source no longer has, and that are not among them, are forgotten. */
   want(names: readonly string[]): void {
     this.#wanted = new Set(names.map((name) => `${this.#namespace}/${name}`))
-    for (const name of this.#gone) this.#vanished(name)
+    for (const name of [...this.#gone]) this.#dropUnlessUsed(name)
   }
 
-  #vanished(name: string): void {
+  /** The source no longer has this Secret. */
+  #dropUnlessUsed(name: string): void {
     if (this.#wanted.has(name)) this.#gone.add(name)
     else {
       this.#gone.delete(name)
@@ -52,30 +57,30 @@ export class Keys {
     }
   }
 
-  /** The input without keys, for the engine. */
-  cover(input: Input): Input {
+  /** The same input, with Secrets replaced by what the engine may know of them. Their keys are kept here. */
+  redact(input: Input): Input {
     if (input.kind !== 'objects') return input
-    return { ...input, changes: input.changes.map((change) => this.#coverChange(change)) }
+    return { ...input, changes: input.changes.map((change) => this.#redactChange(change)) }
   }
 
-  #coverChange(change: ObjectChange): ObjectChange {
-    if (change.kind === 'upsert') return { ...change, object: this.#coverObject(change.ref, change.object) }
-    if (change.kind === 'delete' && change.ref.kind === 'Secret') this.#vanished(nameOf(change.ref))
+  #redactChange(change: ObjectChange): ObjectChange {
+    if (change.kind === 'upsert') return { ...change, object: this.#redactObject(change.ref, change.object) }
+    if (change.kind === 'delete' && change.ref.kind === 'Secret') this.#dropUnlessUsed(nameOf(change.ref))
     if (change.kind !== 'replace' || change.of !== 'Secret') return change
     const present = new Set(change.objects.map(({ ref }) => nameOf(ref)))
-    for (const name of this.#secrets.keys()) if (!present.has(name)) this.#vanished(name)
+    for (const name of this.#secrets.keys()) if (!present.has(name)) this.#dropUnlessUsed(name)
     return {
       ...change,
-      objects: change.objects.map((one) => ({ ...one, object: this.#coverObject(one.ref, one.object) })),
+      objects: change.objects.map((one) => ({ ...one, object: this.#redactObject(one.ref, one.object) })),
     }
   }
 
-  #coverObject(ref: ObjectRef, object: unknown): unknown {
+  #redactObject(ref: ObjectRef, object: unknown): unknown {
     if (ref.kind !== 'Secret') return object
     const name = nameOf(ref)
     this.#gone.delete(name)
     const values = valuesOf(object)
-    const known = this.#secrets.get(name) ?? new Map<string, Known>()
+    const known = this.#secrets.get(name) ?? new Map<string, SecretValue>()
     this.#secrets.set(name, known)
     const keys: Record<string, { version: number; error: string | undefined }> = Object.create(null)
     for (const [key, value] of values) {
@@ -133,6 +138,3 @@ function typeOf(object: unknown): string {
   const type = isRecord(object) ? object.type : undefined
   return typeof type === 'string' && type !== '' ? type : 'Opaque'
 }
-
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)

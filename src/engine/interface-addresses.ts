@@ -50,7 +50,7 @@ export class InterfaceAddressBook {
       if (why === undefined) prefixes.push(prefix)
       else if (own.scope === 0) leftOut.push({ prefix, why: `interface ${name}: the address ${why}` })
     }
-    if (prefixes.length === 0) return { ...none('it has no address that stays and reaches beyond its link'), leftOut }
+    if (prefixes.length === 0) return { ...none('it has no permanent address that reaches beyond its link'), leftOut }
     return { prefixes: prefixes.sort(byText), leftOut, why: undefined, isProblem: false }
   }
 }

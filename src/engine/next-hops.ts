@@ -205,7 +205,7 @@ class Choice {
         const why = whyNotUsableAddress(own, needs)
         return why === undefined ? [] : [`${own.address}/${own.length} ${why}`]
       })
-    const reason = `interface ${this.#link.name} has no ${label} address that stays`
+    const reason = `interface ${this.#link.name} has no permanent ${label} address`
     return flaws.length === 0
       ? `interface ${this.#link.name} has no ${label} address`
       : `${reason} (${flaws.join(', ')})`

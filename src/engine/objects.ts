@@ -27,7 +27,7 @@ import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
 import { isRange, memberIntent, type RangeIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
-import type { Sources } from './sources.ts'
+import type { SourceAddresses } from './source-addresses.ts'
 import { Unnumbered } from './unnumbered.ts'
 
 /** The parts of the engine that objects change. */
@@ -39,7 +39,7 @@ interface ObjectsParts {
   readonly ownRestart: OwnRestart
   readonly byHand: ByHand
   readonly gateways: Gateways
-  readonly sources: Sources
+  readonly sources: SourceAddresses
 }
 
 export class Objects {
@@ -52,7 +52,7 @@ export class Objects {
   readonly #ranges = new Ranges()
   readonly unnumbered = new Unnumbered()
   readonly gateways: Gateways
-  readonly #sources: Sources
+  readonly #sources: SourceAddresses
   /** Grows when neighbors, or their intents, may have changed. */
   revision = 0
   /** Neighbors that are added while this node is leaving start in the same stage. */
@@ -358,7 +358,7 @@ export class Objects {
 
   /** Links have changed: a neighbor whose source address has changed dials with the new one. */
   followSources(touched: TouchedLinks, node: NodeIntent, now: Millis): void {
-    for (const wanted of this.#sources.on(touched)) {
+    for (const wanted of this.#sources.dependingOn(touched)) {
       const known = this.#neighbors.get(wanted.name)?.intent
       const { sourceAddress, held } = this.#sources.resolve(wanted)
       if (known === undefined || (known.sourceAddress === sourceAddress && known.held === held)) continue

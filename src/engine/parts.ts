@@ -28,7 +28,7 @@ import { Requested } from './requested.ts'
 import { type DeferringNeighbor, Restart } from './restart.ts'
 import { ServiceHealth } from './service-health.ts'
 import { Sessions } from './sessions.ts'
-import { Sources } from './sources.ts'
+import { SourceAddresses } from './source-addresses.ts'
 import type { EngineFacts } from './view.ts'
 
 export interface PartsOptions {
@@ -111,7 +111,7 @@ export class Parts {
       ownRestart: this.restart.own,
       byHand: this.byHand,
       gateways: new Gateways(this.defaults),
-      sources: new Sources(this.links),
+      sources: new SourceAddresses(this.links),
     })
     this.cni = new CniKeeper(options.cni ?? 'none')
     this.kernel = options.dataplane === 'linux' ? this.#makeKernel(options) : undefined

@@ -113,8 +113,8 @@ export class StatusKeeper {
     const peer = String(fields.peer)
     // A lost node is not an Event for each session of the mesh.
     if (!peer.startsWith('Mesh_')) {
-      if (code === 'session-up') this.#events.gained(peer)
-      else if (code === 'session-down') this.#events.lost(peer, `${fields.class}: ${fields.error}`)
+      if (code === 'session-up') this.#events.noteEstablished(peer)
+      else if (code === 'session-down') this.#events.noteLost(peer, `${fields.class}: ${fields.error}`)
     }
     if (this.#statusPace.due === undefined) this.#plan(this.#statusPace, now)
     this.#planEvents(now)

@@ -12,7 +12,7 @@ import type { ReplyLine } from './reply.ts'
 
 export type { ReplyLine }
 
-/** The first line of every connection; exporters expect a plain number after the word. */
+/** In the first line of every connection, after the word BIRD: exporters expect a plain version number there. */
 export const BIRD_VERSION = '2.0.12'
 
 /** One line with its newline. What would break the framing, or steer a terminal, becomes `?`. */

@@ -1,6 +1,6 @@
 /**
  * Kubernetes Events, as `kubectl describe` shows them. Sessions that went up or down since the last Event share one. An
- * Event that repeats within an hour raises the count of the existing one. The number of Events per hour is limited, so
+ * Event that repeats within 50 minutes (`COUNTED_FOR`) raises the count of the existing one. The number of Events per hour is limited, so
  * that a repeated fault does not fill the API.
  */
 import type { Millis } from '../base/units.ts'
@@ -25,24 +25,26 @@ export interface EventPlan {
   readonly last: Millis
   readonly count: number
   /**
-   * An Event of this very text stands until the API forgets it, whoever wrote it: it is not written a second time.
-   * Otherwise each begins one of its own.
+   * True: the Event is written once, by whichever agent is first, and not again while the API keeps it. False: each agent
+   * writes one of its own, and counts its repetitions.
    */
   readonly once: boolean
 }
 
-/** How long an Event counts repetitions. The API keeps Events for an hour. */
-const KEPT: Millis = 3_000_000
-/** The size of a burst, and the time after which one more Event may be written. */
-const BURST = 10
+/** For how long after the last one a repetition is counted in the same Event. The API keeps Events for an hour. */
+const COUNTED_FOR: Millis = 3_000_000
+/** How many Events may be written at once. */
+const MOST_AT_ONCE = 10
+/** The time after which one more may be written. */
 const REFILL: Millis = 120_000
-/** Distinct Events that are remembered. */
+/** How many different Events are remembered. */
 const MOST_KNOWN = 64
-/** What a note may have, in octets: the API takes a kilobyte. */
+/** Octets of a note: the API takes a kilobyte. */
 const LONGEST_NOTE = 1_000
-/** Sessions that are named in one. */
-const NAMED = 10
+/** How many sessions one Event names. */
+const MOST_NAMED = 10
 
+/** A session that was lost since the last Event. */
 interface Lost {
   readonly why: string
   isBack: boolean
@@ -53,10 +55,10 @@ type Fresh = Pick<EventPlan, 'regarding' | 'type' | 'reason' | 'action' | 'note'
 export class EventBook {
   readonly #node: Regarding
   readonly #lost = new Map<string, Lost>()
-  readonly #gained = new Set<string>()
+  readonly #established = new Set<string>()
   readonly #waiting: Fresh[] = []
   readonly #known = new Map<string, EventPlan>()
-  #tokens = BURST
+  #tokens = MOST_AT_ONCE
   #filledAt: Millis = 0
   #dropped = 0
 
@@ -66,18 +68,18 @@ export class EventBook {
 
   /** An Event is to be written. */
   get isWaiting(): boolean {
-    return this.#lost.size + this.#gained.size + this.#waiting.length > 0
+    return this.#lost.size + this.#established.size + this.#waiting.length > 0
   }
 
-  lost(peer: string, why: string): void {
-    this.#gained.delete(peer)
+  noteLost(peer: string, why: string): void {
+    this.#established.delete(peer)
     if (this.#lost.size < MOST_KNOWN) this.#lost.set(peer, { why, isBack: false })
   }
 
-  gained(peer: string): void {
+  noteEstablished(peer: string): void {
     const lost = this.#lost.get(peer)
     if (lost !== undefined) lost.isBack = true
-    else if (this.#gained.size < MOST_KNOWN) this.#gained.add(peer)
+    else if (this.#established.size < MOST_KNOWN) this.#established.add(peer)
   }
 
   /** A problem of this node, not of an object. */
@@ -113,10 +115,10 @@ export class EventBook {
   take(now: Millis): readonly EventPlan[] {
     const fresh = [...this.#sessionEvents(), ...this.#waiting]
     this.#lost.clear()
-    this.#gained.clear()
+    this.#established.clear()
     this.#waiting.length = 0
     this.#refill(now)
-    for (const [key, { last }] of this.#known) if (now - last > KEPT) this.#known.delete(key)
+    for (const [key, { last }] of this.#known) if (now - last > COUNTED_FOR) this.#known.delete(key)
     return fresh.flatMap((event) => this.#plan(event, now) ?? [])
   }
 
@@ -126,8 +128,8 @@ export class EventBook {
       const lost = [...this.#lost].map(([peer, { why, isBack }]) => `${peer}${isBack ? ' (back)' : ''}: ${why}`)
       yield { ...common, type: 'Warning', reason: 'SessionLost', note: listed(lost) }
     }
-    if (this.#gained.size > 0)
-      yield { ...common, type: 'Normal', reason: 'SessionEstablished', note: listed([...this.#gained]) }
+    if (this.#established.size > 0)
+      yield { ...common, type: 'Normal', reason: 'SessionEstablished', note: listed([...this.#established]) }
   }
 
   #plan(event: Fresh, now: Millis): EventPlan | undefined {
@@ -152,7 +154,7 @@ export class EventBook {
   }
 
   #refill(now: Millis): void {
-    this.#tokens = Math.min(BURST, this.#tokens + (now - this.#filledAt) / REFILL)
+    this.#tokens = Math.min(MOST_AT_ONCE, this.#tokens + (now - this.#filledAt) / REFILL)
     this.#filledAt = now
   }
 
@@ -163,6 +165,6 @@ export class EventBook {
 }
 
 function listed(texts: readonly string[]): string {
-  const more = texts.length > NAMED ? `; ${texts.length - NAMED} more` : ''
-  return `${texts.slice(0, NAMED).join('; ')}${more}`
+  const more = texts.length > MOST_NAMED ? `; ${texts.length - MOST_NAMED} more` : ''
+  return `${texts.slice(0, MOST_NAMED).join('; ')}${more}`
 }

@@ -24,7 +24,7 @@ test('nothing of a Secret but names and numbers leaves, in whatever change it co
   const fields = { data: { k: base64('hunter2') }, stringData: { other: 'hunter2' }, extra: 'hunter2' }
   const one = upsert('bgp', fields) as Extract<ObjectChange, { kind: 'upsert' }>
   const changes = [one, { kind: 'replace', of: 'Secret', objects: [one] }] as const
-  const covered = JSON.stringify(keys.cover(objects(...changes)))
+  const covered = JSON.stringify(keys.redact(objects(...changes)))
   expect(covered).not.toContain('hunter2')
   expect(covered).not.toContain(base64('hunter2'))
   expect(covered).toContain('"k":{"version":1}')
@@ -40,8 +40,8 @@ test('other kinds and other inputs are left alone', () => {
     object: { data: 1 },
     from: undefined,
   }
-  expect(keys.cover(objects(change))).toEqual(objects(change))
-  expect(keys.cover({ kind: 'synced' })).toEqual({ kind: 'synced' })
+  expect(keys.redact(objects(change))).toEqual(objects(change))
+  expect(keys.redact({ kind: 'synced' })).toEqual({ kind: 'synced' })
 })
 
 describe('a value that can be no key', () => {
@@ -54,8 +54,8 @@ describe('a value that can be no key', () => {
     ['no text', { data: { k: 7 } }, 'is not base64'],
   ])('%s', (_, fields, error) => {
     const keys = new Keys()
-    keys.cover(objects(upsert('bgp', { data: { k: base64('good') } })))
-    const covered = keys.cover(objects(upsert('bgp', fields)))
+    keys.redact(objects(upsert('bgp', { data: { k: base64('good') } })))
+    const covered = keys.redact(objects(upsert('bgp', fields)))
     expect(JSON.stringify(covered)).toContain(`"error":${JSON.stringify(error)}`)
     // The last good one stays in force.
     expect(text(keys.get(AT))).toBe('good')
@@ -63,7 +63,7 @@ describe('a value that can be no key', () => {
 
   test('80 octets are one (RFC 2385 §4.5)', () => {
     const keys = new Keys()
-    keys.cover(objects(upsert('bgp', { data: { k: base64('x'.repeat(80)) } })))
+    keys.redact(objects(upsert('bgp', { data: { k: base64('x'.repeat(80)) } })))
     expect(keys.get(AT)).toHaveLength(80)
   })
 })
@@ -71,7 +71,7 @@ describe('a value that can be no key', () => {
 test('a version grows with the key and with nothing else', () => {
   const keys = new Keys()
   const versionOf = (value: string): unknown => {
-    const covered = keys.cover(objects(upsert('bgp', { data: { k: base64(value) } })))
+    const covered = keys.redact(objects(upsert('bgp', { data: { k: base64(value) } })))
     return /"version":(\d+)/.exec(JSON.stringify(covered))?.[1]
   }
   expect([versionOf('one'), versionOf('one'), versionOf('two'), versionOf('one')]).toEqual(['1', '1', '2', '3'])
@@ -80,7 +80,7 @@ test('a version grows with the key and with nothing else', () => {
 test('a value that can be no key moves no version, however often it comes, and neither does the good one after it', () => {
   const keys = new Keys()
   const versionOf = (k: string): unknown =>
-    /"version":(\d+)/.exec(JSON.stringify(keys.cover(objects(upsert('bgp', { data: { k } })))))?.[1]
+    /"version":(\d+)/.exec(JSON.stringify(keys.redact(objects(upsert('bgp', { data: { k } })))))?.[1]
   const bad = ['', base64('x'.repeat(81)), base64('a\0b'), 'hunter2!']
   for (const value of [...bad, ...bad]) expect(versionOf(value)).toBe('1')
   expect(versionOf(base64('good'))).toBe('2')
@@ -91,8 +91,8 @@ test('a value that can be no key moves no version, however often it comes, and n
 test('a key that vanished stays in force as long as it is asked for', () => {
   const keys = new Keys()
   keys.want(['bgp'])
-  keys.cover(objects(upsert('bgp', { data: { k: base64('good') } })))
-  keys.cover(objects({ kind: 'delete', ref: ref('bgp') }, { kind: 'replace', of: 'Secret', objects: [] }))
+  keys.redact(objects(upsert('bgp', { data: { k: base64('good') } })))
+  keys.redact(objects({ kind: 'delete', ref: ref('bgp') }, { kind: 'replace', of: 'Secret', objects: [] }))
   expect(text(keys.get(AT))).toBe('good')
   keys.want([])
   expect(keys.get(AT)).toBeUndefined()
@@ -100,17 +100,17 @@ test('a key that vanished stays in force as long as it is asked for', () => {
 
 test('one that is there, and is asked for later, is there then', () => {
   const keys = new Keys()
-  keys.cover(objects(upsert('bgp', { data: { k: base64('good') } })))
+  keys.redact(objects(upsert('bgp', { data: { k: base64('good') } })))
   keys.want([])
   keys.want(['bgp'])
   expect(text(keys.get(AT))).toBe('good')
   keys.want([])
-  keys.cover(objects({ kind: 'delete', ref: ref('bgp') }))
+  keys.redact(objects({ kind: 'delete', ref: ref('bgp') }))
   expect(keys.get(AT)).toBeUndefined()
 })
 
 test('only Secrets of the agent’s own namespace hold keys', () => {
   const keys = new Keys('godwit')
-  keys.cover(objects(upsert('bgp', { data: { k: base64('theirs') } }, 'kube-system')))
+  keys.redact(objects(upsert('bgp', { data: { k: base64('theirs') } }, 'kube-system')))
   expect(keys.get(AT)).toBeUndefined()
 })

@@ -65,7 +65,7 @@ describe('an address', () => {
     links({ present: [eth0('10.0.0.11/24', 'fe80::11/64')] })
     expect(becomes(undefined)).toBe(true)
     const why =
-      'no IPv6 next hop: interface eth0 has no IPv6 address that stays (fe80::11/64 reaches no further than its link)'
+      'no IPv6 next hop: interface eth0 has no permanent IPv6 address (fe80::11/64 reaches no further than its link)'
     expect(world.ask(worker, 'show protocols all')).toContain(why)
     expect(world.ask(worker, 'show status')).toContain(why)
     expect(world.ask(worker, 'configure check')).toContain(why)

@@ -8,7 +8,7 @@ describe('Events', () => {
   test('what repeats counts on the one that stands', () => {
     const book = new EventBook('worker-1')
     const told = [0, 10, 20].flatMap((minute) => {
-      book.lost('a', 'Socket: lost')
+      book.noteLost('a', 'Socket: lost')
       return book.take(minute * MINUTE)
     })
     expect(told.map(({ count, first }) => [count, first])).toEqual([
@@ -20,15 +20,15 @@ describe('Events', () => {
 
   test('after an hour it begins anew', () => {
     const book = new EventBook('worker-1')
-    book.lost('a', 'x')
+    book.noteLost('a', 'x')
     book.take(0)
-    book.lost('a', 'x')
+    book.noteLost('a', 'x')
     expect(book.take(61 * MINUTE)).toMatchObject([{ count: 1, first: 61 * MINUTE }])
   })
 
   test('many sessions are one Event that names ten', () => {
     const book = new EventBook('worker-1')
-    for (let index = 0; index < 40; index++) book.lost(`Global_${index}`, 'Socket: lost')
+    for (let index = 0; index < 40; index++) book.noteLost(`Global_${index}`, 'Socket: lost')
     const [event, ...rest] = book.take(0)
     expect(rest).toEqual([])
     expect(event?.note).toMatch(/^Global_0: Socket: lost; .*Global_9: Socket: lost; 30 more$/)

@@ -27,7 +27,7 @@ function protect(neighbors: Readonly<Record<string, string>>): void {
   const ref = { kind: 'Secret', namespace: 'godwit', name: 'bgp' } as const
   const stringData = Object.fromEntries(Object.values(neighbors).map((key) => [key, key]))
   const object = { apiVersion: 'v1', kind: 'Secret', metadata: ref, stringData }
-  keys.cover({ kind: 'objects', changes: [{ kind: 'upsert', ref, object, from: undefined }] })
+  keys.redact({ kind: 'objects', changes: [{ kind: 'upsert', ref, object, from: undefined }] })
   const all = Object.entries(neighbors).map(([address, key]): Protection => {
     const [bare = '', zone] = address.split('%')
     return {

@@ -1,7 +1,7 @@
 /**
- * The account that a kubeconfig names, as kubectl takes it. `@kubernetes/client-node` reads it and keeps its credentials
- * fresh, in every way there is (certificates, programs, proxies); it is large, so this file is loaded only where there is a
- * kubeconfig.
+ * The account that a kubeconfig names, as kubectl reads it. `@kubernetes/client-node` reads the file and renews credentials,
+ * in all ways that a kubeconfig knows (certificates, programs, proxies). That library is large, so this module is loaded only
+ * where there is a kubeconfig.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import type { RequestOptions } from 'node:https'
@@ -27,7 +27,7 @@ function load(path: string | undefined): KubeConfig {
   }
   const cluster = config.getCurrentCluster()
   if (cluster === null) throw new Error(`the kubeconfig ${path ?? ''} names no cluster in its current context`)
-  // Plain HTTP (a local proxy) has no certificate to verify; the client wants to be told.
+  // Plain HTTP, as to a local proxy, has no certificate to verify; the library refuses it without this setting.
   config.clusters = config.clusters.map((one) =>
     one.server.startsWith('http:') ? { ...one, skipTLSVerify: true } : one,
   )
@@ -79,7 +79,7 @@ class KubeconfigAccount implements Account {
     try {
       this.#config = this.#load()
     } catch {
-      // Half-written, perhaps; the next refusal tries again.
+      // The file may be half-written: the next request that the API refuses calls this again.
     }
   }
 }

@@ -70,6 +70,7 @@ class Kubernetes implements Source {
   readonly #node: string | undefined
   /** Undefined: no object asks for pods. */
   #pods: Reflector | undefined
+  /** Kinds that have not been listed yet. */
   readonly #unlisted: Set<Kind>
   /** Undefined where nothing is written. */
   readonly #status: StatusDoor | undefined
@@ -108,7 +109,7 @@ class Kubernetes implements Source {
     if (api.insecure) this.#gather({ kind: 'source-problem', at: `${api.server}`, text: INSECURE, level: 'warning' })
     this.#namespace = namespace
     this.#timing = { ...USUAL_TIMING, ...timing }
-    this.#feed = (input) => feed(keys.cover(input))
+    this.#feed = (input) => feed(keys.redact(input))
     this.#unlisted = new Set(resources.map(({ kind }) => kind))
     this.#reflectors = resources.map((resource) => this.#reflect(resource))
     this.#status = status && this.#openStatus(status)
@@ -162,7 +163,7 @@ class Kubernetes implements Source {
     }
   }
 
-  /** Another selection is read anew, as a whole: nothing that stays is lost in between. */
+  /** Pods of another selection are listed from the start, and the list replaces those before: a pod of both stays all the time. */
   followPods(selection: PodSelection | undefined): void {
     const before = this.#pods
     void before?.stop()
@@ -172,6 +173,7 @@ class Kubernetes implements Source {
     if (before !== undefined && !isWanted) this.#gather({ kind: 'replace', of: 'Pod', objects: [] })
   }
 
+  /** Reads the pods of all nodes once, for `godwit check`. */
   async readPods({ labelSelector }: PodSelection): Promise<void> {
     const read = Promise.withResolvers<void>()
     const listed = () => {
@@ -187,9 +189,9 @@ class Kubernetes implements Source {
   /** Ignores what a stopped reflector still reports. */
   #reflectPods(node: string, labelSelector: string | undefined): Reflector {
     const ifCurrent =
-      <Said>(hear: (said: Said) => void) =>
-      (said: Said): void => {
-        if (this.#pods === reflector) hear(said)
+      <Value>(report: (value: Value) => void) =>
+      (value: Value): void => {
+        if (this.#pods === reflector) report(value)
       }
     const sink: Sink = {
       change: ifCurrent(this.#gather),
@@ -200,7 +202,7 @@ class Kubernetes implements Source {
     return reflector
   }
 
-  /** A Secret read by its name: what holds for the kind as a whole holds for it. */
+  /** A reflector of one Secret. Its list is of this name alone, so an empty one deletes the Secret, not all of the kind. */
   #reflectSecret(name: string): Reflector {
     const ref = { kind: 'Secret', namespace: this.#namespace, name } as const
     const change: Sink['change'] = (one) => {

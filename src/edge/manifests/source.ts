@@ -119,7 +119,7 @@ export class Manifests implements Source {
   constructor(options: ManifestsOptions) {
     this.#directory = options.directory
     const { keys = new Keys(), namespace = 'godwit' } = options
-    this.#feed = (input) => options.feed(keys.cover(input))
+    this.#feed = (input) => options.feed(keys.redact(input))
     this.#quiet = options.quiet ?? 50
     this.#rescan = options.rescan ?? 5_000
     this.#resources = [...resourcesOf(options.apiGroup), secretsIn(namespace), podsOn()]

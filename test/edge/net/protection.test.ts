@@ -31,7 +31,7 @@ class Side {
   learn(values: Readonly<Record<string, string>>, neighbors: readonly Protection[] = []): void {
     const ref = { kind: 'Secret', namespace: 'godwit', name: SECRET } as const
     const object = { apiVersion: 'v1', kind: 'Secret', metadata: ref, stringData: values }
-    this.keys.cover({ kind: 'objects', changes: [{ kind: 'upsert', ref, object, from: undefined }] })
+    this.keys.redact({ kind: 'objects', changes: [{ kind: 'upsert', ref, object, from: undefined }] })
     this.tcp.perform({ kind: 'protect', neighbors })
   }
 

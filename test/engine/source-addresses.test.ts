@@ -4,7 +4,7 @@ import type { PeerIntent } from '../../src/cluster/intent.ts'
 import { LinkTable } from '../../src/dataplane/links.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import { InterfaceAddressBook } from '../../src/engine/interface-addresses.ts'
-import { Sources } from '../../src/engine/sources.ts'
+import { SourceAddresses } from '../../src/engine/source-addresses.ts'
 import { intentOf } from '../support/cluster.ts'
 import { linkOf } from '../support/fake-kernel.ts'
 import { bgpConfiguration, bgpPeer, node } from '../support/objects.ts'
@@ -38,8 +38,8 @@ describe('the source', () => {
       undefined,
     ],
     ['that of the Node where it is there', LO, ['192.0.2.7/32', '10.0.0.1/32'], '10.0.0.1', undefined],
-    ['none of another family', LO, ['fd00:7::7/128'], undefined, 'sourceInterface lo has no IPv4 address that stays'],
-    ['none at all', LO, [], undefined, 'sourceInterface lo has no IPv4 address that stays'],
+    ['none of another family', LO, ['fd00:7::7/128'], undefined, 'sourceInterface lo has no permanent IPv4 address'],
+    ['none at all', LO, [], undefined, 'sourceInterface lo has no permanent IPv4 address'],
     [
       'of an interface that is not there',
       { ...LO, sourceInterface: 'dummy0' },
@@ -48,32 +48,34 @@ describe('the source', () => {
       'sourceInterface dummy0 does not exist on this node',
     ],
   ])('%s', (_, spec, addresses, source, held) => {
-    const resolved = new Sources(linksWith(...addresses)).resolve(wanted(spec))
+    const resolved = new SourceAddresses(linksWith(...addresses)).resolve(wanted(spec))
     expect(resolved.held).toBe(held)
     if (source !== undefined) expect([resolved.sourceAddress, resolved.sourceMayYield]).toEqual([source, false])
   })
 
   test('before links are known it is only unknown; and who asks for none is as before', () => {
-    expect(new Sources(new LinkTable()).resolve(wanted(LO)).held).toBe('the links of this node are not known yet')
+    expect(new SourceAddresses(new LinkTable()).resolve(wanted(LO)).held).toBe(
+      'the links of this node are not known yet',
+    )
     const plain = wanted({ peerIP: '10.9.9.9' })
-    expect(new Sources(new LinkTable()).resolve(plain)).toBe(plain)
+    expect(new SourceAddresses(new LinkTable()).resolve(plain)).toBe(plain)
   })
 
   test('is looked for again when its interface changes, and no longer when the object has gone', () => {
-    const sources = new Sources(linksWith('192.0.2.7/32'))
+    const sources = new SourceAddresses(linksWith('192.0.2.7/32'))
     const intent = wanted(LO)
     sources.resolve(intent)
     const changed = (name: string) => ({ names: new Set([name]), addresses: new Set<string>(), isFirst: false })
-    expect(sources.on(changed('eth0'))).toEqual([])
-    expect(sources.on(changed('lo'))).toEqual([intent])
+    expect(sources.dependingOn(changed('eth0'))).toEqual([])
+    expect(sources.dependingOn(changed('lo'))).toEqual([intent])
     sources.remove(intent.name)
-    expect(sources.on(changed('lo'))).toEqual([])
+    expect(sources.dependingOn(changed('lo'))).toEqual([])
   })
 })
 
 describe('an interface that is not there', () => {
   const links = new LinkTable()
-  const [sources, book] = [new Sources(links), new InterfaceAddressBook(links)]
+  const [sources, book] = [new SourceAddresses(links), new InterfaceAddressBook(links)]
   const why = () => [sources.resolve(wanted({ ...LO, sourceInterface: 'lo1' })).held, book.addresses.get('lo1')?.why]
   const read = () => links.take({ full: true, gone: [], present: [linkOf(1, 'lo', true, [])] })
 
@@ -81,10 +83,10 @@ describe('an interface that is not there', () => {
     book.set(['lo1'])
     expect(why()).toEqual(Array(2).fill('the links of this node are not known yet'))
     const first = read()
-    expect([sources.on(first).length, book.follow(first)]).toEqual([1, true])
+    expect([sources.dependingOn(first).length, book.follow(first)]).toEqual([1, true])
     expect(why()).toEqual(['sourceInterface lo1 does not exist on this node', 'it does not exist on this node'])
     const second = read()
-    expect([sources.on(second).length, book.follow(second)]).toEqual([0, false])
+    expect([sources.dependingOn(second).length, book.follow(second)]).toEqual([0, false])
   })
 })
 

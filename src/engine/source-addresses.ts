@@ -1,6 +1,6 @@
 /**
- * Sessions whose source address is that of an interface (`sourceInterface`), for example a loopback. Owns their
- * intents. The address is read from the links, and again when these change.
+ * Neighbors that are dialled from the address of an interface (`sourceInterface`), for example a loopback. Owns their intents.
+ * The address is read from the links, and again when these change.
  */
 import { type Address, familyOfAddress } from '../base/address.ts'
 import { FAMILY_WORDS, type Family } from '../base/family.ts'
@@ -8,7 +8,7 @@ import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { addressesOf, concerns, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { isSource } from './own-address.ts'
 
-export class Sources {
+export class SourceAddresses {
   readonly #links: LinkTable
   readonly #wanted = new Map<string, PeerIntent>()
 
@@ -20,8 +20,8 @@ export class Sources {
     this.#wanted.delete(name)
   }
 
-  /** The intents of those that depend on one of these links. */
-  on(touched: TouchedLinks): PeerIntent[] {
+  /** The intents of neighbors whose interface is among these links. */
+  dependingOn(touched: TouchedLinks): PeerIntent[] {
     return [...this.#wanted.values()].filter(
       ({ sourceInterface: name }) => name !== undefined && concerns(touched, name),
     )
@@ -45,7 +45,7 @@ export class Sources {
     return { ...intent, held: intent.held ?? this.#whyNone(sourceInterface, family) }
   }
 
-  /** The address that the Node names where the interface has it, else the first in the order of their text. */
+  /** The address of the Node if the interface has it, otherwise its first one in the order of their text. */
   #addressOf(name: string, family: Family, named: Address | undefined): Address | undefined {
     const link = this.#links.get(name)
     const usable =
@@ -60,6 +60,6 @@ export class Sources {
   #whyNone(name: string, family: Family): string {
     if (!this.#links.isKnown) return 'the links of this node are not known yet'
     if (this.#links.get(name) === undefined) return `sourceInterface ${name} does not exist on this node`
-    return `sourceInterface ${name} has no ${FAMILY_WORDS[family]} address that stays`
+    return `sourceInterface ${name} has no permanent ${FAMILY_WORDS[family]} address`
   }
 }
