@@ -1,6 +1,7 @@
 /**
  * Joins the engine and its edges: one process for one node. SIGTERM ends it as for a restart, during which neighbors
- * keep the routes, or with a farewell where no agent follows; SIGINT ends all sessions with a NOTIFICATION; SIGHUP reads the manifests again.
+ * keep the routes, or with a farewell where no agent follows; SIGINT ends all sessions with a NOTIFICATION; SIGHUP reads the
+ * manifests again.
  */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -199,8 +200,8 @@ class Agent {
   }
 
   /**
-   * Where the kernel routes of a speaker are to be taken over, it may still run: then nothing begins before it has ended. It has
-   * the port of BGP, whichever one the objects, which are not known yet, name for us.
+   * Where the kernel routes of a speaker are to be taken over, it may still run: then nothing begins before it has ended. It
+   * has the port of BGP, whichever one the objects, which are not known yet, name for us.
    */
   async #awaitSpeaker(): Promise<void> {
     if (this.#options.adopt.length === 0) return

@@ -1,4 +1,7 @@
-/** What goes into the BFD engine and what comes out of it, as plain values: can be recorded, replayed and sent to another thread. */
+/**
+ * What goes into the BFD engine and what comes out of it, as plain values: can be recorded, replayed and sent to another
+ * thread.
+ */
 import type { Address } from '../base/address.ts'
 import type { Micros, Millis } from '../base/units.ts'
 import type { BfdState, ControlPacket, Malformed } from './packet.ts'
@@ -47,7 +50,9 @@ export interface BfdView {
   readonly remoteMultiplier: number
   readonly remoteDesiredMinTx: Micros
   readonly remoteMinRx: Micros
-  /** BFD of both sides continues while their control planes are down (the C bit): a failure is one of the path (RFC 5882 §4.3). */
+  /**
+   * BFD of both sides continues while their control planes are down (the C bit): a failure is one of the path (RFC 5882 §4.3).
+   */
   readonly independent: boolean
   readonly passive: boolean
   /** Why nothing can be sent. */

@@ -9,7 +9,9 @@ import type { Address } from '../base/address.ts'
 import type { Millis } from '../base/units.ts'
 import type { BfdIntent } from './types.ts'
 
-/** For this long after an agent connects, sessions are only added. Each list that it sends in that time begins the wait again. */
+/**
+ * For this long after an agent connects, sessions are only added. Each list that it sends in that time begins the wait again.
+ */
 const GRACE: Millis = 60_000
 
 export class WantedSessions {

@@ -1,6 +1,6 @@
 /**
- * What a cluster is, whichever node looks at it: its nodes, where their pods are, and the ranges that belong to it. Builders for
- * several nodes of one store share it.
+ * What a cluster is, whichever node looks at it: its nodes, where their pods are, and the ranges that belong to it. Builders
+ * for several nodes of one store share it.
  */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'

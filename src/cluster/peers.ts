@@ -246,8 +246,8 @@ function* chooseOnePerEndpoint(
 }
 
 /**
- * A BGPPeer that selects a node takes all of its sessions in the mesh. One that names the address of the first leaves the other,
- * as in Calico, with the family of its address alone: with both it would carry what the BGPPeer keeps back.
+ * A BGPPeer that selects a node takes all of its sessions in the mesh. One that names the address of the first leaves the
+ * other, as in Calico, with the family of its address alone: with both it would carry what the BGPPeer keeps back.
  */
 function noteOwner(owners: Map<string, PeerObject>, { node, object }: Candidate, winner: Candidate | undefined): void {
   const owner = object === undefined ? winner?.object : object.remote === undefined ? object : undefined

@@ -17,7 +17,9 @@ export function podsWanted(all: readonly Pick<NodeAdvertisement, 'object'>[]): P
   return { labelSelector: others.length === 0 ? first : undefined }
 }
 
-/** The claims of a pod, or why its addresses are not advertised. Both are empty for a pod of another node or without a match. */
+/**
+ * The claims of a pod, or why its addresses are not advertised. Both are empty for a pod of another node or without a match.
+ */
 export function decidePod(
   pod: PodObject,
   node: string,

@@ -18,8 +18,8 @@ export interface PoolObject {
 }
 
 /**
- * A pool with `disableBGPExport`, or with an error there, whose `cidr` cannot be read and never could be: it may close any range
- * of its family. Without `disableBGPExport` such a pool closes nothing, and is ignored.
+ * A pool with `disableBGPExport`, or with an error there, whose `cidr` cannot be read and never could be: it may close any
+ * range of its family. Without `disableBGPExport` such a pool closes nothing, and is ignored.
  */
 export interface UnplacedPool {
   readonly name: string

@@ -11,7 +11,7 @@ const ITEM_COST = 2
 export function* keepSame<Value>(before: unknown, value: Value): Work<Value> {
   if (Object.is(before, value)) return value
   if (isLong(before) && isLong(value)) return (yield* keepSameItems(before, value)) as Value
-  if (!isRecord(before) || !isRecord(value)) return same(before, value) ? (before as Value) : value
+  if (!isPlainObject(before) || !isPlainObject(value)) return same(before, value) ? (before as Value) : value
   const fields: [string, unknown][] = []
   for (const [key, part] of Object.entries(value)) fields.push([key, yield* keepSame(fieldIn(before, key), part)])
   const kept = Object.fromEntries(fields)
@@ -20,7 +20,7 @@ export function* keepSame<Value>(before: unknown, value: Value): Work<Value> {
   return (isKept ? before : kept) as Value
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
+const isPlainObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
 const isLong = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > ITEMS_PER_STEP

@@ -52,7 +52,9 @@ export class NodeSurvey {
     this.#pods = pods
   }
 
-  /** `touched`: names of Nodes that may have changed; undefined: all. `named`: labels and annotations that some object reads. */
+  /**
+   * `touched`: names of Nodes that may have changed; undefined: all. `named`: labels and annotations that some object reads.
+   */
   *follow(store: ObjectStore, touched: readonly string[] | undefined, named: readonly string[]): Work {
     const before = this.#ground
     const ground = this.#groundOf(store, named)

@@ -15,7 +15,10 @@ export class FailedChanges {
   readonly #byKey = new SplitMap<Failed>()
   readonly #queues = new BackoffQueues()
 
-  /** The change of this route has failed. One that was not due yet, as the route had changed meanwhile, leaves the delay as it is. */
+  /**
+   * The change of this route has failed. One that was not due yet, as the route had changed meanwhile, leaves the delay as it
+   * is.
+   */
   add(key: string, now: Millis): void {
     const before = this.#byKey.get(key)
     if (before?.until !== undefined) return

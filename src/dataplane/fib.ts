@@ -16,7 +16,9 @@ import {
   sameRoute,
 } from './kernel.ts'
 
-/** The key of a route of ours: prefix and table. A metric other than ours is part of the key, so that such a route is removed. */
+/**
+ * The key of a route of ours: prefix and table. A metric other than ours is part of the key, so that such a route is removed.
+ */
 export const ownKey = ({ prefix, metric, table }: KernelRoute): string =>
   metric === ROUTE_METRIC[prefix.family] ? keyIn(prefix.text, table) : `${keyIn(prefix.text, table)} metric ${metric}`
 

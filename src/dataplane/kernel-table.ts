@@ -109,7 +109,9 @@ export class KernelTable {
     return this.#byPrefix.covering(prefix)?.[0]
   }
 
-  /** Prefixes of the routes over a link, as they are now; those that have no route any more when it is their turn are left out. */
+  /**
+   * Prefixes of the routes over a link, as they are now; those that have no route any more when it is their turn are left out.
+   */
   over(link: string): Iterable<Prefix> {
     return this.#prefixes(this.#byLink.get(link))
   }

@@ -61,7 +61,9 @@ export interface KernelChange {
   /** Removed routes, as the kernel reported them; to be applied before `present`. */
   readonly gone: readonly KernelRoute[]
   readonly present: readonly KernelRoute[]
-  /** Routes of ours among `gone` that another program deleted. The kernel itself removes others with their link or an address. */
+  /**
+   * Routes of ours among `gone` that another program deleted. The kernel itself removes others with their link or an address.
+   */
   readonly deleted?: readonly KernelRoute[]
   /** About how many routes of other programs are there and not reported, as there are too many; absent: as before. */
   readonly leftOut?: number

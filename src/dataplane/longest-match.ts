@@ -75,7 +75,9 @@ export class LongestMatch<Value extends object> {
     return this.#byLength[length as 4 | 16]
   }
 
-  /** Adds a prefix length, and keeps all in order: a Map has no other way, but few lengths are in use, and new ones are rare. */
+  /**
+   * Adds a prefix length, and keeps all in order: a Map has no other way, but few lengths are in use, and new ones are rare.
+   */
   #addLength(bytes: Uint8Array, length: number): SplitMap<Value> {
     const lengths = this.#lengthsOf(bytes)
     const values = new SplitMap<Value>()

@@ -87,8 +87,8 @@ export type EqualSets = WeakMap<readonly string[], readonly Prefix[]>
 const ELEMENT_COST = 0.25
 
 /**
- * How the table differs from the script; undefined: it does not. `rightRules` are the rules as they were last read when they were
- * right. Without them, after a start, rules are compared by their comments. Sets in `equal` are not compared again.
+ * How the table differs from the script; undefined: it does not. `rightRules` are the rules as they were last read when they
+ * were right. Without them, after a start, rules are compared by their comments. Sets in `equal` are not compared again.
  */
 export function* findDifference(
   script: NftScript,

@@ -1,6 +1,6 @@
 /**
- * Decides whether packets to a prefix that this node originates end here, so that it may be advertised. Packets to pods follow more
- * specific routes, or a link that has the whole prefix. Packets to unused addresses must be dropped by our blackhole:
+ * Decides whether packets to a prefix that this node originates end here, so that it may be advertised. Packets to pods follow
+ * more specific routes, or a link that has the whole prefix. Packets to unused addresses must be dropped by our blackhole:
  * otherwise they would follow the default route back to the router and loop.
  */
 import { contains, hostPrefix, type Prefix } from '../base/prefix.ts'
@@ -34,7 +34,9 @@ export function endingOf(
   return { kind: 'elsewhere', other: first }
 }
 
-/** Whether packets on this route reach a pod of this node. A default route may also be over a link only, so it does not count. */
+/**
+ * Whether packets on this route reach a pod of this node. A default route may also be over a link only, so it does not count.
+ */
 export const holdsPod = (route: KernelRoute, links: LinkTable): boolean =>
   route.prefix.length > 0 && leadsToPods(route, links)
 

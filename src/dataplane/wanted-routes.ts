@@ -1,7 +1,7 @@
 /**
  * The routes that this agent wants in the kernel: best routes of BGP, direct routes to pods of nodes on our links, and
- * blackholes of originated prefixes. Each next hop is resolved by the kernel's routes. When these change, next hops are resolved
- * again in bounded steps, and the places of routes whose way has changed are marked to be compared.
+ * blackholes of originated prefixes. Each next hop is resolved by the kernel's routes. When these change, next hops are
+ * resolved again in bounded steps, and the places of routes whose way has changed are marked to be compared.
  */
 import { addressBytes } from '../base/address.ts'
 import { hostPrefix, makePrefix, type Prefix } from '../base/prefix.ts'

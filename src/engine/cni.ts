@@ -1,6 +1,6 @@
 /**
- * The CNI configuration that this node should have. In: the mode from the command line, and the prefixes of the node's pods. Out:
- * the Effect `cni` when the configuration changes, and log lines for the results that the edge reports.
+ * The CNI configuration that this node should have. In: the mode from the command line, and the prefixes of the node's pods.
+ * Out: the Effect `cni` when the configuration changes, and log lines for the results that the edge reports.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { ObjectChange } from '../cluster/source.ts'

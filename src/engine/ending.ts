@@ -10,7 +10,9 @@ import { logLine } from './log-line.ts'
 import type { Parts } from './parts.ts'
 import type { NodeActions } from './view.ts'
 
-/** How long routes that wait to be advertised may delay the end for a restart: a neighbor that never rests is no reason to stay. */
+/**
+ * How long routes that wait to be advertised may delay the end for a restart: a neighbor that never rests is no reason to stay.
+ */
 const RESTART_WAIT: Millis = 2_000
 
 type Gone = Pick<Parts, 'facts' | 'leaving' | 'byHand' | 'restart' | 'bfd' | 'neighbors' | 'sessions' | 'rib' | 'out'>
@@ -40,8 +42,8 @@ export class AgentEnding {
 
   /**
    * RFC 4724 §4.2: a route that is still stale when the session is lost again is deleted. So before the process ends for a
-   * restart, what waits is selected and advertised, as far as `RESTART_WAIT` allows. A farewell is not turned into a restart: no
-   * agent follows.
+   * restart, what waits is selected and advertised, as far as `RESTART_WAIT` allows. A farewell is not turned into a restart:
+   * no agent follows.
    */
   stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
     const { restart } = this.#parts
@@ -64,8 +66,8 @@ export class AgentEnding {
   }
 
   /**
-   * Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects, whichever came first, and
-   * what was cancelled by command is not begun again for the same reason.
+   * Objects ask this node to leave, or no longer do. A `leave` by command is not cancelled by objects, whichever came first,
+   * and what was cancelled by command is not begun again for the same reason.
    */
   followObjects(wanted: string | undefined, now: Millis): void {
     const { leaving, byHand } = this.#parts

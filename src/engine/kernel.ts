@@ -78,8 +78,8 @@ export class Kernel {
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   /**
-   * Route selection is deferred (RFC 4724 §4.1): learned routes stay in the kernel as the previous run wrote them. Those that it
-   * lacks, because somebody flushed them while no agent ran, are written as they are learned.
+   * Route selection is deferred (RFC 4724 §4.1): learned routes stay in the kernel as the previous run wrote them. Those that
+   * it lacks, because somebody flushed them while no agent ran, are written as they are learned.
    */
   defers = false
   /** Next hops have been resolved since the kernel's routes were read. */
@@ -259,8 +259,8 @@ export class Kernel {
   }
 
   /**
-   * The kernel looks up the addresses of this node in a table of its own, before any other. We do not read that one: it has what
-   * the links that are switched on have.
+   * The kernel looks up the addresses of this node in a table of its own, before any other. We do not read that one: it has
+   * what the links that are switched on have.
    */
   #ownAddress(prefix: Prefix): string | undefined {
     const address = formatAddress(prefix.bytes)

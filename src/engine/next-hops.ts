@@ -48,7 +48,9 @@ export interface NextHopInputs {
   isBeside(link: string, remote: Address): boolean
   /** The next hop for neighbors over a link. */
   chosen(link: string): NextHopChoice['chosen'] | undefined
-  /** By family: a next hop on the shared link that the neighbor, an external one, has sent. It has an address in that network. */
+  /**
+   * By family: a next hop on the shared link that the neighbor, an external one, has sent. It has an address in that network.
+   */
   readonly heard: HeardNextHops
 }
 

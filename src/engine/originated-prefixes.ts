@@ -33,7 +33,9 @@ export class OriginatedPrefixes {
     return [...this.#waiting.values()]
   }
 
-  /** No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business. */
+  /**
+   * No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business.
+   */
   get isReady(): boolean {
     return this.#routes.isKnown ? this.waiting.every(isOfOnePod) : this.#waiting.size === 0
   }

@@ -29,8 +29,8 @@ export function peerConfig(intent: PeerIntent, node: NodeIntent): PeerConfig {
     strictRole: intent.strictRole,
     ...(intent.restartTime !== undefined && { restartTime: intent.restartTime }),
     longLivedTime: intent.longLivedTime,
-    // The N bit (RFC 8538) only beside BFD: with it an expired hold timer looks like a restart, and without BFD a dead node would
-    // attract traffic for `restartTime` longer.
+    // The N bit (RFC 8538) only beside BFD: with it an expired hold timer looks like a restart, and without BFD a dead node
+    // would attract traffic for `restartTime` longer.
     restartNotification: intent.bfd !== undefined,
   }
 }

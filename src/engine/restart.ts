@@ -174,7 +174,9 @@ export class Restart {
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
   #deferral: Deferral | undefined
-  /** Until when End-of-RIB waits for prefixes; undefined before neighbors are dialled, and from the first time that none waits. */
+  /**
+   * Until when End-of-RIB waits for prefixes; undefined before neighbors are dialled, and from the first time that none waits.
+   */
   #endUntil: Millis | undefined
   /** Of the hosts of ranges that the run before knew. */
   readonly #back = new Set<Address>()

@@ -62,8 +62,8 @@ export class Twins {
   }
 
   /**
-   * Its session is down, and the RIB still has its routes. Of the families for which they are kept it leaves the same to twins as
-   * before: those have newer routes.
+   * Its session is down, and the RIB still has its routes. Of the families for which they are kept it leaves the same to twins
+   * as before: those have newer routes.
    */
   remove(neighbor: Neighbor, kept: readonly Family[], now: Millis): LeftChange[] {
     const running = this.#running.get(neighbor)

@@ -65,7 +65,9 @@ export interface Refused {
   readonly reason: string
 }
 
-/** Of one node, whole: each neighbor of its mesh, and what the kernel gets. `calico`: the objects are of a group of Calico's. */
+/**
+ * Of one node, whole: each neighbor of its mesh, and what the kernel gets. `calico`: the objects are of a group of Calico's.
+ */
 export const previewNode = (store: ObjectStore, node: string, calico = false): NodePreview =>
   previewBy(new IntentBuilder({ node, calico }), store, node)
 

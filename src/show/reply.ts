@@ -1,4 +1,7 @@
-/** One line of an answer, and the codes of lines. Codes 908, 909, 2902 to 2907, and those from 1900 and 8900 on are ours, the others are BIRD's. */
+/**
+ * One line of an answer, and the codes of lines. Codes 908, 909, 2902 to 2907, and those from 1900 and 8900 on are ours, the
+ * others are BIRD's.
+ */
 
 export interface ReplyLine {
   readonly code: number

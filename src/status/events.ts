@@ -1,7 +1,7 @@
 /**
  * Kubernetes Events, as `kubectl describe` shows them. Sessions that went up or down since the last Event share one. An
- * Event that repeats within 50 minutes (`COUNTED_FOR`) raises the count of the existing one. The number of Events per hour is limited, so
- * that a repeated fault does not fill the API.
+ * Event that repeats within 50 minutes (`COUNTED_FOR`) raises the count of the existing one. The number of Events per hour is
+ * limited, so that a repeated fault does not fill the API.
  */
 import type { Millis } from '../base/units.ts'
 import { shownLines } from './bounds.ts'

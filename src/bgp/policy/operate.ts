@@ -1,4 +1,7 @@
-/** Applies the operations of a rule to path attributes. An operation with nothing to do keeps the object; `set-communities` always makes a new one. */
+/**
+ * Applies the operations of a rule to path attributes. An operation with nothing to do keeps the object; `set-communities`
+ * always makes a new one.
+ */
 import type { Asn } from '../../base/units.ts'
 import type { AsSegment } from '../wire/as-path.ts'
 import type { PathAttributes } from '../wire/attribute.ts'

@@ -44,7 +44,9 @@ export const newImportState = (): ImportState => ({
   generations: new Generations(),
 })
 
-/** For the next session of a neighbor whose paths were kept: what is known of these paths stays, counts of UPDATEs start at 0. */
+/**
+ * For the next session of a neighbor whose paths were kept: what is known of these paths stays, counts of UPDATEs start at 0.
+ */
 export const renewedImportState = ({
   total,
   usable,

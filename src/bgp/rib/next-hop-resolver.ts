@@ -9,7 +9,9 @@ import type { Reachability } from './types.ts'
 
 /** The most new next hops that one turn resolves, and the most that it resolves because the kernel has changed. */
 const NEXT_HOPS_AT_ONCE = 1_024
-/** When more prefixes than this have changed in the kernel, or more next hops lie inside one, all next hops are resolved again. */
+/**
+ * When more prefixes than this have changed in the kernel, or more next hops lie inside one, all next hops are resolved again.
+ */
 const FEW = 512
 
 /** Prefixes of the kernel whose routes have changed: next hops inside may resolve differently. */

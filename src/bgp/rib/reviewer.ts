@@ -94,7 +94,10 @@ export class Reviewer {
       this.askAgain(path, asks)
   }
 
-  /** `asks`: bits of ASK; import only while work is done. Returns for how many visits it counts: a policy may have thousands of rules. */
+  /**
+   * `asks`: bits of ASK; import only while work is done. Returns for how many visits it counts: a policy may have thousands of
+   * rules.
+   */
   askAgain(path: number, asks: number): number {
     const paths = this.#paths
     let visits = 1

@@ -285,8 +285,8 @@ export class Peer {
   }
 
   /**
-   * RFC 4486 §4: Other Configuration Change. A NOTIFICATION would remove the routes of both sides (RFC 4724 §4): where both keep
-   * routes and the next session is with the same neighbor, the connection is closed without one.
+   * RFC 4486 §4: Other Configuration Change. A NOTIFICATION would remove the routes of both sides (RFC 4724 §4): where both
+   * keep routes and the next session is with the same neighbor, the connection is closed without one.
    */
   #resetFor(changed: SessionChange): void {
     const text = `Configuration changed: ${changed}`

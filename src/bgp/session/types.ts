@@ -52,7 +52,9 @@ export interface PeerConfig {
   readonly role?: Role
   /** A neighbor that does not say its own role is refused (RFC 9234 §4.2). */
   readonly strictRole?: boolean
-  /** How long neighbors keep our routes while we restart, 0 to 4095 s; undefined: graceful restart is not announced (RFC 4724). */
+  /**
+   * How long neighbors keep our routes while we restart, 0 to 4095 s; undefined: graceful restart is not announced (RFC 4724).
+   */
   readonly restartTime?: Seconds
   /** … and how much longer, as routes of last resort (RFC 9494); 0 unless said. */
   readonly longLivedTime?: Seconds

@@ -33,7 +33,9 @@ export function parseSeconds(value: unknown): Seconds | undefined {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds)
 }
 
-/** The most items of a list, and entries of labels and annotations, unless said otherwise: whoever writes it chooses its size. */
+/**
+ * The most items of a list, and entries of labels and annotations, unless said otherwise: whoever writes it chooses its size.
+ */
 const MOST_ITEMS = 1_000
 
 /** Reads one item of a list; `at` is its place. */

@@ -24,7 +24,9 @@ import { parseEndpointSlice, parseSecret, parseService } from './service.ts'
 export interface Parsed<K extends Kind> {
   /** Undefined if the object has errors, or means nothing here. */
   readonly value: ParsedObjects[K] | undefined
-  /** The valid part of an object with errors, with everything held that depends on the rest. Used if there is no good version. */
+  /**
+   * The valid part of an object with errors, with everything held that depends on the rest. Used if there is no good version.
+   */
   readonly partial: ParsedObjects[K] | undefined
   /** Whether it has errors. */
   readonly refused: boolean

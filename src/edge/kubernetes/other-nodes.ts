@@ -1,8 +1,8 @@
 /**
  * Delays the deletion of the Nodes of other nodes. A Node may be deleted and registered again while its pods run, and its own
  * agent leaves only once that is certain (`own-node.ts`): until it has had time for that, sessions with it and routes to its
- * pods stay. There is no wait where another Node has one of its addresses or pod CIDRs, whichever was first; and a new list of all
- * Nodes ends every wait.
+ * pods stay. There is no wait where another Node has one of its addresses or pod CIDRs, whichever was first; and a new list of
+ * all Nodes ends every wait.
  *
  * In: changes of Nodes. Out: the same changes, deletions later.
  */

@@ -133,7 +133,10 @@ export class OwnNode {
     return now - this.#goneSince >= this.#timing.certain
   }
 
-  /** Undefined where the API does not answer; 'gone' where it has no such Node. This lists one name, so that only the right to list Nodes is needed. */
+  /**
+   * Undefined where the API does not answer; 'gone' where it has no such Node. This lists one name, so that only the right to
+   * list Nodes is needed.
+   */
   async #fetchNode(): Promise<unknown | 'gone' | undefined> {
     const { api, resource, name } = this.#options
     try {

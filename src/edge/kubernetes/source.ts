@@ -163,7 +163,9 @@ class Kubernetes implements Source {
     }
   }
 
-  /** Pods of another selection are listed from the start, and the list replaces those before: a pod of both stays all the time. */
+  /**
+   * Pods of another selection are listed from the start, and the list replaces those before: a pod of both stays all the time.
+   */
   followPods(selection: PodSelection | undefined): void {
     const before = this.#pods
     void before?.stop()

@@ -82,7 +82,10 @@ function trimSlice(slice: ApiFields): ApiFields {
   return { ...rest, endpoints: [...kept.values()] }
 }
 
-/** Equal for endpoints that the agent cannot tell apart. A hundred thousand have one: where all is as it should be, it is put together. */
+/**
+ * Equal for endpoints that the agent cannot tell apart. A hundred thousand have one: where all is as it should be, it is put
+ * together.
+ */
 function endpointKey(conditions: unknown, nodeName: unknown): string {
   const { ready, serving, terminating } = fields(conditions)
   const isUsual = typeof nodeName === 'string' && [ready, serving, terminating].every(isFlag) && isObject(conditions)

@@ -20,8 +20,8 @@ export interface BfdRunner {
 }
 
 /**
- * Throws where it cannot be started. `hear` gets its reports, and while it is alive an empty list: at once, and then each second.
- * `ended` is called once, with the reason.
+ * Throws where it cannot be started. `hear` gets its reports, and while it is alive an empty list: at once, and then each
+ * second. `ended` is called once, with the reason.
  */
 export type StartBfd = (hear: (news: readonly BfdNews[]) => void, ended: (reason: string) => void) => BfdRunner
 

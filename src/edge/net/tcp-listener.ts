@@ -251,8 +251,8 @@ export class TcpListener {
       this.#options.accept({ ...caller, isIpv6: this.#isIpv6 })
       if (performance.now() >= until) break
     }
-    // With no descriptor left, `accept` fails before Linux looks whether a connection is waiting. So the reserve may have lent a
-    // descriptor for nothing, which is free again.
+    // With no descriptor left, `accept` fails before Linux looks whether a connection is waiting. So the reserve may have lent
+    // a descriptor for nothing, which is free again.
     this.#options.reserve.refill()
   }
 

@@ -19,8 +19,8 @@ export class Shelf<Key, Value> {
   }
 
   /**
-   * `share`: of the whole, which it may fill. False: there is no room; an older value of the key is removed. Of thousands that find
-   * no row left, none is weighed.
+   * `share`: of the whole, which it may fill. False: there is no room; an older value of the key is removed. Of thousands that
+   * find no row left, none is weighed.
    */
   put(key: Key, value: Value, weigh: () => number, share = 1): boolean {
     const before = this.#rows.get(key)?.weight

@@ -60,7 +60,10 @@ function weightOfChange(change: ObjectChange): number {
   }
 }
 
-/** The weight of an object as its source read it, with everything in it. Thousands are weighed in a row: no list of fields is made. */
+/**
+ * The weight of an object as its source read it, with everything in it. Thousands are weighed in a row: no list of fields is
+ * made.
+ */
 export function weightOfObject(object: unknown): number {
   let weight = ROW + weightOfText(object)
   const open = isThing(object) ? [object] : []
