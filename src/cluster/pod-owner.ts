@@ -10,7 +10,7 @@ export function findPodOwner(
   { nodes: { nodes, podCidrs }, readsBlocks }: ClusterSurvey,
   store: ObjectStore,
 ): PodOwner | undefined {
-  const around = podCidrs.around(prefix)
+  const around = podCidrs.covering(prefix)
   const owner = around && nodes.get(podCidrs.ownerOf(around.text) ?? '')
   if (around !== undefined && owner !== undefined)
     return { object: `Node/${owner.name}`, prefix: around, addresses: owner.hosts, why: undefined }

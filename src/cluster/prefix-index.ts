@@ -41,7 +41,7 @@ export class PrefixIndex {
   }
 
   /** The most specific prefix that contains it. */
-  around({ bytes, length, family }: Prefix): Prefix | undefined {
+  covering({ bytes, length, family }: Prefix): Prefix | undefined {
     const sorted = this.#sorted[family]
     for (let shorter = length; shorter >= 0 && sorted.length > 0; shorter--) {
       const prefix = makePrefix(bytes, shorter)

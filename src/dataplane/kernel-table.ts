@@ -105,7 +105,7 @@ export class KernelTable {
   }
 
   /** The longest match for a whole prefix; of several routes the one with the lowest metric. */
-  around(prefix: Prefix): KernelRoute | undefined {
+  covering(prefix: Prefix): KernelRoute | undefined {
     return this.#byPrefix.covering(prefix)?.[0]
   }
 

@@ -110,7 +110,7 @@ export class RouteKeeper {
     if (kept === undefined || place?.nextHops === undefined) return undefined
     // The change has failed, and the route of before is still there.
     const isBefore = kept.kind === 'failed' && place.present?.type === 'unicast'
-    const taken = isBefore ? place.present : this.table.around(prefix)
+    const taken = isBefore ? place.present : this.table.covering(prefix)
     const learned = place.nextHops.flatMap(({ resolution }) => (resolution.kind === 'resolved' ? resolution.hops : []))
     return strayingOf(prefix, taken, learned, this.table.links)
   }

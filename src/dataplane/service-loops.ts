@@ -168,7 +168,7 @@ export class ServiceLoops {
     const meter = new CostMeter()
     for (const host of this.#hosts.values()) {
       if (!isInsideOne(host, ranges)) services[host.family].push(host)
-      if (this.#routed.around(host) !== undefined) advertised.push(host)
+      if (this.#routed.covering(host) !== undefined) advertised.push(host)
       meter.add(LOOK_COST)
       if (meter.isDue) yield meter.take()
     }

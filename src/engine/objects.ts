@@ -99,7 +99,7 @@ export class Objects {
     let places = range.range.limit - this.#ranges.membersOf(range.name).length
     for (const [member, before] of this.#ranges.members()) {
       const address = this.#neighbors.get(member)?.intent.address
-      if (address === undefined || before === range.name || this.#ranges.around(address) !== range) continue
+      if (address === undefined || before === range.name || this.#ranges.covering(address) !== range) continue
       const intent = memberIntent(range, address)
       if (intent.name !== member || places <= 0) this.removePeer(member, now)
       else {
@@ -139,7 +139,7 @@ export class Objects {
 
   /** A connection from an unknown address: returns the neighbor created for it, or why it is refused. */
   callFrom(address: Address, node: NodeIntent, now: Millis): Neighbor | string {
-    const range = this.#ranges.around(address)
+    const range = this.#ranges.covering(address)
     if (range === undefined) return 'no neighbor has this address'
     if (range.held !== undefined) return `${range.name} is held: ${range.held}`
     const { limit, prefix } = range.range
@@ -169,7 +169,7 @@ export class Objects {
    * either. False while the range is held.
    */
   callBack(address: Address, node: NodeIntent, now: Millis): boolean {
-    const range = this.#ranges.around(address)
+    const range = this.#ranges.covering(address)
     if (range?.held !== undefined) return false
     // None gives way to another one that is only called back.
     if (range === undefined || this.#isFull(range) || this.#neighbors.calledBy(address) !== undefined) return true
@@ -181,7 +181,7 @@ export class Objects {
   /** Hosts that connected from ranges before the restart and may connect again. */
   *expected(addresses: readonly Address[]): Iterable<{ readonly name: string; readonly session: Session | undefined }> {
     for (const address of addresses) {
-      const range = this.#ranges.around(address)
+      const range = this.#ranges.covering(address)
       if (range === undefined || range.held !== undefined) continue
       const { name } = memberIntent(range, address)
       const neighbor = this.#neighbors.get(name)

@@ -52,7 +52,7 @@ export class Ranges {
   }
 
   /** The most specific range that contains an address. */
-  around(address: Address): RangeIntent | undefined {
+  covering(address: Address): RangeIntent | undefined {
     const host = hostPrefix(address)
     if (host === undefined) return undefined
     let found: RangeIntent | undefined
