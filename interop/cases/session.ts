@@ -311,15 +311,37 @@ const takenOver: Case = {
   },
 }
 
-/** The times are BIRD's: three seconds to come back in, then ten as routes of last resort. */
+/** Three seconds to come back in, then ten as routes of last resort. FRR says them for all of its neighbors. */
+const LONG_AWAY: Readonly<
+  Record<Helper, { readonly globals: readonly string[]; readonly session: readonly string[] }>
+> = {
+  frr: {
+    globals: [
+      `router bgp ${ROUTER_AS}`,
+      ' bgp graceful-restart',
+      ' bgp graceful-restart restart-time 3',
+      ' bgp long-lived-graceful-restart stale-time 10',
+      'exit',
+    ],
+    session: [],
+  },
+  bird: {
+    globals: [],
+    session: [
+      'graceful restart on;',
+      'graceful restart time 3;',
+      'long lived graceful restart on;',
+      'long lived stale time 10;',
+    ],
+  },
+}
+
 const routerLongAway: Case = {
   name: 'graceful restart: a router that is long away: its routes stay here as routes of last resort, as long as it asked for',
-  speakers: 'bird',
+  speakers: HELPERS,
   async run(bench) {
-    const restart = ['graceful restart on;', 'graceful restart time 3;']
-    const longLived = ['long lived graceful restart on;', 'long lived stale time 10;']
-    const features = [{ session: [...restart, ...longLived] }]
-    const all = await scene(bench, 'ipv4', false, 'both dial', {}, [], features)
+    const { globals, session } = LONG_AWAY[bench.speaker.kind === 'frr' ? 'frr' : 'bird']
+    const all = await scene(bench, 'ipv4', false, 'both dial', {}, globals, [{ session }])
     await settled(all)
     await all.router.kill()
     await eventually(async () => {
