@@ -243,9 +243,10 @@ class Agent {
 
   async #stop(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
     const reason = signal === 'SIGINT' ? undefined : await this.#whyLeaves()
-    void this.#source?.stop()
+    // Through a farewell the status is still written: the last one says that this node leaves.
     if (reason !== undefined) this.#endBy('farewell', reason, FAREWELL_MILLIS)
     else {
+      void this.#source?.stop()
       // An upgrade, or what cannot be distinguished from one: neighbors must keep the routes of this node.
       const how = signal === 'SIGTERM' ? 'restart' : 'leave'
       this.#endBy(how, `agent stopped by ${signal}`, LAST_LINE_MILLIS)

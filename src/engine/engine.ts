@@ -239,6 +239,8 @@ export class Engine {
     const { requested, store, restart, byHand } = this.#parts
     switch (input.kind) {
       case 'objects':
+        // What is deleted together with the agent, such as our CRDs, ends no session before neighbors have moved.
+        if (this.#ending.isFarewell) return
         requested.take(input.changes)
         this.#follower.change(input.changes, now)
         return

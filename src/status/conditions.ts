@@ -37,6 +37,8 @@ function readiness(view: View, { configured, established }: SessionSum): Conditi
   const not = (reason: string, message: string): Condition => ({ type: READY, status: 'False', reason, message })
   if (stopping) return not('Stopping', 'the agent is stopping')
   if (!source.synced) return not('ObjectsNotRead', 'the objects have not all been read')
+  const { stage, reason: why } = view.leaving()
+  if (stage !== 'here') return not('Leaving', shown(`${stage}: ${why}`))
   if (configured > 0 && established === 0) return not('NoSession', 'no session is Established')
   const reason = configured === 0 ? 'NoSessionConfigured' : 'Established'
   return { type: READY, status: 'True', reason, message: '' }

@@ -1,7 +1,7 @@
 /** Leaving well, and draining one neighbor: what the other side sees (RFC 8326, RFC 9003). */
 import { describe, expect, test } from 'vitest'
 import { FAREWELL } from '../../src/engine/leave.ts'
-import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
+import { bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
 const TAINT = 'example.com/maintenance'
@@ -206,6 +206,18 @@ describe('a farewell', () => {
     expect(world.until(() => prefixes(world, tor).length === 0)).toBe(true)
     expect(tor.told('session-down')).toEqual([])
     expect(world.until(() => one.done, FAREWELL + 1_000)).toBe(true)
+    world.pass(1_000)
+    expect(tor.told('notification-received').at(-1)?.text).toContain('the machine shuts down')
+  })
+
+  test('is not cut short by what is deleted together with the agent', () => {
+    const { world, one, tor } = scene()
+    farewell(world, one)
+    const objects = [worker(), CLUSTER, TAKE_ALL, bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })]
+    world.feed(one, { kind: 'objects', changes: objects.map((object) => remove(object)) })
+    world.pass(9_000)
+    expect(learned(world, tor)).toMatchObject([{ communities: [GRACEFUL_SHUTDOWN], localPref: 0 }])
+    expect(world.until(() => one.done, FAREWELL)).toBe(true)
     world.pass(1_000)
     expect(tor.told('notification-received').at(-1)?.text).toContain('the machine shuts down')
   })

@@ -139,6 +139,19 @@ describe('the status of a node', () => {
     expect(of('status')).toEqual([])
   })
 
+  test('says through a farewell that the node leaves, and is not ready', () => {
+    const { rig, of } = bound(new Watched())
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    rig.pass(MINUTE)
+    rig.feed({ kind: 'stop', reason: 'the machine shuts down', how: 'farewell' })
+    rig.pass(11 * SECOND)
+    expect(of('status').at(-1)?.effect.status.conditions).toMatchObject([
+      { type: 'Ready', status: 'False', reason: 'Leaving', message: 'drained: the machine shuts down' },
+      {},
+      { type: 'Leaving', status: 'True', message: 'drained: the machine shuts down' },
+    ])
+  })
+
   test('without somebody who wants it nothing of it is told', () => {
     const { rig, told } = new Watched({ more: { status: undefined } as never })
     rig.neighbors[0]?.establish()
