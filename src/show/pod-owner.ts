@@ -27,13 +27,13 @@ export function ownerSteps(prefix: Prefix, hasPath: boolean, view: View): OwnerS
 function whyUnheard({ addresses }: PodOwner, view: View): string[] {
   const sessions = [...view.eachProtocol(({ address }) => addresses.includes(address))].map(sessionWords)
   return sessions.length === 0
-    ? ['no neighbor has the address of this node, and none has told a route to it']
+    ? ['no neighbor has the address of this node, and none has advertised a route to it']
     : sessions
 }
 
 function sessionWords(protocol: ProtocolView): string {
   const { name, peer, disabled, held } = protocol
-  if (peer.state === 'Established') return `${name} is Established and has told no route to it`
+  if (peer.state === 'Established') return `${name} is Established and has advertised no route to it`
   const why = disabled ? 'disabled' : (held ?? formatLastError(peer.lastError ?? peer.attemptError))
   return `${name} is ${stateOf(protocol)}${why === '' ? '' : `: ${why}`}`
 }
