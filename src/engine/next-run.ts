@@ -9,8 +9,8 @@ export class NextRun {
   readonly #parts: Pick<Parts, 'facts' | 'store' | 'sessions' | 'restart' | 'byHand' | 'leaving' | 'out'>
   readonly #ending: AgentEnding
   readonly #keepsLastGood: boolean
-  /** The revision of the last good objects that were sent. */
-  #kept = 0
+  /** The revision of the last good versions when they were sent last. */
+  #sentRevision = 0
 
   constructor(parts: Parts, ending: AgentEnding, keepsLastGood: boolean) {
     this.#parts = parts
@@ -18,12 +18,14 @@ export class NextRun {
     this.#keepsLastGood = keepsLastGood
   }
 
-  /** Objects have been followed: their last good versions, in case they are missing or wrong at the source then. */
+  /**
+   * Objects were read: sends their last good versions, for a next run in which the source has them with errors or not at all.
+   */
   rememberObjects(): void {
     const { store, out } = this.#parts
     const { lastGood } = store
-    if (!this.#keepsLastGood || lastGood.revision === this.#kept) return
-    this.#kept = lastGood.revision
+    if (!this.#keepsLastGood || lastGood.revision === this.#sentRevision) return
+    this.#sentRevision = lastGood.revision
     out.push({ kind: 'remember', objects: lastGood.toKeep() })
   }
 

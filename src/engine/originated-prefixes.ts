@@ -126,7 +126,9 @@ export class OriginatedPrefixes {
     return isOfOnePod(route) ? !this.#endsAtPod(route) : this.#routes.kernel.endingOf(route.prefix).kind === 'elsewhere'
   }
 
-  /** What others send here for a borrowed address without a pod ends at a blackhole. An anycast address may be elsewhere too. */
+  /**
+   * What others send here for a borrowed address without a pod ends at a blackhole. An anycast address may be elsewhere too.
+   */
   #endsAtPod({ prefix, origin }: RouteIntent): boolean {
     const { kernel, wanted } = this.#routes
     const endsHere = origin === 'pod' ? kernel.leadsToPod(prefix) : kernel.endsAt(prefix)

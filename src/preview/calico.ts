@@ -17,17 +17,19 @@ import type { ObjectStore } from '../cluster/store.ts'
 import { SERVICE_DIFFERENCES } from './calico-services.ts'
 import type { Difference, DifferenceRule } from './difference.ts'
 
-type Named = 'BGPPeer' | 'Node' | 'BGPConfiguration'
+type PreviewedKind = 'BGPPeer' | 'Node' | 'BGPConfiguration'
 
-const allOf = <K extends Named>(store: ObjectStore, kind: K): ParsedObjects[K][] => [...store.table(kind).values()]
+const allOf = <K extends PreviewedKind>(store: ObjectStore, kind: K): ParsedObjects[K][] => [
+  ...store.table(kind).values(),
+]
 
-const namesIn = <K extends Named>(
+const namesIn = <K extends PreviewedKind>(
   store: ObjectStore,
   kind: K,
-  isMeant: (object: ParsedObjects[K]) => boolean,
+  isIncluded: (object: ParsedObjects[K]) => boolean,
 ): string[] =>
   allOf(store, kind)
-    .filter(isMeant)
+    .filter(isIncluded)
     .map(({ name }) => `${kind}/${name}`)
 
 const peersIn = (store: ObjectStore, isMeant: (peer: PeerObject) => boolean): string[] =>
@@ -37,7 +39,7 @@ const clusterAs = (store: ObjectStore): Asn => store.get('BGPConfiguration', 'de
 
 const asOf = (store: ObjectStore, { asNumber }: NodeObject): Asn => asNumber ?? clusterAs(store)
 
-const asesOf = (store: ObjectStore, nodes: readonly NodeObject[]): Asn[] => [
+const asNumbersOf = (store: ObjectStore, nodes: readonly NodeObject[]): Asn[] => [
   ...new Set(nodes.map((node) => asOf(store, node))),
 ]
 
@@ -45,7 +47,7 @@ const asesOf = (store: ObjectStore, nodes: readonly NodeObject[]): Asn[] => [
 const nodesWith = (store: ObjectStore, peer: PeerObject): NodeObject[] =>
   allOf(store, 'Node').filter((node) => selects(peer, node))
 
-/** A router, and no node of the cluster. */
+/** Whether it is a router, not a node of the cluster. */
 const isRouter = (store: ObjectStore, { peerSelector, remote }: PeerObject): boolean =>
   peerSelector === undefined && (remote === undefined || nodeAt(store, remote.address) === undefined)
 
@@ -63,7 +65,7 @@ function nodeAt(store: ObjectStore, address: Address): NodeObject | undefined {
   return index.byAddress.get(address)
 }
 
-/** Asked for each node and each neighbor. */
+/** Kept, because `nodeAt` is called for each node and each neighbor. */
 const NODES_AT = new WeakMap<
   ObjectStore,
   { readonly revision: number; readonly byAddress: ReadonlyMap<Address, NodeObject> }
@@ -71,7 +73,7 @@ const NODES_AT = new WeakMap<
 
 /** Whether the neighbor is external to some node that has it, as far as objects tell. */
 const isExternal = (store: ObjectStore, peer: PeerObject): boolean =>
-  peer.peerSelector === undefined ? areExternal(store, peer).includes(true) : joinsAses(store, peer)
+  peer.peerSelector === undefined ? areExternal(store, peer).includes(true) : joinsAsNumbers(store, peer)
 
 /** Whether a neighbor that is named by its address is internal to some node that has it, as far as objects tell. */
 const isInternal = (store: ObjectStore, peer: PeerObject): boolean => areExternal(store, peer).includes(false)
@@ -96,11 +98,11 @@ function isExternalTo(store: ObjectStore, nodeAs: Asn, peer: PeerObject): boolea
 }
 
 /** Whether it makes neighbors of nodes with different AS numbers. */
-function joinsAses(store: ObjectStore, peer: PeerObject): boolean {
+function joinsAsNumbers(store: ObjectStore, peer: PeerObject): boolean {
   const there = allOf(store, 'Node').filter(
     ({ labels }) => peer.peerSelector !== undefined && matches(peer.peerSelector, labels),
   )
-  const [here, others] = [asesOf(store, nodesWith(store, peer)), asesOf(store, there)]
+  const [here, others] = [asNumbersOf(store, nodesWith(store, peer)), asNumbersOf(store, there)]
   return here.length > 0 && others.some((one) => here.length > 1 || one !== here[0])
 }
 
@@ -123,7 +125,7 @@ const takesAll = ({ match }: PolicyRule): boolean =>
 const acceptsOwn = ({ exportV4, exportV6 }: FilterObject): boolean =>
   [...exportV4, ...exportV6].some(({ action, match }) => action === 'accept' && match.source !== 'peer')
 
-/** For all nodes, while another with one of its neighbors is for some. */
+/** Whether it applies to all nodes, and another BGPPeer with one of its neighbors to some nodes only. */
 function isShadowed(store: ObjectStore, peer: PeerObject): boolean {
   if (!isGlobal(peer)) return false
   const others = allOf(store, 'BGPPeer').filter((other) => !isGlobal(other))
@@ -141,13 +143,13 @@ function endpointsOf(store: ObjectStore, { remote, peerSelector }: PeerObject): 
   const holders = nodes.filter(({ addresses }) => Object.values(addresses).includes(remote.address))
   const [first] = holders
   const port = remote.port ?? (first === undefined ? BGP_PORT : listenPortOf(store, first.name))
-  // On another port of a node is another speaker.
+  // Another port of a node belongs to another speaker.
   const speakers = holders.filter(({ name }) => listenPortOf(store, name) === port)
   return [`${remote.address} ${port}`, ...speakers.map(({ name }) => name)]
 }
 
-/** It names another speaker on a node that has it. */
-const isBesideUs = (store: ObjectStore, peer: PeerObject): boolean =>
+/** Whether it names another speaker on a node that it selects. */
+const isOtherSpeakerHere = (store: ObjectStore, peer: PeerObject): boolean =>
   peer.remote?.port !== undefined &&
   nodesWith(store, peer).some(
     ({ name, addresses }) =>
@@ -161,7 +163,7 @@ const listenPortOf = (store: ObjectStore, node: string): number =>
 
 const isGlobal = (peer: PeerObject): boolean => peerScope(peer) === 'global'
 
-/** A router with one address, on a node that has both families and no router of the other family. */
+/** Whether it is a router with one address, of a node that has both families and no router of the other family. */
 function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {
   if (peer.remote === undefined || peer.families !== undefined || !isRouter(store, peer)) return false
   const family = familyOfAddress(peer.remote.address)
@@ -172,8 +174,8 @@ function isAloneInFamily(store: ObjectStore, peer: PeerObject): boolean {
   return nodesWith(store, peer).some((node) => Object.keys(node.addresses).length > 1 && !served.has(node))
 }
 
-/** Names that its own `communities` lack. */
-const borrowsNames = (store: ObjectStore, { name, communities, prefixAdvertisements = [] }: ConfigurationObject) =>
+/** Whether it uses names of communities that only `default` gives a value. */
+const usesDefaultNames = (store: ObjectStore, { name, communities, prefixAdvertisements = [] }: ConfigurationObject) =>
   name.startsWith(NODE_CONFIGURATION) &&
   prefixAdvertisements
     .flatMap((one) => one.communities)
@@ -224,7 +226,7 @@ const RULES: readonly DifferenceRule[] = [
     topic: 'neighbors that have the address of the node itself and another port',
     calico: 'are no neighbors',
     godwit: 'are other speakers on the node',
-    concerns: (store) => peersIn(store, (peer) => isBesideUs(store, peer)),
+    concerns: (store) => peersIn(store, (peer) => isOtherSpeakerHere(store, peer)),
   },
   {
     topic: 'routes of the node that an export rule accepts',
@@ -250,7 +252,7 @@ const RULES: readonly DifferenceRule[] = [
     topic: 'names in the prefixAdvertisements of one node that only BGPConfiguration/default gives a value',
     calico: 'are left out',
     godwit: 'count',
-    concerns: (store) => namesIn(store, 'BGPConfiguration', (one) => borrowsNames(store, one)),
+    concerns: (store) => namesIn(store, 'BGPConfiguration', (one) => usesDefaultNames(store, one)),
   },
   {
     topic: 'routes of the other family, with routers that have a session over one family alone',

@@ -30,7 +30,7 @@ export function* actionRows(command: Acting, view: View): Iterable<Row> {
   }
 }
 
-/** A name is looked up here, so that an address or the name of a BGPPeer will do; patterns are the engine's. */
+/** A name is looked up here, because it may also be an address or the name of a BGPPeer; the engine matches patterns. */
 export function carryOut(command: Acting, view: View): readonly ActionResult[] {
   const pattern = patternOf(command.which, view)
   return pattern === undefined ? rangeResults(command.which, view) : view.act(actionOf(command, pattern))

@@ -87,7 +87,7 @@ export interface Stepped {
   /** The session before the step. */
   readonly session: Session | undefined
   readonly event: FsmEvent
-  readonly fault: EndReason | undefined
+  readonly endReason: EndReason | undefined
   /** The NOTIFICATION that came was a Hard Reset (RFC 8538). */
   readonly hardReset: boolean
 }
@@ -100,18 +100,18 @@ export class Connection {
   state: SessionState
   /** Undefined: there is no TCP connection, and none is being opened. */
   conn: ConnId | undefined
-  /** When the TCP connection stood. */
+  /** When the TCP connection was established. */
   begunAt: Millis = 0
   /** Duration of the ConnectRetryTimer that was set last. */
   connectRetry: Millis = 0
-  /** The OPEN we sent, and the one that came. */
+  /** The OPEN that was sent, and the one that was received. */
   ours: Open | undefined
   theirs: Open | undefined
   /** From OpenConfirm on. */
   session: Session | undefined
   #framer = new Framer()
   #hardReset = false
-  #ends: { readonly local: Endpoint; readonly remote: Endpoint } | undefined
+  #endpoints: { readonly local: Endpoint; readonly remote: Endpoint } | undefined
 
   constructor(shared: Shared, dialled: boolean, state: SessionState, conn?: ConnId) {
     this.#shared = shared
@@ -120,27 +120,27 @@ export class Connection {
     this.conn = conn
   }
 
-  /** No TCP connection stands. */
-  get trying(): boolean {
+  /** There is no TCP connection yet. */
+  get isUnconnected(): boolean {
     return this.state === 'Connect' || this.state === 'Active'
   }
 
-  /** Both OPENs have been taken. */
-  get agreed(): boolean {
+  /** Both OPENs were acceptable. */
+  get hasBothOpens(): boolean {
     return this.state === 'OpenConfirm' || this.state === 'Established'
   }
 
   // ---- what happens to it
 
   connected(local: Endpoint, remote: Endpoint): void {
-    this.#ends = { local, remote }
+    this.#endpoints = { local, remote }
     this.begunAt = this.#shared.now
     this.step({ name: this.dialled ? 'Tcp_CR_Acked' : 'TcpConnectionConfirmed' })
   }
 
   lost(reason: string): void {
     // A neighbor that closes before it sends anything often does not know the address that we dial from.
-    const ends = this.dialled && this.state === 'OpenSent' ? this.#ends : undefined
+    const ends = this.dialled && this.state === 'OpenSent' ? this.#endpoints : undefined
     const text = ends === undefined ? reason : `${reason}, ${calledFrom(ends.local.address, ends.remote.address)}`
     this.conn = undefined
     this.step({ name: 'TcpConnectionFails' }, { class: 'Socket', text })
@@ -148,14 +148,14 @@ export class Connection {
 
   /** The link or address of the connection is lost: it closes without a NOTIFICATION. */
   cut(reason: string): void {
-    if (!this.trying && this.conn !== undefined) {
+    if (!this.isUnconnected && this.conn !== undefined) {
       this.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
     }
   }
 
   /** Handles messages in order; consecutive UPDATEs in one array are handed out together. */
   receive(bytes: Uint8Array): void {
-    if (this.trying) return
+    if (this.isUnconnected) return
     const { conn } = this
     const framer = this.#framer
     let updates: Updates = { bytes, spans: [] }
@@ -259,7 +259,7 @@ export class Connection {
   #takeOpen(frame: MessageFrame): void {
     this.#shared.received.open++
     const { conn, ours } = this
-    if (this.state !== 'OpenSent' || conn === undefined || ours === undefined || this.#ends === undefined) {
+    if (this.state !== 'OpenSent' || conn === undefined || ours === undefined || this.#endpoints === undefined) {
       this.step({ name: 'BGPOpen' })
       return
     }
@@ -271,7 +271,7 @@ export class Connection {
     this.theirs = theirs
     const agreed = negotiate(this.#shared.config, ours, theirs)
     if ('kind' in agreed) this.step({ name: 'BGPOpenMsgErr', error: agreed })
-    else this.#shared.opened(this, { conn, ...this.#ends, ...agreed })
+    else this.#shared.opened(this, { conn, ...this.#endpoints, ...agreed })
   }
 
   #takeNotification(frame: MessageFrame): void {
@@ -283,7 +283,7 @@ export class Connection {
     }
     const { code, subcode, data } = message
     const text = describeNotification(code, subcode, data)
-    if (isNobodysFault(code, subcode)) this.#shared.backoff.reset()
+    if (endsWithoutBackoff(code, subcode)) this.#shared.backoff.reset()
     this.#push({ kind: 'notification', direction: 'received', code, subcode, text })
     this.#hardReset = isHardReset(code, subcode)
     const wrongVersion = code === ERROR.open && subcode === OPEN_ERROR.unsupportedVersion
@@ -336,7 +336,7 @@ export class Connection {
     const { state, actions, error } = fsmStep(before, event)
     this.state = state
     for (const action of actions) this.#carryOut(action, error)
-    this.#shared.stepped(this, { before, session, event, fault: known ?? faultOf(error), hardReset })
+    this.#shared.stepped(this, { before, session, event, endReason: known ?? endReasonOf(error), hardReset })
   }
 
   #carryOut(action: FsmAction, error: MessageError | undefined): void {
@@ -393,7 +393,7 @@ export class Connection {
     this.session = undefined
     this.#framer = new Framer()
     this.#hardReset = false
-    this.#ends = undefined
+    this.#endpoints = undefined
     this.timers.clear('hold')
     this.timers.clear('keepalive')
     this.timers.clear('send-hold')
@@ -415,8 +415,8 @@ export class Connection {
   }
 
   /**
-   * RFC 9687 §4.3: from what is sent first after the network took all, until it has taken all again; never with a hold time
-   * of 0.
+   * RFC 9687 §4.3: the SendHoldTimer runs from the first message after the network had taken everything until it has taken
+   * everything again; not at all with a hold time of 0.
    */
   #watchSending(): void {
     if (this.state !== 'Established' || this.timers.at('send-hold') !== undefined) return
@@ -434,7 +434,9 @@ export class Connection {
     else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: this.#whyUnanswered() })
   }
 
-  /** The local address that an answer had to be sent to, if it is configured. */
+  /**
+   * A timeout. Where the local address is configured, both are named: the neighbor may not reach that address with its answer.
+   */
   #whyUnanswered(): string {
     const { localAddress, localMayYield = false, remote } = this.#shared.config
     const words = 'Connection timed out'
@@ -481,12 +483,15 @@ export const calledFrom = (local: Address, remote: Address): string => `called f
 const isFrame = (next: MessageFrame | MessageError | undefined): next is MessageFrame =>
   next !== undefined && !('kind' in next)
 
-/** Ends after which dialling starts without delay: reset by command, changed configuration, collision (RFC 4486 §4). */
-const isNobodysFault = (code: number, subcode: number): boolean =>
+/**
+ * Whether dialling starts without delay after this NOTIFICATION: reset by command, changed configuration, collision (RFC 4486
+ * §4).
+ */
+const endsWithoutBackoff = (code: number, subcode: number): boolean =>
   code === CEASE.code && (subcode === CEASE.adminReset || subcode === CEASE.configChange || subcode === CEASE.collision)
 
-/** The `lastError` of an error that we answer with a NOTIFICATION. */
-function faultOf(error: MessageError | undefined): EndReason | undefined {
+/** The reason that is shown for an error which we answer with a NOTIFICATION. */
+function endReasonOf(error: MessageError | undefined): EndReason | undefined {
   if (error === undefined) return undefined
   return { class: error.code === CEASE.code ? 'Automatic shutdown' : 'BGP Error', text: error.text }
 }

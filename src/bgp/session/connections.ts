@@ -105,13 +105,13 @@ export class PeerConnections {
 
   /** A connection of the neighbor is, or is about to be, the session. */
   get isSessionIncoming(): boolean {
-    return this.#incoming.some(({ agreed }) => agreed)
+    return this.#incoming.some(({ hasBothOpens: agreed }) => agreed)
   }
 
   /** Dials unless a connection that the neighbor opened is, or is about to be, the session. */
   settleDialling(isStarted: boolean): void {
     const isIncoming = this.isSessionIncoming
-    if (isIncoming && this.own.trying) this.own.step({ name: 'OpenCollisionDump', error: COLLISION })
+    if (isIncoming && this.own.isUnconnected) this.own.step({ name: 'OpenCollisionDump', error: COLLISION })
     if (!isIncoming && isStarted && this.own.state === 'Idle') {
       this.own.step({ name: 'AutomaticStart_with_PassiveTcpEstablishment' })
     }

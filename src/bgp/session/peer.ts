@@ -276,7 +276,7 @@ export class Peer {
     const changes = [whyReset(old, next), this.#whyElsewhere(next)].filter((change) => change !== undefined)
     const changed = this.#started ? strongest(changes) : undefined
     if (changed !== undefined) this.#resetFor(changed)
-    else if (this.#connections.own.trying && dialsDifferently(old, next)) {
+    else if (this.#connections.own.isUnconnected && dialsDifferently(old, next)) {
       this.#connections.own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
     }
     this.#shared.config = next
@@ -345,24 +345,26 @@ export class Peer {
 
   // ---- what a step means for the neighbor
 
-  #stepped(connection: Connection, { before, session: lost, event, fault, hardReset }: Stepped): void {
+  #stepped(connection: Connection, { before, session: lost, event, endReason, hardReset }: Stepped): void {
     const { state, session } = connection
     this.#connections.forgetClosed()
-    if (fault !== undefined && event.name !== 'OpenCollisionDump') this.#note(fault, before)
+    if (endReason !== undefined && event.name !== 'OpenCollisionDump') this.#note(endReason, before)
     if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
     if (before === 'Established' && state !== 'Established' && lost !== undefined) {
       if (isKeptOver(lost, event, hardReset)) this.#awaitedUntil = this.#shared.now + this.#ownRestartTime()
-      this.#down(fault ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
+      this.#down(endReason ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
     }
-    this.#reportState(fault === undefined ? (REASON[event.name] ?? event.name) : `${fault.class}: ${fault.text}`)
+    this.#reportState(
+      endReason === undefined ? (REASON[event.name] ?? event.name) : `${endReason.class}: ${endReason.text}`,
+    )
   }
 
   /** Records why a connection ended, unless another one exists, or we had closed it before. */
-  #note(fault: EndReason, before: SessionState): void {
-    if (fault.class === 'Error' && !hasTcpConnection(before)) return
+  #note(endReason: EndReason, before: SessionState): void {
+    if (endReason.class === 'Error' && !hasTcpConnection(before)) return
     if (hasTcpConnection(this.#connections.furthest().state)) return
-    const error: LastError = { ...fault, at: this.#shared.now }
-    const attempt = fault.class === 'Socket' && !hasTcpConnection(before)
+    const error: LastError = { ...endReason, at: this.#shared.now }
+    const attempt = endReason.class === 'Socket' && !hasTcpConnection(before)
     if (attempt) this.#attemptError = error
     // The reason of a refusal is kept, although "cannot be reached" follows it.
     if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
@@ -374,12 +376,12 @@ export class Peer {
     this.#push({ kind: 'up', session, keep: this.#stale.comeBack(session.restart, this.#shared.now) })
   }
 
-  #down(fault: EndReason, session: Session, keep: readonly Family[]): void {
+  #down(endReason: EndReason, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
     if (now - this.#since >= STABLE_AFTER) backoff.reset()
     this.#lostAt = now
     this.#stale.lose(keep, session.restart, now)
-    this.#push({ kind: 'down', error: { ...fault, at: now }, keep })
+    this.#push({ kind: 'down', error: { ...endReason, at: now }, keep })
   }
 
   // ---- routes that are kept (RFC 4724 §4.2)

@@ -13,16 +13,16 @@ export interface Account {
   readonly server: string
   /** The certificate of the server is not verified. */
   readonly insecure: boolean
-  /** Requests take the way that `apply` says. */
+  /** Requests go through a proxy, which `apply` sets. */
   readonly proxied: boolean
-  /** Adds what proves who asks, and who may answer. */
+  /** Adds the credentials of the agent, and what the certificate of the server is verified by. */
   apply(options: RequestOptions): Promise<void>
   /** The server refused them: credentials are read again. */
   renew(): void
 }
 
 const FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount'
-/** On these a proxy listens that needs no certificate, as `kubectl proxy` does. */
+/** Ports of plain HTTP, where a local proxy listens, such as `kubectl proxy`. */
 const PLAIN_PORTS: readonly string[] = ['80', '8001', '8080']
 
 /** Undefined outside of a pod. */
@@ -43,7 +43,7 @@ export function podAccount(folder = FOLDER, environment = process.env): Account 
   }
 }
 
-/** With its code: without these files no request of any kind is made. */
+/** Its error keeps the code of the system's: callers tell by it that no request can be made at all. */
 function read(path: string): string {
   try {
     return readFileSync(path, 'utf8').trim()

@@ -21,7 +21,7 @@ interface StoryHead {
   readonly whole?: boolean
   /** The time of the first recorded turn. */
   readonly from?: Millis
-  /** Things of the base that had no room: objects, routes of the kernel, connections. */
+  /** How many objects, routes of the kernel and connections found no room in the base. */
   readonly leftOut?: number
 }
 
