@@ -286,6 +286,53 @@ test('an address that flaps is advertised while a BGPAdvertisement names it too,
   expect(heard()).toContain(VIP)
 })
 
+test('whatever flaps beside BGPAdvertisements and other settings: at rest a neighbor is told what a fresh agent tells it', () => {
+  const single = bgpAdvertisement('single', { routes: [{ prefixes: [VIP, '203.0.113.7/32'] }], communities: ['5:5'] })
+  const named = bgpAdvertisement('named', { routes: [{ services: {} }], communities: ['6:6'] })
+  const damped = (serviceDamping: object | undefined) =>
+    bgpConfiguration({
+      asNumber: 64512,
+      serviceLoadBalancerIPs: [{ cidr: RANGE }],
+      ...(serviceDamping && { serviceDamping }),
+    })
+  const step = fc.oneof(
+    { weight: 20, arbitrary: fc.constantFrom(slice(true), slice(false)) },
+    fc.constantFrom(single, named),
+    fc.constantFrom(damped(undefined), damped({}), damped({ suppressAfter: 2 })),
+  )
+  const told = ({ world, tor }: ReturnType<typeof scene>) =>
+    world
+      .askJson<{ prefix: string; from: string | null; communities: string[] }[]>(tor, 'show route')
+      .filter(({ from }) => from !== null)
+      .map(({ prefix: one, communities }) => `${one} ${communities}`)
+      .sort()
+  const property = fc.property(
+    fc.array(fc.tuple(step, fc.boolean(), fc.constantFrom(0, 100, 100, 20_000)), { maxLength: 80, size: 'max' }),
+    (steps) => {
+      const one = scene({ serviceDamping: {} })
+      const objects = new Map([slice(true), damped({})].map((object) => [object.metadata.name + object.kind, object]))
+      for (const [object, isThere, wait] of steps) {
+        const isRemoved = object.kind === 'BGPAdvertisement' && !isThere
+        if (isRemoved) objects.delete(object.metadata.name + object.kind)
+        else objects.set(object.metadata.name + object.kind, object)
+        one.world.change(one.worker, [isRemoved ? remove(object) : upsert(object)])
+        one.world.pass(wait)
+        // What something else than services wants is never kept back.
+        if (wait > 0 && objects.has('singleBGPAdvertisement')) expect(one.heard()).toContain(VIP)
+      }
+      one.world.pass(600_000)
+      const fresh = scene({ serviceDamping: {} })
+      fresh.world.change(
+        fresh.worker,
+        [...objects.values()].map((object) => upsert(object)),
+      )
+      fresh.world.pass(600_000)
+      expect(told(one)).toEqual(told(fresh))
+    },
+  )
+  fc.assert(property, { numRuns: runs(5, 100) })
+})
+
 test('services wait for the first good answer of the health endpoint, and go after three bad ones; pods do not care', () => {
   const { world, worker, heard } = scene({ serviceHealthCheck: {} })
   expect(heard()).toEqual([POD])
