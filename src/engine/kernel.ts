@@ -321,6 +321,7 @@ export class Kernel {
     const { changes } = this.#inFlight
     this.#inFlight = undefined
     this.#routes.applied(changes, failed, now)
+    this.#own.written(changes)
     this.#logApplied(changes, failed)
   }
 

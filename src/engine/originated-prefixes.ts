@@ -6,6 +6,7 @@
 import { isHostPrefix, type Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
+import type { RouteChange } from '../dataplane/kernel.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
 import type { Objects } from './objects.ts'
 
@@ -21,6 +22,10 @@ export class OriginatedPrefixes {
   readonly #retiring = new Map<string, Prefix>()
   /** The kernel has changed: packets to an advertised prefix may be routed elsewhere. */
   #mayStray = false
+  /**
+   * The kernel has changed, or another single pod waits: hundreds may wait for long, and are not looked at in each turn.
+   */
+  #mayHavePods = false
 
   /** `arePodsReady`: whether the CNI configuration is in place. */
   constructor(routes: RouteKeeper, objects: Objects, arePodsReady: () => boolean) {
@@ -34,10 +39,12 @@ export class OriginatedPrefixes {
   }
 
   /**
-   * No prefix waits for the kernel before it is advertised. A single pod may wait for long: its route is its CNI's business.
+   * No prefix waits for the kernel before it is advertised. A single pod may wait for long, as its route is its CNI's
+   * business, but not one whose route is there.
    */
   get isReady(): boolean {
-    return this.#routes.isKnown ? this.waiting.every(isOfOnePod) : this.#waiting.size === 0
+    if (this.#waiting.size === 0) return true
+    return this.#routes.isKnown && !this.#mayHavePods && this.waiting.every(isOfOnePod)
   }
 
   change(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
@@ -64,12 +71,20 @@ export class OriginatedPrefixes {
   /** Routes or links have changed. */
   kernelChanged(): void {
     this.#mayStray = true
+    this.#mayHavePods = true
+  }
+
+  /** The kernel was asked to change these routes of ours. */
+  written(changes: readonly RouteChange[]): void {
+    if (changes.some(({ route }) => this.#waiting.has(route.prefix.text))) this.#mayHavePods = true
   }
 
   /** Advertises those that have waited. Returns whether there are any. */
   announceReady(now: Millis): boolean {
     if (this.#waiting.size === 0) return false
-    const ready = this.waiting.filter((route) => this.#endsHere(route))
+    const mayHavePods = this.#mayHavePods
+    this.#mayHavePods = false
+    const ready = this.waiting.filter((route) => (mayHavePods || !isOfOnePod(route)) && this.#endsHere(route))
     if (ready.length === 0) return false
     for (const route of ready) {
       this.#waiting.delete(route.prefix.text)
@@ -108,6 +123,7 @@ export class OriginatedPrefixes {
     this.#waiting.set(text, route)
     this.#watched.set(text, route)
     this.#mayStray = true
+    this.#mayHavePods = true
   }
 
   #retire(prefix: Prefix): void {
