@@ -292,7 +292,7 @@ export class Rtnetlink {
       return isWhole
     })
     await this.#inPieces(this.#routes.sweep(family, PIECE))
-    this.#deleted.clear()
+    if (this.#routes.unclear.size === 0) this.#deleted.clear()
   }
 
   /** Our own routes are searched in all tables: an earlier run may have used another one. */
