@@ -142,6 +142,7 @@ export class Engine {
     const { isDeferring } = restart
     rib.deferLearned(isDeferring)
     if (kernel !== undefined) kernel.defers = isDeferring
+    rib.awaitKernel(kernel?.isKnown === false)
     if (!isDeferring) leaving.count(now)
     return isDeferring
   }

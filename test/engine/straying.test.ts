@@ -141,3 +141,25 @@ test.each([
   const asked = { for: prefix('fd50::/64'), export: hearer.name }
   expect(rig.engine.view(rig.now).routes(asked, undefined, 1).rows.length > 0).toBe(expected)
 })
+
+test('before the routes of the kernel have been read nobody is told a route that packets would follow through this node', () => {
+  const rig = new Rig({
+    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
+    objects: [TELL_ALL],
+    more: { dataplane: 'linux' },
+  })
+  rig.feed({ kind: 'kernel-error', what: 'routes', text: 'they cannot be read' })
+  const [teller, hearer] = rig.neighbors as [RawNeighbor, RawNeighbor]
+  for (const neighbor of [teller, hearer]) neighbor.establish()
+  teller.send(announcement([PODS], attributes(path(teller.asn)), '10.77.0.7'))
+  const told = (words: object) => {
+    rig.pass(5_000)
+    return rig.engine.view(rig.now).routes({ for: prefix(PODS), ...words }, undefined, 1).rows
+  }
+  expect(told({ export: hearer.name })).toEqual([])
+  expect(told({ noexport: hearer.name })[0]?.reason).toContain('have not been read')
+  const present = [overLink('10.0.0.0/24', 'eth0'), overLink('10.77.0.0/16', 'eth1', '10.1.0.9')]
+  rig.feed({ kind: 'links', change: { full: false, gone: [], present: [linkOf(3, 'eth1', true, ['10.1.0.100/24'])] } })
+  rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present } })
+  expect(told({ export: hearer.name })).toHaveLength(1)
+})

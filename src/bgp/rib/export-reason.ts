@@ -20,6 +20,7 @@ export const REASON = {
   straying: 13,
   detour: 14,
   noExportSubconfed: 15,
+  unread: 16,
 } as const
 export const REASON_TEXTS: readonly string[] = [
   '',
@@ -38,4 +39,5 @@ export const REASON_TEXTS: readonly string[] = [
   'it was learned, and this node does not forward to it: the kernel has no route of ours there, or another route drops the packets or sends them back',
   'it was learned, and its next hop is reached through a gateway on the link of this neighbor: packets would go back there',
   'it has the community NO_EXPORT_SUBCONFED',
+  'it was learned, and this node does not forward to it: the routes of the kernel have not been read',
 ]

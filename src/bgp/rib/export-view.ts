@@ -43,6 +43,8 @@ export interface ExportView {
  */
 export interface Deferral {
   readonly isOn: boolean
+  /** The kernel's routes have not been read: this node forwards to no learned route. */
+  readonly isUnread: boolean
 }
 
 /** What an exporter reads. */

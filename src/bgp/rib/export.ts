@@ -238,7 +238,8 @@ export class Exporter {
   /** Why packets to a learned prefix must not come to this node. */
   #whyNotThroughUs(prefix: number, path: number): number {
     if (this.#isServiceAddress(prefix)) return REASON.serviceAddresses
-    const { straying, prefixes } = this.#tables
+    const { straying, prefixes, deferral } = this.#tables
+    if (deferral.isUnread) return REASON.unread
     if (this.#leadsInto(path)) return REASON.detour
     if (straying.isEmpty) return REASON.none
     prefixes.writeAddress(prefix, this.#address)

@@ -75,7 +75,7 @@ export class Rib {
   readonly #best: BestRoutes
   readonly #rows: RouteRows
   readonly #memory: TableMemory
-  readonly #deferral: { isOn: boolean } = { isOn: false }
+  readonly #deferral = { isOn: false, isUnread: false }
   #serviceRanges: readonly PrefixMatch[] = []
   #ownPods: OwnPodCidrs = NO_PODS
 
@@ -291,6 +291,13 @@ export class Rib {
   deferLearned(defers: boolean): void {
     if (this.#deferral.isOn === defers) return
     this.#deferral.isOn = defers
+    for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
+  }
+
+  /** `isUnread`: the kernel's routes are not known, so that no learned route is advertised with this node as its next hop. */
+  awaitKernel(isUnread: boolean): void {
+    if (this.#deferral.isUnread === isUnread) return
+    this.#deferral.isUnread = isUnread
     for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
   }
 
