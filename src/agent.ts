@@ -21,7 +21,7 @@ import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Keys } from './edge/keys.ts'
 import { Manifests } from './edge/manifests/source.ts'
-import { mapLargeArrays, memoryForTables } from './edge/memory.ts'
+import { collectOftenFromNowOn, mapLargeArrays, memoryForTables } from './edge/memory.ts'
 import { BfdEdge } from './edge/net/bfd.ts'
 import { connectBfd } from './edge/net/bfd-client.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
@@ -162,6 +162,11 @@ class Agent {
     })
   }
 
+  #feedFromSource(input: Input): void {
+    if (input.kind === 'synced') collectOftenFromNowOn()
+    this.#driver.feed(input)
+  }
+
   #feedFromClient(input: Input): void {
     if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
     this.#driver.feed(input)
@@ -194,7 +199,7 @@ class Agent {
     const document = readRestart(await this.#restart.read())
     const byHand = readByHand(await this.#byHand.read())
     this.#driver.feed({ kind: 'restarted', document, byHand, forwards: this.#forwarding?.families })
-    this.#source = await openSource(this.#options, this.#keys, (input) => this.#driver.feed(input))
+    this.#source = await openSource(this.#options, this.#keys, (input) => this.#feedFromSource(input))
     this.#source.followSecrets?.(this.#secrets)
     this.#source.followPods?.(this.#pods)
   }
