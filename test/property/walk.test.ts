@@ -13,7 +13,7 @@ import {
   ipPool,
   service,
 } from '../support/objects.ts'
-import { NODES, type NodeName, prefixOf, type Served, toRouter, WalkLab, workerOf } from '../support/walk.ts'
+import { NODES, type NodeName, prefixOf, ROUTERS, type Served, toRouter, WalkLab, workerOf } from '../support/walk.ts'
 
 const RUNS = Number(process.env.GODWIT_RUNS ?? 60)
 const bare = (value: object): object => JSON.parse(JSON.stringify(value)) as object
@@ -47,7 +47,7 @@ const advertisement = fc.record({
   name: fc.constantFrom('x', 'y'),
   nodeSelector: fc.constantFrom(undefined, "name == 'a'", "name != 'a'"),
   routes: fc.subarray(ROUTES, { minLength: 1, maxLength: 3 }),
-  peers: fc.constantFrom(undefined, undefined, ['router']),
+  peers: fc.constantFrom(undefined, undefined, ROUTERS),
   aggregationLength: fc.constantFrom(undefined, { ipv4: 20 }, { ipv4: 16 }, { ipv4: 28 }),
 })
 const policy = fc.constantFrom('Local' as const, 'Cluster' as const)
@@ -77,6 +77,7 @@ const clusters = fc.record({
   advertisements: fc.uniqueArray(advertisement, { selector: ({ name }) => name, maxLength: 2 }),
   services: fc.uniqueArray(served, { selector: ({ name }) => name, maxLength: 2 }),
   hasDefault: fc.boolean(),
+  isApart: fc.boolean(),
 })
 type Cluster = typeof clusters extends fc.Arbitrary<infer One> ? One : never
 
@@ -85,7 +86,7 @@ const ADDRESSES = [
   ...['10.244.1.5', '10.244.1.77', '10.244.1.133', '10.244.2.5', '10.244.3.5', '10.244.7.7', 'fd00:244:2::5'],
   ...['10.245.1.5', '10.245.1.9', '10.245.1.40', '10.245.2.5', '10.245.2.40', '10.245.3.40'],
   ...['10.96.0.1', '10.96.0.2', '10.96.3.5', '10.96.7.7', '192.0.2.1', '192.0.2.2', '192.0.2.77', '198.51.100.1'],
-  ...['198.51.100.77', '203.0.113.7', '10.0.0.2', '10.0.0.3'],
+  ...['198.51.100.77', '203.0.113.7', '10.0.0.2', '10.0.1.4'],
 ]
 
 /** The fifth address of a pod CIDR. */
@@ -118,10 +119,10 @@ function objectsOf(one: Cluster): ApiObject[] {
     nodeRoutes: one.nodeRoutes,
   }
   return [
-    ...NODES.map((name) => workerOf(name, one.pods[name], { name })),
+    ...NODES.map((name) => workerOf(name, one.isApart, one.pods[name])),
     ...NODES.map((name) => bgpConfiguration({ podCIDRs: one.listed[name] }, `node.${name}`)),
     bgpConfiguration(bare(spec)),
-    toRouter(bare({ advertiseLearned: one.advertiseLearned })),
+    ...toRouter(one.isApart, bare({ advertiseLearned: one.advertiseLearned })),
     ...one.pools.map(({ name, ...rest }) => ipPool(name, bare(rest))),
     ...one.advertisements.map(({ name, ...rest }) => bgpAdvertisement(name, bare(rest))),
     ...one.services.map(({ name, nodes: _, ...rest }) => service(name, { ...rest, type: 'LoadBalancer' })),
@@ -183,7 +184,7 @@ function reachable({ services, cluster, external, balancer }: Cluster): string[]
 test('no packet goes in a circle, and what is advertised is reached', () => {
   const property = fc.property(clusters, (one) => {
     const pods = { a: podsOf(one, 'a'), b: podsOf(one, 'b'), c: podsOf(one, 'c') }
-    const lab = new WalkLab({ objects: objectsOf(one), pods, services: servedOf(one), hasDefault: one.hasDefault })
+    const lab = new WalkLab({ ...one, objects: objectsOf(one), pods, services: servedOf(one) })
     const loops = ADDRESSES.map((address) => [address, ...lab.ends(address).filter((end) => end.startsWith('loop'))])
     expect(loops.filter(([, ...ends]) => ends.length > 0)).toEqual([])
     if (!isOpen(one)) return

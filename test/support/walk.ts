@@ -1,6 +1,6 @@
 /**
- * Nodes and a router on one link, each with a kernel in memory: where a packet goes, from kernel to kernel. What kube-proxy and our
- * nftables rules do with packets that arrive is done here.
+ * Nodes and a router, each with a kernel in memory: where a packet goes, from kernel to kernel. What kube-proxy and our nftables
+ * rules do with packets that arrive is done here. The last node may be on another link of the router than the others.
  */
 import { addressBytes } from '../../src/base/address.ts'
 import { contains, hostPrefix, type Prefix, parsePrefix } from '../../src/base/prefix.ts'
@@ -16,8 +16,19 @@ const ROUTER = 'router'
 const HOSTS = [ROUTER, ...NODES]
 const ROUTER_AS = 65000
 
-const addressOf = (host: string): string => `10.0.0.${HOSTS.indexOf(host) + 1}`
-const address6Of = (host: string): string => `fd00:10::${HOSTS.indexOf(host) + 1}`
+/** Links of the router: the second one is that of the last node, where that is `apart`. */
+const LINKS = [
+  { name: 'eth0', ipv4: '10.0.0', ipv6: 'fd00:10:' },
+  { name: 'eth1', ipv4: '10.0.1', ipv6: 'fd00:11:' },
+] as const
+const LAST = 'c'
+const linkOf = (host: string, isApart: boolean) => LINKS[isApart && host === LAST ? 1 : 0]
+
+function addressesOf(host: string, isApart: boolean): string[] {
+  const links = host === ROUTER ? LINKS : [linkOf(host, isApart)]
+  const number = HOSTS.indexOf(host) + 1
+  return links.flatMap(({ ipv4, ipv6 }) => [`${ipv4}.${number}`, `${ipv6}:${number}`])
+}
 export const prefixOf = (text: string): Prefix => (parsePrefix(text) ?? hostPrefix(text)) as Prefix
 
 /** A service as kube-proxy sees it. */
@@ -35,6 +46,8 @@ export interface ScenePlan {
   readonly services: readonly Served[]
   /** The router is the default gateway of the nodes. */
   readonly hasDefault: boolean
+  /** The last node is on a link of its own. */
+  readonly isApart: boolean
 }
 
 export class WalkLab {
@@ -61,15 +74,24 @@ export class WalkLab {
       feed: (input) => this.#world.feed(this.#hosts.get(name) as Host, input),
       later: (work) => this.#world.at(this.#world.now + 1, work),
     })
-    kernel.addLink('eth0', `${addressOf(name)}/24`, `${address6Of(name)}/64`)
-    kernel.addLink(PODS)
     const isNode = name !== ROUTER
-    if (isNode && this.#plan.hasDefault) kernel.addForeign('0.0.0.0/0', addressOf(ROUTER))
+    const { isApart } = this.#plan
+    const addresses = addressesOf(name, isApart)
+    for (const [at, link] of LINKS.entries()) {
+      const [ipv4, ipv6] = addresses.slice(2 * at, 2 * at + 2)
+      if (ipv4 !== undefined) kernel.addLink(link.name, `${ipv4}/24`, `${ipv6}/64`)
+    }
+    kernel.addLink(PODS)
+    // A node that is apart reaches the others by the router alone.
+    if (isNode && (this.#plan.hasDefault || isApart)) {
+      kernel.addForeign('0.0.0.0/0', `${linkOf(name, isApart).ipv4}.1`)
+      kernel.addForeign('::/0', `${linkOf(name, isApart).ipv6}:1`)
+    }
     for (const pod of isNode ? this.#plan.pods[name as NodeName] : [])
       kernel.addOther(prefixOf(pod).text, PODS, 'unicast', 0)
     this.#kernels.set(name, kernel)
     const options = { dataplane: 'linux', calico: isNode, namespace: 'godwit' } as const
-    const host = this.#world.add(name, [addressOf(name), address6Of(name)], undefined, options)
+    const host = this.#world.add(name, addresses, undefined, options)
     this.#hosts.set(name, host)
     kernel.open()
     const changes = objects.map((one) => upsert(one))
@@ -85,7 +107,8 @@ export class WalkLab {
   #walk(name: string, address: string, before: readonly string[]): string[] {
     const path = [...before, name]
     if (before.includes(name)) return [`loop ${path.join(' ')}`]
-    if ([addressOf(name), address6Of(name)].includes(address)) return [`host ${name}`]
+    const { isApart } = this.#plan
+    if (addressesOf(name, isApart).includes(address)) return [`host ${name}`]
     const proxied = name === ROUTER ? undefined : this.#proxied(name as NodeName, address)
     if (proxied !== undefined) return [`${proxied} ${name}`]
     const route = (this.#kernels.get(name) as FakeKernel).lookup(addressBytes(address))
@@ -93,7 +116,7 @@ export class WalkLab {
     return route.hops.flatMap((hop) => {
       if (hop.interface === PODS) return [`pod ${name}`]
       const via = hop.gateway ?? address
-      const next = HOSTS.find((host) => [addressOf(host), address6Of(host)].includes(via))
+      const next = HOSTS.find((host) => addressesOf(host, isApart).includes(via))
       return next === undefined ? [`nowhere ${name}`] : this.#walk(next, address, path)
     })
   }
@@ -116,14 +139,20 @@ export class WalkLab {
 }
 
 const ROUTER_OBJECTS = [
-  node(ROUTER, { addresses: [addressOf(ROUTER), address6Of(ROUTER)] }),
+  node(ROUTER, { addresses: addressesOf(ROUTER, true) }),
   bgpConfiguration({ asNumber: ROUTER_AS, nodeToNodeMeshEnabled: false }),
   bgpFilter('all', { importV4: [{ action: 'Accept' }], importV6: [{ action: 'Accept' }] }),
-  bgpPeer('nodes', { peerRange: '10.0.0.0/24', remoteAS: 'external', filters: ['all'] }),
+  bgpPeer('nodes', { peerRange: '10.0.0.0/23', remoteAS: 'external', filters: ['all'] }),
 ]
 
-export const toRouter = (spec: object): ApiObject =>
-  bgpPeer('router', { peerIP: addressOf(ROUTER), asNumber: ROUTER_AS, ...spec })
+/** Each node has the router by its address on their link. */
+export const toRouter = (isApart: boolean, spec: object): ApiObject[] =>
+  LINKS.slice(0, isApart ? 2 : 1).map(({ name, ipv4 }, at) => {
+    const nodeSelector = isApart ? { nodeSelector: `name ${at === 0 ? '!=' : '=='} '${LAST}'` } : {}
+    return bgpPeer(`router-${name}`, { peerIP: `${ipv4}.1`, asNumber: ROUTER_AS, ...nodeSelector, ...spec })
+  })
+/** The names of those. */
+export const ROUTERS = LINKS.map(({ name }) => `router-${name}`)
 
-export const workerOf = (name: NodeName, podCIDRs: readonly string[], labels: Record<string, string>): ApiObject =>
-  node(name, { addresses: [addressOf(name), address6Of(name)], podCIDRs: [...podCIDRs], labels })
+export const workerOf = (name: NodeName, isApart: boolean, podCIDRs: readonly string[]): ApiObject =>
+  node(name, { addresses: addressesOf(name, isApart), podCIDRs: [...podCIDRs], labels: { name } })
