@@ -33,7 +33,7 @@ class Generation<Value> {
     this.#earlier = earlier === undefined ? new Map() : earlier.#made
   }
 
-  ask(key: string, make: () => Value): Value {
+  get(key: string, make: () => Value): Value {
     const known = this.#made.get(key)
     if (known !== undefined) return known
     const made = make()
@@ -89,8 +89,8 @@ export class NodePolicies {
     const advertisements = forPeer(this.#advertising, request.labels === undefined ? undefined : request)
     const { filters, filtersUnread } = request
     const around = keyOfAround(request, advertisements)
-    return this.#made.policies.ask(JSON.stringify([filters, filtersUnread, around]), () => {
-      const rulesAround = this.#made.around.ask(around, () => this.#makeAround(request, advertisements))
+    return this.#made.policies.get(JSON.stringify([filters, filtersUnread, around]), () => {
+      const rulesAround = this.#made.around.get(around, () => this.#makeAround(request, advertisements))
       return this.#make(request, rulesAround)
     })
   }
@@ -115,7 +115,7 @@ export class NodePolicies {
   }
 
   #rulesOf(filters: readonly string[]): FilterRules {
-    return this.#made.filters.ask(JSON.stringify(filters), () => {
+    return this.#made.filters.get(JSON.stringify(filters), () => {
       const found = filters.flatMap((name) => this.#store.get('BGPFilter', name) ?? [])
       return {
         names: found.map(({ name }) => `BGPFilter/${name}`),

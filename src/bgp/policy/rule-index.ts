@@ -67,9 +67,9 @@ export class RuleIndex {
     for (const { bits, masks, entries } of this.#groups) {
       if (bits > length) break
       const [m0, m1, m2, m3] = [w0 & masks[0], w1 & masks[1], w2 & masks[2], w3 & masks[3]]
-      const some = entries.get(hash(m0, m1, m2, m3))
-      if (some === undefined) continue
-      for (const { words, min, max, rule } of some) {
+      const candidates = entries.get(hash(m0, m1, m2, m3))
+      if (candidates === undefined) continue
+      for (const { words, min, max, rule } of candidates) {
         const isSame = words[0] === m0 && words[1] === m1 && words[2] === m2 && words[3] === m3
         if (isSame && length >= min && length <= max && found.at(-1) !== rule) found.push(rule)
       }

@@ -31,14 +31,14 @@ export class BestRoutes {
     const found: BestRoute[] = []
     this.#copied.clear()
     const { ipv4, ipv6 } = this.#ribs
-    const take = (rib: FamilyRib, most: number) => {
+    const takeFrom = (rib: FamilyRib, most: number) => {
       while (rib.changedBestCount > 0 && found.length < most)
         rib.takeChangedBest((prefix, best) => found.push(this.#bestOf(rib, prefix, best)))
     }
     // Half for each family, so that neither waits for a large table of the other.
-    take(ipv4, ipv6.changedBestCount > 0 ? Math.ceil(limit / 2) : limit)
-    take(ipv6, limit)
-    take(ipv4, limit)
+    takeFrom(ipv4, ipv6.changedBestCount > 0 ? Math.ceil(limit / 2) : limit)
+    takeFrom(ipv6, limit)
+    takeFrom(ipv4, limit)
     return found
   }
 

@@ -50,7 +50,7 @@ export class ExportBlocks {
     return nextHop === OURSELVES ? (this.#view.nextHopLength ?? 0) : this.#tables.nextHops.bytes.length(nextHop)
   }
 
-  /** The block for a path that may be advertised, retained once for the caller, or NOTHING when it fits no message. */
+  /** The block for a path that may be advertised, retained once for the caller, or NO_ID when it fits no message. */
   take(path: number, nextHop: number, edit: Edit | undefined): number {
     const { paths, blocks } = this.#tables
     const id = paths.attributes[path] as number

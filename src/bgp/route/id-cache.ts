@@ -19,7 +19,7 @@ export class IdCache {
     this.#to = to
   }
 
-  /** The cached result; `NOTHING`: it is known that there is none; 0: it must be computed. */
+  /** The cached result; `NO_ID`: it is known that there is none; 0: it must be computed. */
   get(id: number, key: number): number {
     if (id >= this.#key.length || this.#key[id] !== key || this.#fromSerial[id] !== this.#from.serial[id]) return 0
     const result = this.#result[id] as number

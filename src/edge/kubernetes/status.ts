@@ -60,8 +60,8 @@ export class StatusDoor {
     const client = new ObjectClient(api, timing.silence)
     this.#status = new NodeStatusWriter(client, node)
     this.#condition = nodeReadiness ? new NodeConditionWriter(client, node) : undefined
-    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as ObjectPath, timing.rest)
-    this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.rest)
+    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as ObjectPath, timing.pause)
+    this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.pause)
     this.#taint = new StartupTaint(client, timing)
     const onChange = (held: boolean) => this.#setHeld(held)
     this.#lease = new LeaseKeeper({ client, node, namespace, nodes, onChange })
@@ -76,7 +76,7 @@ export class StatusDoor {
       Events: this.#job('Events', (signal) => this.#events.write(signal)),
       Lease: this.#job('Lease', (signal) => this.#stepLease(signal)),
       'startup taints': this.#job('startup taints', async (signal) =>
-        this.#mayWrite('startup taints') ? this.#taint.look(signal) : NOT_TRIED,
+        this.#mayWrite('startup taints') ? this.#taint.removeFromReady(signal) : NOT_TRIED,
       ),
     }
   }

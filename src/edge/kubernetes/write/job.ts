@@ -16,7 +16,7 @@ export interface JobTiming {
   /** The time limit of one request. */
   readonly silence: Millis
   /** The least time between two writes of one job. */
-  readonly rest: Millis
+  readonly pause: Millis
 }
 
 export const USUAL_JOB: JobTiming = {
@@ -24,7 +24,7 @@ export const USUAL_JOB: JobTiming = {
   longestPause: 120_000,
   refusedPause: 600_000,
   silence: 15_000,
-  rest: 100,
+  pause: 100,
 }
 
 /**

@@ -15,16 +15,16 @@ import type { JobTiming, RefusedInPart } from './job.ts'
 import { metaOf, type ObjectClient } from './object-client.ts'
 
 /** How often nodes that are not ready are checked again. */
-const AGAIN: Millis = 10_000
+const CHECK_AGAIN: Millis = 10_000
 
 export class StartupTaint {
   readonly #client: ObjectClient
-  readonly #timing: Pick<JobTiming, 'rest' | 'refusedPause'>
+  readonly #timing: Pick<JobTiming, 'pause' | 'refusedPause'>
   #nodes: ReadonlySet<string> = new Set()
   /** Nodes that the API does not let us change. */
   readonly #refused = new Map<string, { readonly refusal: ApiError; readonly until: Millis }>()
 
-  constructor(client: ObjectClient, timing: Pick<JobTiming, 'rest' | 'refusedPause'>) {
+  constructor(client: ObjectClient, timing: Pick<JobTiming, 'pause' | 'refusedPause'>) {
     this.#client = client
     this.#timing = timing
   }
@@ -34,33 +34,34 @@ export class StartupTaint {
     for (const name of this.#refused.keys()) if (!this.#nodes.has(name)) this.#refused.delete(name)
   }
 
-  /** A Node that may not be changed holds up no other, and is looked at again less often. */
-  async look(signal: AbortSignal): Promise<Millis | RefusedInPart | undefined> {
+  /** Removes it from all nodes that are ready. One that may not be changed holds up no other, and is tried again less often. */
+  async removeFromReady(signal: AbortSignal): Promise<Millis | RefusedInPart | undefined> {
     for (const name of this.#nodes) {
       if (signal.aborted) return undefined
       if (systemClock.now() < (this.#refused.get(name)?.until ?? 0)) continue
       this.#refused.delete(name)
       try {
-        if (await this.#look(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
+        if (await this.#removeIfReady(name, signal))
+          this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
       } catch (error) {
         if (!isOfNode(error)) throw error
         this.#refused.set(name, { refusal: error, until: systemClock.now() + this.#timing.refusedPause })
       }
-      await sleep(this.#timing.rest, signal)
+      await sleep(this.#timing.pause, signal)
     }
     const [first] = this.#refused.values()
-    if (first !== undefined) return { refusal: first.refusal, again: AGAIN }
-    return this.#nodes.size === 0 ? undefined : AGAIN
+    if (first !== undefined) return { refusal: first.refusal, again: CHECK_AGAIN }
+    return this.#nodes.size === 0 ? undefined : CHECK_AGAIN
   }
 
   /** Whether nothing is left to do for this node. */
-  async #look(name: string, signal: AbortSignal): Promise<boolean> {
+  async #removeIfReady(name: string, signal: AbortSignal): Promise<boolean> {
     const status = await this.#client.get(NODE_STATUS, name, signal)
     if (status === undefined || !isReady(status)) return false
     const node = await this.#client.find(NODE, name, signal)
     if (node === undefined) return true
     const { uid, resourceVersion } = metaOf(node)
-    // Left by an earlier node of that name.
+    // An earlier node of that name has left this status.
     if (!belongsTo(status, uid)) return false
     const taints = listOf(fields(node.spec).taints)
     const left = taints.filter(({ key, effect }) => key !== STARTUP_TAINT || effect === 'NoExecute')
@@ -77,7 +78,7 @@ export class StartupTaint {
   }
 }
 
-/** Refused by what is in it, or by a policy for some Nodes. */
+/** Whether the API refuses this Node alone: because of what is in it, or by a policy for some Nodes. */
 const isOfNode = (error: unknown): error is ApiError =>
   error instanceof ApiError && [400, 403, 422].includes(error.status)
 
