@@ -153,9 +153,9 @@ export class Kernel {
     this.#isStale = true
   }
 
-  /** No originated prefix waits for the kernel before it is advertised. */
+  /** Nothing waits for the kernel before it is advertised: no originated prefix, and no learned route. */
   get isReady(): boolean {
-    return this.#own.isReady
+    return this.#routes.isKnown && this.#own.isReady
   }
 
   // ── Actual state ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 /** A learned prefix for which another program has the route: who is told it, with this node as next hop. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import type { Link } from '../../src/dataplane/links.ts'
 import { linkOf } from '../support/fake-kernel.ts'
@@ -162,4 +162,53 @@ test('before the routes of the kernel have been read nobody is told a route that
   rig.feed({ kind: 'links', change: { full: false, gone: [], present: [linkOf(3, 'eth1', true, ['10.1.0.100/24'])] } })
   rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present } })
   expect(told({ export: hearer.name })).toHaveLength(1)
+})
+
+describe('once the routes of the kernel have been read', () => {
+  const start = (nextHop?: string) => {
+    const rig = new Rig({
+      spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
+      objects: [TELL_ALL],
+      configuration: { podCIDRSource: 'Static' },
+      more: { dataplane: 'linux' },
+    })
+    const [teller, hearer] = rig.neighbors as [RawNeighbor, RawNeighbor]
+    for (const neighbor of [teller, hearer]) neighbor.establish()
+    const texts = [PODS, '10.51.0.0/16']
+    teller.send(announcement(texts, attributes(path(teller.asn)), nextHop ?? teller.address))
+    rig.pass(5_000)
+    const read = () => {
+      const present = [overLink('10.0.0.0/24', 'eth0'), overLink('10.77.0.0/16', 'eth1', '10.1.0.9')]
+      rig.feed({
+        kind: 'links',
+        change: { full: false, gone: [], present: [linkOf(3, 'eth1', true, ['10.1.0.100/24'])] },
+      })
+      rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present } })
+      rig.pass(5_000)
+    }
+    return { rig, hearer, texts, read }
+  }
+
+  test('this node is the next hop again of what was told with its own', () => {
+    const { rig, hearer, texts, read } = start()
+    const told = () =>
+      texts.map((text) => {
+        const asked = { for: prefix(text), export: hearer.name }
+        return rig.engine.view(rig.now).routes(asked, undefined, 1).rows[0]?.nextHops
+      })
+    // As long as nobody forwards for it, the hearer reaches the teller itself: all are on one link.
+    expect(told()).toEqual([['10.0.0.1'], ['10.0.0.1']])
+    read()
+    expect(told()).toEqual([['10.0.0.100'], ['10.0.0.100']])
+  })
+
+  test('End-of-RIB follows, behind what waited', () => {
+    const { hearer, read } = start('10.77.0.7')
+    const updates = () => hearer.heard.filter((bytes) => bytes[18] === 2).map(({ length }) => length)
+    expect(updates()).toEqual([])
+    read()
+    const [first, ...ends] = updates()
+    expect(first).toBeGreaterThan(40)
+    expect(ends.sort()).toEqual([23, 29])
+  })
 })

@@ -45,6 +45,8 @@ export interface Deferral {
   readonly isOn: boolean
   /** The kernel's routes have not been read: this node forwards to no learned route. */
   readonly isUnread: boolean
+  /** Increases with every change of `isUnread`. */
+  readonly revision: number
 }
 
 /** What an exporter reads. */

@@ -73,10 +73,10 @@ export class Exporter {
 
   /** The block for a prefix and its best path, retained once for the caller, or 0 for "advertise nothing". */
   export(prefix: number, path: number): number {
-    const { paths, attributes, nextHops, blocks, peers, serviceAddresses, straying } = this.#tables
+    const { paths, attributes, nextHops, blocks, peers, serviceAddresses, straying, deferral } = this.#tables
     const run = this.#run
     // All of them only grow.
-    const revision = serviceAddresses.revision + straying.revision + nextHops.detourRevision
+    const revision = serviceAddresses.revision + straying.revision + nextHops.detourRevision + deferral.revision
     const id = attributes.blocks.serial[paths.attributes[path] as number] as number
     const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
     const kind = peers.kind[paths.peer[path] as number] as number

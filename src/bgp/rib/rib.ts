@@ -75,7 +75,7 @@ export class Rib {
   readonly #best: BestRoutes
   readonly #rows: RouteRows
   readonly #memory: TableMemory
-  readonly #deferral = { isOn: false, isUnread: false }
+  readonly #deferral = { isOn: false, isUnread: false, revision: 0 }
   #serviceRanges: readonly PrefixMatch[] = []
   #ownPods: OwnPodCidrs = NO_PODS
 
@@ -298,6 +298,7 @@ export class Rib {
   awaitKernel(isUnread: boolean): void {
     if (this.#deferral.isUnread === isUnread) return
     this.#deferral.isUnread = isUnread
+    this.#deferral.revision++
     for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
   }
 
