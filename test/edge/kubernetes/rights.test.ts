@@ -107,6 +107,84 @@ describe.each([
   })
 })
 
+/** Kinds that are followed from the start, each with an object that comes while the right is missing. */
+const LATE: readonly Manifest[] = [
+  node('worker-9'),
+  {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'late', namespace: 'shop' },
+    spec: { type: 'ClusterIP', clusterIP: '10.96.0.9', clusterIPs: ['10.96.0.9'] },
+  },
+  {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: 'late', namespace: 'shop', labels: { 'kubernetes.io/service-name': 'late' } },
+    addressType: 'IPv4',
+    endpoints: [],
+  },
+  ...STATUS_KINDS.map((kind) => ({
+    apiVersion: 'godwit.dev/v1',
+    kind,
+    metadata: { name: kind === 'BGPConfiguration' ? 'node.late' : 'late' },
+    spec: {},
+  })),
+]
+
+describe('a right that is taken away while the agent runs', () => {
+  let opened: OpenApi | undefined
+  let source: Source | undefined
+  afterEach(async () => {
+    await source?.stop()
+    await opened?.close()
+  })
+
+  test.each(LATE.flatMap((late) => (['list', 'watch'] as const).map((verb) => [verb, late.kind, late] as const)))(
+    '%s %s: objects stay, other kinds are followed, and it is told until the right is back',
+    async (verb, kind, late) => {
+      opened = await openApi()
+      const { api, kubeconfig } = opened
+      const rules = rulesOf(kustomize([]))
+      api.rules = rules
+      prepare(api, 'godwit.dev/v1')
+      const known = new KnownObjects()
+      source = await openKubernetes({
+        kubeconfig,
+        apiGroup: 'godwit.dev',
+        feed: known.feed,
+        timing: QUICK,
+        node: 'worker-1',
+      })
+      await known.until('synced', () => known.synced)
+      const before = [...known.objects.keys()]
+
+      const { resource } = api.requests
+        .flatMap(({ access }) => access ?? [])
+        .find((one) => one.resource === pluralOf(kind)) as Access
+      const isTaken = ({ rule }: BoundRule) => rule.resources.includes(resource) && rule.verbs.includes(verb)
+      // What changes while no right is left is known only by a list, or by a watch that continues.
+      api.rules = []
+      api.dropWatches('end')
+      for (const one of LATE) api.apply(one)
+      if (verb === 'list') api.store.compact()
+      api.rules = rules.flatMap(single).filter((rule) => !isTaken(rule))
+      const others = LATE.filter((one) => one !== late).map(keyOf)
+      const isOnlyTold = () => known.problems.size === 1 && known.problems.get(`Kubernetes/${kind}`)?.includes('403')
+      await known.until('it is told', () => others.every((key) => known.objects.has(key)) && isOnlyTold() === true)
+      expect(before.filter((key) => !known.objects.has(key))).toEqual([])
+
+      api.rules = rules
+      await known.until('known', () => known.objects.has(keyOf(late)) && known.problems.size === 0)
+      expect(before.filter((key) => !known.objects.has(key))).toEqual([])
+    },
+  )
+})
+
+const pluralOf = (kind: string): string => `${kind.toLowerCase()}s`
+
+const keyOf = ({ kind, metadata }: Manifest): string =>
+  [kind, metadata?.namespace, metadata?.name].filter((part) => part !== undefined).join('/')
+
 const CALICO_KINDS = resourcesOf('projectcalico.org').flatMap(({ kind, elsewhere }) => (elsewhere ? [kind] : []))
 
 /** What may be watched may be listed, and nothing else. */
