@@ -227,7 +227,7 @@ export class BfdEngine {
    * more sessions than ports, ports serve several.
    */
   #open(session: BfdSession, usual?: number): void {
-    const { remote, local, hops } = session.intent
+    const { remote, local, hops, interface: link, isBound } = session.intent
     this.#portsInUse.delete(this.#ports.get(session) ?? 0)
     const count = LAST_PORT - FIRST_PORT + 1
     let port = usual ?? FIRST_PORT + Math.floor(this.#chance.next() * count)
@@ -235,7 +235,8 @@ export class BfdEngine {
       port = port === LAST_PORT ? FIRST_PORT : port + 1
     this.#portsInUse.add(port)
     this.#ports.set(session, port)
-    this.#effects.push({ kind: 'open', session: session.discriminator, remote, local, hops, port })
+    const device = isBound === true && link !== undefined ? { device: link } : {}
+    this.#effects.push({ kind: 'open', session: session.discriminator, remote, local, hops, port, ...device })
   }
 
   // ---- packets
@@ -321,4 +322,4 @@ export class BfdEngine {
 
 /** Another session, not another setting of it: the neighbor would not know its packets. */
 const isElsewhere = (a: BfdIntent, b: BfdIntent): boolean =>
-  a.local !== b.local || a.hops !== b.hops || a.interface !== b.interface
+  a.local !== b.local || a.hops !== b.hops || a.interface !== b.interface || a.isBound !== b.isBound

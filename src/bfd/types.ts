@@ -16,6 +16,8 @@ export interface BfdIntent {
   readonly hops: 'single' | 'multi'
   /** Single hop: the link on which the neighbor stands. */
   readonly interface: string | undefined
+  /** Packets leave by that link whatever the kernel's routes say (`sourceInterface`); absent: they follow these. */
+  readonly isBound?: true
   readonly transmit: Micros
   readonly receive: Micros
   readonly multiplier: number
@@ -160,6 +162,8 @@ export type BfdEffect =
       readonly local: Address | undefined
       readonly hops: BfdIntent['hops']
       readonly port: number
+      /** The link by which packets leave; absent: the kernel chooses it. */
+      readonly device?: string
     }
   | { readonly kind: 'close'; readonly session: number }
   | { readonly kind: 'send'; readonly session: number; readonly bytes: Uint8Array }

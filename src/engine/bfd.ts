@@ -31,9 +31,11 @@ interface Wanted extends BfdSettings {
   readonly local: Address | undefined
   /** Where `local` is on no link to the neighbor, an address of that link is used instead, as for BGP. */
   readonly localMayYield: boolean
+  /** Of several links to the neighbor this one is used (`sourceInterface`). */
+  readonly over: string | undefined
 }
 
-type Way = Pick<BfdIntent, 'hops' | 'interface' | 'local'>
+type Way = Pick<BfdIntent, 'hops' | 'interface' | 'local' | 'isBound'>
 
 /** Any TTL is accepted if no minimum is configured. */
 const NO_MINIMUM = 1
@@ -128,21 +130,22 @@ export class BfdStates {
 
   /** A session that is Up stays on its way, as long as the node's address for it is the same. */
   #intentFor(wanted: Wanted, links: readonly Link[]): BfdIntent {
-    const { localMayYield, ...settings } = wanted
+    const { localMayYield, over, ...settings } = wanted
     const { remote, minimumTtl = NO_MINIMUM } = settings
     const asked = this.#sessions.get(remote)?.state === 'Up' ? this.#asked.get(remote) : undefined
     const before = this.#askedFor.get(remote)
-    const isFromHere = before !== undefined && before.local === wanted.local && before.localMayYield === localMayYield
+    const isFromHere = before !== undefined && isOneWay(before, wanted)
     const isAsked = asked !== undefined && isFromHere && (wanted.minimumTtl === undefined || asked.hops === 'multi')
-    const { hops, interface: link, local } = isAsked ? asked : this.#wayTo(wanted, links)
-    return { ...settings, minimumTtl, hops, interface: link, local }
+    const { hops, interface: link, local, isBound } = isAsked ? asked : this.#wayTo(wanted, links)
+    return { ...settings, minimumTtl, hops, interface: link, local, ...(isBound === true && { isBound }) }
   }
 
   /** RFC 5881 if the neighbor is on a link of ours; else, and where configured, RFC 5883. */
-  #wayTo({ remote, local, localMayYield, minimumTtl }: Wanted, links: readonly Link[]): Way {
+  #wayTo({ remote, local, localMayYield, minimumTtl, over }: Wanted, links: readonly Link[]): Way {
     if (isLinkLocal(remote)) return { hops: 'single', interface: remote.split('%')[1], local }
     const around = minimumTtl === undefined ? links.filter((link) => isOnLink(link, remote)) : []
     if (around.length === 0) return { hops: 'multi', interface: undefined, local }
+    if (around.some(({ name }) => name === over)) return { hops: 'single', interface: over, local, isBound: true }
     // On a network that two of our links share, its packets may arrive on either.
     const only = around.length === 1 ? around[0]?.name : undefined
     const isElsewhere = localMayYield && local !== undefined && this.#links.isBesideSubnet(local, remote)
@@ -282,15 +285,18 @@ const leastText = (least: number): string =>
  * router sees that it is on purpose.
  */
 function wantedFor({ intent, peer }: Neighbor): Wanted | undefined {
-  const { bfd, address, sourceAddress, sourceMayYield } = intent
+  const { bfd, address, sourceAddress, sourceMayYield, sourceInterface } = intent
   if (bfd === undefined || !peer.started || address === UNKNOWN_ADDRESS) return undefined
-  return { ...bfd, remote: address, local: sourceAddress, localMayYield: sourceMayYield }
+  return { ...bfd, remote: address, local: sourceAddress, localMayYield: sourceMayYield, over: sourceInterface }
 }
+
+/** Whether both ask for packets from one address, over one link. */
+const isOneWay = (a: Wanted, b: Wanted): boolean =>
+  a.local === b.local && a.localMayYield === b.localMayYield && a.over === b.over
 
 const isSame = (a: Wanted, b: Wanted): boolean =>
   a.remote === b.remote &&
-  a.local === b.local &&
-  a.localMayYield === b.localMayYield &&
+  isOneWay(a, b) &&
   a.transmit === b.transmit &&
   a.receive === b.receive &&
   a.multiplier === b.multiplier &&

@@ -135,6 +135,33 @@ describe.skipIf(!isRoot)('BFD on a cable, and behind a router', () => {
   })
 
   test.each([
+    ['10.1.0.5', '10.1.0.55'],
+    ['fd01::5', 'fd01::55'],
+  ])(
+    'of two links with one network that is used which it is bound to, and a new one of that name (%s)',
+    async (here, there) => {
+      spaces.far = new Namespace('far')
+      const connect = () => {
+        space('left').connect('e2', space('far'), 'e0')
+        space('left').run('sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.e2.rp_filter=0')
+        space('left').address('e2', '10.1.0.5/24', 'fd01::5/64')
+        space('far').address('e0', '10.1.0.55/24', 'fd01::55/64')
+      }
+      connect()
+      const [a, b] = [await start('left'), await start('far')]
+      a.run({ remote: there, local: here, interface: 'e2', isBound: true })
+      b.run({ remote: here, interface: 'e0' })
+      await until('both up', () => a.state(there) === 'Up' && b.state(here) === 'Up', 10_000)
+      space('left').ip('link del e2')
+      await until('down', () => a.state(there) === 'Down' && b.state(here) === 'Down')
+      connect()
+      await until('both up again', () => a.state(there) === 'Up' && b.state(here) === 'Up', 10_000)
+      space('far').remove()
+      delete spaces.far
+    },
+  )
+
+  test.each([
     ['IPv4', '10.1.0.1', '10.2.0.2'],
     ['IPv6', 'fd01::1', 'fd02::2'],
   ])('several hops, %s: the router takes one from the TTL (RFC 5883 §5)', async (_name, left, right) => {

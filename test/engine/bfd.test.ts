@@ -141,6 +141,17 @@ describe('how far a neighbor is', () => {
     expect(asked.at(-1)).toMatchObject([{ hops: 'single', interface: undefined }])
   })
 
+  test('on a network of two links, of which sourceInterface names one, it is over that one alone', () => {
+    const { world, one, asked, change } = scene()
+    links(world, one, '10.0.0.1/24', '10.0.0.7/24')
+    change({ sourceInterface: 'eth1' })
+    const last = () => asked.at(-1)
+    expect(last()).toMatchObject([{ hops: 'single', interface: 'eth1', local: '10.0.0.7', isBound: true }])
+    links(world, one, '10.0.0.1/24', '10.5.0.7/24')
+    expect(last()).toMatchObject([{ hops: 'single', interface: 'eth0', local: '10.5.0.7' }])
+    expect(last()?.[0]).not.toHaveProperty('isBound')
+  })
+
   test('RFC 5881 §6: on a link that the node’s address is not on, the kernel chooses ours', () => {
     const { world, one, asked } = scene()
     links(world, one, '10.0.0.7/24')

@@ -13,6 +13,7 @@ import { errorText } from '../error-text.ts'
 import {
   attachFilter,
   bindSocket,
+  bindToInterface,
   CallError,
   closeSocket,
   droppedBy,
@@ -112,8 +113,8 @@ export class BfdSockets {
     const sender = this.#senders.get(session)
     if (sender === undefined) return
     this.#senders.delete(session)
-    const { fd, listener, open } = sender
-    if (fd !== undefined) closeSocket(fd)
+    const { listener, open } = sender
+    closeSender(sender)
     if (listener === undefined) return
     this.#admit(listener, open.remote, -1)
     if (listener.senders.size === 0) this.#endListener(listener)
@@ -137,6 +138,8 @@ export class BfdSockets {
     } catch (error) {
       const isTaken = error instanceof CallError && error.code === 'EADDRINUSE'
       this.#note(sender, errorText(error), isTaken && sender.listener !== undefined && sender.fd === undefined)
+      // The link that it is bound to may have gone, and be there again under its name.
+      if (sender.open.device !== undefined) closeSender(sender)
     }
   }
 
@@ -291,7 +294,12 @@ function setReceiveBuffer(fd: number): void {
   }
 }
 
-function openSender({ remote, local, hops, port }: Open): number {
+function closeSender(sender: Sender): void {
+  if (sender.fd !== undefined) closeSocket(sender.fd)
+  sender.fd = undefined
+}
+
+function openSender({ remote, local, hops, port, device }: Open): number {
   const family = familyOfAddress(remote)
   const fd = openSocket(family, SOCK_DGRAM)
   try {
@@ -299,6 +307,7 @@ function openSender({ remote, local, hops, port }: Open): number {
     setNetworkControl(fd, family === 'ipv6')
     // RFC 5881 §2: a single hop is one link; packets must not be routed.
     if (hops === 'single') setOption(fd, SOL_SOCKET, SO_DONTROUTE, 1)
+    if (device !== undefined) bindToInterface(fd, device)
     bindSocket(fd, { address: local ?? ANY[family], port })
     return fd
   } catch (error) {
