@@ -39,7 +39,7 @@ export interface SessionOptions {
   readonly now: Millis
   /** The session of an earlier process that this one continues. */
   readonly saved?: SavedSession
-  /** That process was killed: the neighbor may have missed it. */
+  /** That process was killed: the neighbor may have received no packet for longer than its Detection Time. */
   readonly wasKilled?: boolean
 }
 
@@ -52,7 +52,7 @@ const LONGEST_FAREWELL: Millis = 60_000
 const FIRST_SPREAD: Millis = 250
 
 /** RFC 5880 §6.8.1: RemoteSessionState is Down, RemoteDiscr 0, RemoteMinRxInterval 1, RemoteDemandMode 0 at first. */
-const UNHEARD: HeardPacket = {
+const NOTHING_HEARD: HeardPacket = {
   discriminator: 0,
   state: 'Down',
   diagnostic: 0,
@@ -63,8 +63,8 @@ const UNHEARD: HeardPacket = {
   controlPlaneIndependent: false,
 }
 
-/** A change of any of these is reported, as a change of the state is. */
-interface Facts {
+/** Values that `view` shows: a change of any of them is reported, like a change of the state. */
+interface ReportedValues {
   readonly interval: Micros
   readonly detectionTime: Micros
   readonly discriminator: number
@@ -72,7 +72,7 @@ interface Facts {
   readonly error: string | undefined
 }
 
-const differ = (a: Facts, b: Facts): boolean =>
+const differ = (a: ReportedValues, b: ReportedValues): boolean =>
   a.interval !== b.interval ||
   a.detectionTime !== b.detectionTime ||
   a.discriminator !== b.discriminator ||
@@ -94,7 +94,7 @@ export class BfdSession {
   #isUnanswered = false
   #diagnostic = 0
   #since: Millis
-  #heard = UNHEARD
+  #heard = NOTHING_HEARD
 
   #advertised: Parameters
   /** The values that our timers use: `#advertised`, as far as RFC 5880 §6.8.3 allows during a Poll Sequence. */
@@ -109,7 +109,7 @@ export class BfdSession {
   /** When the last packet of the neighbor arrived; undefined: none has, or the Detection Time has expired since. */
   #heardAt: Millis | undefined
   /** When the disabled session may be removed; undefined: it is enabled. */
-  #overAt: Millis | undefined
+  #removableAt: Millis | undefined
 
   /** The least Detection Time that the neighbor shall have; 0: as configured. */
   #leastRemoteDetection: Micros = 0
@@ -174,11 +174,11 @@ export class BfdSession {
 
   /** The session is disabled, and AdminDown was sent for a Detection Time (RFC 5880 §6.8.16). */
   isOver(now: Millis): boolean {
-    return this.#overAt !== undefined && this.#overAt <= now
+    return this.#removableAt !== undefined && this.#removableAt <= now
   }
 
   deadline(): Millis | undefined {
-    return earlier(earlier(this.#nextAt(), this.#expiresAt()), this.#overAt)
+    return earlier(earlier(this.#nextAt(), this.#expiresAt()), this.#removableAt)
   }
 
   handle(event: SessionEvent, now: Millis): readonly SessionAction[] {
@@ -204,11 +204,11 @@ export class BfdSession {
         return
       case 'disable':
         // Before the step: afterwards the interval is the slow one of a session that is not Up.
-        this.#overAt = this.#farewellEnd()
+        this.#removableAt = this.#farewellEnd()
         this.#step('disable')
         return
       case 'enable':
-        this.#overAt = undefined
+        this.#removableAt = undefined
         this.#step('enable')
         return
       case 'socket-error':
@@ -267,7 +267,7 @@ export class BfdSession {
       // RFC 5880 §6.8.1: RemoteDiscr MUST be zero after a Detection Time without a packet, in whatever state. What it
       // required is forgotten too: a Required Min RX of 0 would silence us for ever, and a passive neighbor waits for
       // us. The rest says what was lost, and its C bit what that means (RFC 5882 §4.3).
-      const { discriminator, state, requiredMinRx } = UNHEARD
+      const { discriminator, state, requiredMinRx } = NOTHING_HEARD
       this.#heard = { ...this.#heard, discriminator, state, requiredMinRx }
       this.#step('detection-expired')
     }
@@ -411,7 +411,7 @@ export class BfdSession {
 
   // ---- display
 
-  #facts(): Facts {
+  #facts(): ReportedValues {
     return {
       interval: this.#interval(),
       detectionTime: this.#detectionTime(),

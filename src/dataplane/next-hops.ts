@@ -42,7 +42,8 @@ export interface UsedNextHop {
 
 interface Row<User extends object> extends UsedNextHop {
   readonly key: string
-  readonly alone: UsedNextHop[]
+  /** A list of this one alone, which all routes with a single next hop share. */
+  readonly onlyThis: UsedNextHop[]
   resolution: Resolution
   gateways: readonly Address[]
   /** Prefix length of the kernel route that contains the next hop, usable or not; -1: there is none, or any may count. */
@@ -82,7 +83,7 @@ export class NextHops<User extends { readonly key: string }> {
   /** Registers the next hops of a route, each once. Routes with the same single next hop share the list. */
   useAll(nextHops: readonly NextHop[], user: User): readonly UsedNextHop[] {
     const [first, ...more] = nextHops
-    if (first !== undefined && more.length === 0) return this.#use(first, user).alone
+    if (first !== undefined && more.length === 0) return this.#use(first, user).onlyThis
     return [...new Set(nextHops.map((nextHop) => this.#use(nextHop, user)))]
   }
 
@@ -166,14 +167,14 @@ export class NextHops<User extends { readonly key: string }> {
     const gateways = gatewaysOf(resolution)
     const row: Row<User> = {
       key,
-      alone: [],
+      onlyThis: [],
       nextHop,
       resolution,
       gateways,
       match: this.#matchOf(nextHop),
       users: new SplitMap(),
     }
-    row.alone.push(row)
+    row.onlyThis.push(row)
     this.#rows.set(key, row)
     const global = globalPart(nextHop.bytes)
     if (global !== undefined) this.#byAddress.add(global, row)

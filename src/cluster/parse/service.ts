@@ -44,13 +44,13 @@ function parseAdvertise(metadata: Fields | undefined): boolean | undefined {
   return undefined
 }
 
-/** An entry may have a host name instead of an address. `ipMode` is VIP where nothing is said. */
+/** Undefined where an entry has a host name instead of an address. An absent `ipMode` is VIP. */
 function parseIngress(entry: Fields): { readonly prefix: Prefix; readonly isProxied: boolean } | undefined {
   const prefix = address(entry, 'ip')
   return prefix && { prefix, isProxied: entry.oneOf('ipMode', ['VIP', 'Proxy']) === 'Proxy' }
 }
 
-/** kube-proxy takes what is sent to an address that any entry calls a VIP. */
+/** The addresses that kube-proxy does not accept packets to: those that no entry calls a VIP. */
 function proxiedOf(ingress: readonly { readonly prefix: Prefix; readonly isProxied: boolean }[]): Prefix[] {
   const vips = new Set(ingress.filter(({ isProxied }) => !isProxied).map(({ prefix }) => prefix.text))
   return unique(ingress.map(({ prefix }) => prefix)).filter(({ text }) => !vips.has(text))
@@ -111,8 +111,8 @@ export function parseEndpointSlice(
   // Names as keys: the runtime holds a key once, whichever of a hundred thousand endpoints names the Node.
   const nodes = { ready: Object.create(null), draining: Object.create(null) } satisfies Record<string, object>
   root.records('endpoints', (endpoint) => {
-    const how = endpointState(endpoint.record('conditions'))
-    if (how !== undefined) nodes[how][endpoint.text('nodeName') ?? ''] = true
+    const state = endpointState(endpoint.record('conditions'))
+    if (state !== undefined) nodes[state][endpoint.text('nodeName') ?? ''] = true
   })
   return {
     service: service === undefined || service === '' ? undefined : objectKey({ namespace, name: service }),

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { ObjectChange } from '../../../src/cluster/source.ts'
 import { type Api, ApiError } from '../../../src/edge/kubernetes/api.ts'
 import { Contact } from '../../../src/edge/kubernetes/contact.ts'
-import { MOST_HELD } from '../../../src/edge/kubernetes/list-report.ts'
+import { MOST_COLLECTED } from '../../../src/edge/kubernetes/list-report.ts'
 import { Reflector, USUAL_TIMING } from '../../../src/edge/kubernetes/reflector.ts'
 import { podsOn, type Resource, resourcesOf } from '../../../src/edge/resources.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
@@ -154,7 +154,7 @@ test('of an endless list of pods a bounded number is held', async () => {
   }
   start(podsOn('worker-1'))
   await wait(MINUTE)
-  expect([replaced, known.objects.size]).toEqual([[MOST_HELD], 15_000])
+  expect([replaced, known.objects.size]).toEqual([[MOST_COLLECTED], 15_000])
 })
 
 test.each([
