@@ -25,7 +25,17 @@ const SESSIONS: Weights = {
   'long-lived': 2,
 }
 const REFRESHES: Weights = { 'begin-refresh': 2, 'end-refresh': 2, refresh: 1 }
-const SETTINGS: Weights = { reach: 2, ranges: 1, served: 1, pods: 1, node: 1, decision: 1, stray: 1 }
+const SETTINGS: Weights = {
+  reach: 2,
+  ranges: 1,
+  served: 1,
+  pods: 1,
+  node: 1,
+  decision: 1,
+  stray: 1,
+  unread: 1,
+  defer: 1,
+}
 const TABLE: Weights = { announce: 10, withdraw: 3, own: 1, disown: 1 }
 const WORK: Weights = { advance: 8, pull: 4, best: 1 }
 
@@ -38,6 +48,7 @@ const stepsOf = (weights: Weights, peers = 5, length = { minLength: 30, maxLengt
 const anyHistory = fc.oneof(
   stepsOf({ ...SESSIONS, ...REFRESHES, ...SETTINGS, ...TABLE, ...WORK, change: 5, away: 2 }),
   stepsOf({ ...TABLE, ...WORK, up: 2, change: 8 }),
+  stepsOf({ ...WORK, announce: 8, change: 2, unread: 4, defer: 2 }),
   stepsOf({ ...SESSIONS, ...REFRESHES, ...TABLE, ...WORK, change: 2, away: 2 }, 1),
   // A short history of one neighbor: what goes wrong is not made good by what follows.
   stepsOf({ announce: 6, lose: 4, 'long-lived': 6, return: 6, again: 3, advance: 8 }, 0, {

@@ -167,6 +167,14 @@ export class History {
       case 'served':
         this.#serve(at(this.#hosts, a))
         return
+      case 'unread':
+        facts.isUnread = a % 2 === 0
+        rib.awaitKernel(facts.isUnread)
+        return
+      case 'defer':
+        facts.defers = a % 4 === 0
+        rib.deferLearned(facts.defers)
+        return
       case 'stray':
         this.#stray(at(this.#some(a, 0), 0), at(STRAYING, c))
         return
@@ -354,6 +362,8 @@ export class History {
     const { rib } = scene
     rib.setDecision(facts.decision)
     rib.setServiceRanges(facts.ranges.map((range) => within(range)))
+    rib.awaitKernel(facts.isUnread)
+    rib.deferLearned(facts.defers)
     rib.setOwnPods(facts.pods)
     rib.setNodeAddresses(facts.nodeAddresses)
     rib.setServiceAddresses([...facts.served].map(prefix), [])

@@ -37,6 +37,8 @@ export class Facts {
   ranges = at(RANGES, 0)
   pods = at(PODS, 0)
   nodeAddresses = at(NODE_ADDRESSES, 0)
+  isUnread = false
+  defers = false
 
   judge = (nextHop: Uint8Array): Reachability =>
     this.reach.get(formatAddress(nextHop, 0, nextHop.length === 4 ? 4 : 16)) ?? at(REACHES, 0)

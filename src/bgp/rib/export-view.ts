@@ -45,7 +45,7 @@ export interface Deferral {
   readonly isOn: boolean
   /** The kernel's routes have not been read: this node forwards to no learned route. */
   readonly isUnread: boolean
-  /** Increases with every change of `isUnread`. */
+  /** Increases with every change of these. */
   readonly revision: number
 }
 

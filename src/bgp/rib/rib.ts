@@ -290,6 +290,7 @@ export class Rib {
   /** `defers`: only our own routes are advertised. When that is over, the others follow. */
   deferLearned(defers: boolean): void {
     if (this.#deferral.isOn === defers) return
+    this.#deferral.revision++
     this.#deferral.isOn = defers
     for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
   }
