@@ -49,7 +49,8 @@ export class Targets {
     const isWanted = isHeld || (home !== undefined && hasWays(home))
     if (!isWanted) {
       this.keptOut.delete(prefix.text)
-      this.failed.delete(key)
+      // While the route is still there, its removal may be what has failed: that goes on with its delay.
+      if (place.present === undefined) this.failed.delete(key)
       this.contested.forget(key)
     }
     if (!isWanted || !isHere) return undefined

@@ -85,3 +85,23 @@ test('an inherited route that cannot be removed delays no retry of our own route
   retry(1_000)
   fail('add')
 })
+
+test('a removal of our own route that fails goes on with its delay', () => {
+  const keeper = new RouteKeeper(new LinkTable())
+  keeper.takeKernel({ full: true, more: false, gone: [], present: [] }, 0)
+  const prefix = prefixOf('10.10.0.0/24')
+  keeper.wanted.holdBlackhole(prefix)
+  keeper.applied(settle(keeper).take(10), [], 0)
+  keeper.wanted.dropBlackhole(prefix)
+  let now = 0
+  const delays = [1, 2, 3, 4].map(() => {
+    const changes = settle(keeper).take(10)
+    expect(changes.map(({ action }) => action)).toEqual(['remove'])
+    keeper.applied(changes, [{ index: 0, reason: 'Device or resource busy' }], now)
+    const delay = (keeper.deadline() ?? 0) - now
+    now += delay
+    keeper.retry(now)
+    return delay
+  })
+  expect(delays).toEqual([1_000, 2_000, 4_000, 8_000])
+})
