@@ -8,6 +8,7 @@ import { inFormat, isMadeOfJson } from './cli/output.ts'
 import { podsWanted } from './cluster/pod-routes.ts'
 import { ObjectStore } from './cluster/store.ts'
 import { errorText } from './edge/error-text.ts'
+import { Keys } from './edge/keys.ts'
 import { isManifestName, LARGEST_FILE, Manifests, TOO_LARGE } from './edge/manifests/source.ts'
 import { isCalicoGroup, type Source } from './edge/resources.ts'
 import type { Input } from './engine/input.ts'
@@ -25,6 +26,10 @@ interface Streams {
   readonly err: { write(text: string): unknown }
 }
 
+interface Reading extends CheckOptions {
+  readonly keys: Keys
+}
+
 /** 0: no error. 1: errors, or the objects cannot be read. */
 export async function runCheck(options: CheckOptions, { out, err }: Streams): Promise<0 | 1> {
   try {
@@ -40,9 +45,11 @@ export async function runCheck(options: CheckOptions, { out, err }: Streams): Pr
 }
 
 async function makeReport(options: CheckOptions): Promise<PreviewReport> {
-  const store = await readObjects(options.source, options)
+  // For both: a key of a session is known to be another one by its number alone.
+  const reading = { ...options, keys: new Keys(options.namespace) }
+  const store = await readObjects(options.source, reading)
   const nodes = previews(store, options)
-  const old = options.diff === undefined ? undefined : await readObjects(options.diff, options, true)
+  const old = options.diff === undefined ? undefined : await readObjects(options.diff, reading, true)
   const before = old && previews(old, options)
   return {
     // A cluster is read without its Secrets.
@@ -59,7 +66,7 @@ function previews(store: ObjectStore, { node, apiGroup }: CheckOptions): readonl
 }
 
 /** Nothing at all is not checked, but a fault of who asks: a wrong folder, or a pipe whose other end has failed. */
-async function readObjects(from: string, options: CheckOptions, mayBeNothing = false): Promise<ObjectStore> {
+async function readObjects(from: string, options: Reading, mayBeNothing = false): Promise<ObjectStore> {
   if (from === 'kubernetes') return readSource((feed) => openCluster(options, feed))
   const file = from === '-' ? undefined : await statOf(from)
   if (file?.isDirectory() === true) {
@@ -106,8 +113,8 @@ async function statOf(path: string) {
   }
 }
 
-const readFolder = (directory: string, { apiGroup, namespace }: CheckOptions): Promise<ObjectStore> =>
-  readSource(async (feed) => new Manifests({ directory, apiGroup, feed, namespace }))
+const readFolder = (directory: string, { apiGroup, namespace, keys }: Reading): Promise<ObjectStore> =>
+  readSource(async (feed) => new Manifests({ directory, apiGroup, feed, namespace, keys }))
 
 async function openCluster({ apiGroup, kubeconfig }: CheckOptions, feed: (input: Input) => void): Promise<Source> {
   const { openKubernetes } = await import('./edge/kubernetes/source.ts')
