@@ -4,7 +4,7 @@
  */
 import type { Policy } from '../bgp/policy/rule.ts'
 import type { PeerType } from '../bgp/wire/context.ts'
-import type { NodeIntent, PeerIntent, ServiceGuards } from '../cluster/intent.ts'
+import { keysOf, type NodeIntent, type PeerIntent, type ServiceGuards } from '../cluster/intent.ts'
 import { same } from '../cluster/same.ts'
 
 /** A field, and what its change does. */
@@ -16,6 +16,11 @@ export interface Setting {
 const NEXT_SESSION = 'applies from the next session on'
 const IMPORT = 'learned routes are evaluated again'
 const EXPORT = 'learned routes may be advertised otherwise, or no longer'
+
+const SIGNING: Setting = {
+  field: 'password or keyChain',
+  effect: 'set on open sockets; the neighbor must have the key too',
+}
 
 /** The fields as they are called in a BGPPeer. Undefined: a reset or the routes show it, or it says who the neighbor is. */
 const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
@@ -57,16 +62,30 @@ const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
   maxRouteMemory: { field: 'maxRouteMemoryMiB', effect: 'a smaller limit rejects new routes' },
   allowedOwnAs: { field: 'numAllowedLocalASNumbers', effect: IMPORT },
   reflection: { field: 'routeReflectorClusterID', effect: EXPORT },
-  signing: { field: 'password or keyChain', effect: 'set on open sockets; the neighbor must have the key too' },
+  // `isSignedAlike`
+  signing: undefined,
   ttlSecurity: { field: 'ttlSecurity', effect: 'packets of a router that does not send with TTL 255 are dropped' },
   bfd: { field: 'bfd', effect: 'BFD follows at once' },
   range: { field: 'peerRangeLimit', effect: 'sessions above a smaller limit stay' },
+}
+
+/** Whether it is the same key nobody can say where one side does not have its Secret: those of a cluster are not read. */
+function isSignedAlike(old: PeerIntent['signing'], now: PeerIntent['signing']): boolean {
+  const isKnown = [old, now].every((signing) => keysOf(signing).every(({ version }) => version !== undefined))
+  return isKnown ? same(old, now) : same(withoutVersions(old), withoutVersions(now))
+}
+
+function withoutVersions(signing: PeerIntent['signing']): PeerIntent['signing'] {
+  if (signing === undefined) return undefined
+  if (signing.kind === 'md5') return { ...signing, key: { ...signing.key, version: undefined } }
+  return { ...signing, keys: signing.keys.map((one) => ({ ...one, key: { ...one.key, version: undefined } })) }
 }
 
 /** Of two settings of one neighbor, of this type now. */
 export function* settingsOf(old: PeerIntent, now: PeerIntent, peerType: PeerType): Iterable<Setting> {
   for (const [key, setting] of Object.entries(PEER) as [keyof PeerIntent, Setting | undefined][])
     if (setting !== undefined && !same(old[key], now[key])) yield setting
+  if (!isSignedAlike(old.signing, now.signing)) yield SIGNING
   if (!same(rulesOf(old.importPolicy), rulesOf(now.importPolicy))) yield { field: 'import policy', effect: IMPORT }
   const learned = [old, now].map(({ exportPolicy }) => rulesForLearned(exportPolicy, peerType))
   if (!same(learned[0], learned[1])) yield { field: 'export policy', effect: EXPORT }

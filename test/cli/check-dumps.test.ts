@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
+import type { Kind } from '../../src/cluster/source.ts'
 import type { ChangeLine } from '../../src/preview/change.ts'
 import { CALICOS } from '../support/as-calicos.ts'
 import { nameOf } from '../support/field-variants.ts'
@@ -49,14 +50,17 @@ interface Dump {
   readonly as?: 'yaml' | 'json'
   /** The value of all Secrets, as base64. */
   readonly key?: string
+  readonly leaveOut?: Kind
   readonly change?: (object: ApiObject) => ApiObject
 }
 
 async function write(
   name: string,
-  { home, time = 0, as = 'yaml', key, change = (object) => object }: Dump,
+  { home, time = 0, as = 'yaml', key, leaveOut, change = (object) => object }: Dump,
 ): Promise<string> {
-  const objects = objectsOf(home).map((object) => shown(inHome(home, change(object)), time, key))
+  const objects = objectsOf(home)
+    .filter(({ kind }) => kind !== leaveOut)
+    .map((object) => shown(inHome(home, change(object)), time, key))
   const items = time % 2 === 0 ? objects : objects.toReversed()
   const list = { apiVersion: 'v1', kind: 'List', metadata: { resourceVersion: '' }, items }
   const path = join(folder, `${name}.${as}`)
@@ -104,6 +108,16 @@ describe.each(['own', 'calico'] as const)('objects in a group that is %s', (home
     expect(new Set(lines.map(({ kind }) => kind))).toEqual(new Set(['setting']))
     const signed = ['Global_10_0_0_18', 'Global_10_0_0_8']
     expect(new Set(lines.map((line) => ('peer' in line ? line.peer : '')))).toEqual(new Set(signed))
+  })
+
+  test('keys of a dump without Secrets, as of a live cluster, are no other ones', async () => {
+    const without = await write(`${home}-no-key`, { home, time: 5, leaveOut: 'Secret' })
+    const before = await write(`${home}-with-key`, { home })
+    expect(await changeBetween(home, without, before)).toEqual([])
+    expect(await changeBetween(home, before, without)).toEqual([])
+    const key = { secretKeyRef: { name: 'other', key: 'key' } }
+    const other = await write(`${home}-other`, { home, change: ofPeer('keyed', { password: key }) })
+    expect(await changeBetween(home, without, other)).not.toEqual([])
   })
 
   test('a filter less changes routes of its neighbors, and resets nothing', async () => {
