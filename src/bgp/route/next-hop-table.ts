@@ -18,6 +18,9 @@ export const SELF = 0
 export const REACH = { direct: 0, none: 1, learned: 2 } as const
 export type Reach = (typeof REACH)[keyof typeof REACH]
 
+/** About what one takes in `byAddress`: two places in lists, and a text of its address. */
+const ORDER_OCTETS: Octets = 56
+
 const NO_DETOUR: readonly LinkMark[] = []
 const textOf = (links: readonly LinkMark[]): string => links.map(markText).join()
 
@@ -142,7 +145,9 @@ export class NextHopTable {
   }
 
   memory(): Octets {
-    return this.bytes.memory() + usedBytes(this.bytes.end, this.metric, this.reach, this.globalMetric, this.globalReach)
+    const columns = usedBytes(this.bytes.end, this.metric, this.reach, this.globalMetric, this.globalReach)
+    const order = this.byAddress === undefined ? 0 : this.size * ORDER_OCTETS
+    return this.bytes.memory() + columns + order
   }
 }
 

@@ -114,3 +114,10 @@ test('a round reaches every next hop there was, whatever comes while it goes on'
     expect(old.size).toBe(0)
   }
 })
+
+test('the order by address counts as memory', () => {
+  const { table } = followed()
+  const plain = new NextHopTable(KNOWN_KEY)
+  for (const one of [table, plain]) for (let index = 0; index < 1_000; index++) one.intern(octets(index))
+  expect(table.memory() - plain.memory()).toBeGreaterThan(40 * 1_000)
+})
