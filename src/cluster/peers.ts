@@ -3,7 +3,8 @@
  *
  * One address and port is one neighbor. Where several objects ask for it, the most specific wins: a BGPPeer with
  * `node`, then one with `nodeSelector`, then a global one, then the mirror of another node's BGPPeer, then the mesh;
- * among equals the first by name. A BGPPeer that loses to another object is reported.
+ * among equals the first by name. A BGPPeer of this node that loses is reported as a problem; why a mirror or a session
+ * of the mesh gave way is kept among the refusals.
  */
 import { FAMILIES, FAMILY_WORDS } from '../base/family.ts'
 import { CostMeter, type Work } from '../base/work.ts'
@@ -120,11 +121,12 @@ export class PeerPlanner {
     const mirrored = this.#lists.ask('mirrored', [me, objects], meter, 1, () =>
       objects.filter((object) => object.reverse && namesAsNeighbor(object, me)),
     )
-    const asked = [
-      ...selecting.map(({ peerSelector }) => questionsOf(peerSelector)),
-      ...mirrored.map(({ nodeSelector }) => questionsOf(nodeSelector)),
+    const selectors = [
+      ...selecting.map(({ peerSelector }) => peerSelector),
+      ...mirrored.map(({ nodeSelector }) => nodeSelector),
     ]
-    const cost = CANDIDATE_COST + MATCH_COST * asked.reduce((sum, questions) => sum + questions, asked.length)
+    const questions = selectors.reduce((sum, selector) => sum + 1 + questionsOf(selector), 0)
+    const cost = CANDIDATE_COST + MATCH_COST * questions
     const candidatesOf = (node: ClusterNode): readonly NamedCandidate[] => {
       const restsOn = [node, me, selecting, mirrored, settings.nodeToNodeMesh]
       return this.#candidates.ask(node.name, restsOn, meter, cost, () =>
@@ -147,7 +149,10 @@ export class PeerPlanner {
   }
 }
 
-/** Those in the mesh are told apart by nothing: one stands for all. BGPPeers name each of their neighbors. */
+/**
+ * In a preview, the nodes of a group are equal neighbors in the mesh: one candidate represents the group. If a BGPPeer
+ * makes them neighbors, they are listed one by one.
+ */
 function ofGroup(
   group: Alike,
   me: ClusterNode,
@@ -168,7 +173,10 @@ const holding = (peer: PeerIntent, why: string): PeerIntent => ({ ...peer, held:
 const byNode = ({ node: a }: NamedCandidate, { node: b }: NamedCandidate): number =>
   a === b ? 0 : (a?.name ?? '') < (b?.name ?? '') ? -1 : 1
 
-/** Two nodes may have one address and two ports, and two interfaces one symbol: `a.1` and `a-1`. */
+/**
+ * Names can clash: those of two nodes with the same address and different ports, or of the interfaces `a.1` and `a-1`,
+ * which become the same symbol.
+ */
 function freeName({ name, port }: PeerIntent, taken: ReadonlyMap<string, PeerIntent>): string {
   if (!taken.has(name)) return name
   const withPort = `${name}_port_${port}`
@@ -177,7 +185,7 @@ function freeName({ name, port }: PeerIntent, taken: ReadonlyMap<string, PeerInt
   return free
 }
 
-/** The most nodes that are named one by one. */
+/** At most this many nodes are reported. */
 const MOST_UNREACHABLE = 10
 
 /** Nodes that should be neighbors but share no address family with this node. */
@@ -185,8 +193,7 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
   if (!FAMILIES.some((family) => me.addresses[family] !== undefined)) return []
   const selectors = objects.filter((object) => object.peerSelector !== undefined && selects(object, me))
   const inMesh = settings.nodeToNodeMesh && me.clusterId === undefined
-  const isNear = (node: ClusterNode): boolean => node === me || shareFamily(me, node)
-  if (alike?.every(({ nodes: [some] }) => some === undefined || isNear(some[1])) === true) return []
+  if (alike?.every(({ nodes: [some] }) => some === undefined || shareFamily(me, some[1])) === true) return []
   if (!inMesh && selectors.length === 0) return []
   const wanted = (node: ClusterNode): string | undefined => {
     const object = selectors.find(({ peerSelector }) => peerSelector && matches(peerSelector, node.labels))
@@ -199,7 +206,7 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
     if (found.length === MOST_UNREACHABLE) break
     meter.add(LOOK_COST)
     if (meter.isDue) yield meter.take()
-    if (isNear(node)) continue
+    if (shareFamily(me, node)) continue
     const what = wanted(node)
     if (what === undefined) continue
     const families = FAMILIES.filter((family) => me.addresses[family] !== undefined).map(
@@ -218,7 +225,7 @@ function* chooseOnePerEndpoint(
   refusals: Map<string, string>,
 ): Work<NamedCandidate[]> {
   const chosen = new Map<string, NamedCandidate>()
-  /** By name of a node: the BGPPeer that selects it, or takes the first of its sessions in the mesh. */
+  /** By name of a node: the BGPPeer that selects it, or replaces the first of its mesh sessions. */
   const owners = new Map<string, PeerObject>()
   const meter = new CostMeter()
   yield candidates.length * LOOK_COST
@@ -246,12 +253,15 @@ function* chooseOnePerEndpoint(
 }
 
 /**
- * A BGPPeer that selects a node takes all of its sessions in the mesh. One that names the address of the first leaves the
- * other, as in Calico, with the family of its address alone: with both it would carry what the BGPPeer keeps back.
+ * There can be two mesh sessions with a node, the first over IPv4. A BGPPeer with `peerSelector` replaces both. A BGPPeer
+ * with `peerIP` replaces only the one to that address. Where that is the first, the second remains, as in Calico, but
+ * carries only its own family: routes that the filters of the BGPPeer reject must not pass over it.
  */
 function noteOwner(owners: Map<string, PeerObject>, { node, object }: Candidate, winner: Candidate | undefined): void {
-  const owner = object === undefined ? winner?.object : object.remote === undefined ? object : undefined
-  if (node !== undefined && owner !== undefined) owners.set(node.name, owner)
+  if (node === undefined) return
+  const isOfMesh = object === undefined
+  if (isOfMesh && winner?.object !== undefined) owners.set(node.name, winner.object)
+  if (!isOfMesh && object.remote === undefined) owners.set(node.name, object)
 }
 
 function byRank(a: Candidate, b: Candidate): number {
