@@ -20,8 +20,8 @@ export class GroupSums {
     this.#now.set(member, { group, counts })
   }
 
-  /** Ends a round. By group: what is to be added to the counts of its members. */
-  end(): ReadonlyMap<string, Counts> {
+  /** By group: what removed members had counted, which is to be added to the counts of those seen in this round. */
+  endRound(): ReadonlyMap<string, Counts> {
     for (const [member, { group, counts }] of this.#before) {
       const now = this.#now.get(member)
       const goesOn = now?.group === group && counts.every((count, index) => count <= (now.counts[index] ?? 0))

@@ -3,8 +3,8 @@
  * NOTIFICATIONs and times are counted as they happen.
  *
  * Labels are bounded: peers are those configured now (the series of a removed peer are removed), states, types,
- * families and actions are fixed sets, rules are those of BGPFilters, and a code from the wire that no RFC names counts
- * as `other`.
+ * families and actions are fixed sets, rules are those of BGPFilters, and a code from the wire beyond those of the RFCs
+ * counts as `other`.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { FAMILIES } from '../../base/family.ts'
@@ -38,14 +38,14 @@ export class Metrics {
   readonly #flapCounts = new PeerCounts(['peer'])
   readonly #bfdFlaps = new Flaps()
   readonly #bfdFlapCounts = new PeerCounts(['peer'])
-  /** Of the messages and sessions of many peers. */
+  /** What removed members of a group had counted: sessions and messages. */
   readonly #peerSums = new GroupSums()
-  /** Of the hits of rules that are in several policies. */
+  /** What removed policies had counted for a rule that other policies have too: hits. */
   readonly #hitSums = new GroupSums()
   readonly #objectToUpdate: Histogram
   /** The page in progress: pages are made one at a time. */
   #last: Promise<unknown> = Promise.resolve()
-  /** Pages that are not begun yet. */
+  /** Pages that have not begun, by `each`. */
   readonly #next = new Map<boolean, Promise<readonly string[]>>()
 
   constructor({ version, view, onScrape = () => {} }: MetricsOptions) {
@@ -57,13 +57,13 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_PRECISION })
     this.#objectToUpdate = new Histogram({
       name: 'godwit_object_to_update_seconds',
-      help: 'From the change of an object to the last UPDATE it caused.',
+      help: 'Time from the change of an object to the last UPDATE that it caused.',
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
       registers: [this.#registry],
     })
     const build = new Gauge({
       name: 'godwit_build_info',
-      help: 'Always 1; the labels say what runs.',
+      help: 'Always 1; the labels are the versions of the agent and of Node.js.',
       labelNames: ['version', 'node_version'],
       registers: [this.#registry],
     })
@@ -83,7 +83,7 @@ export class Metrics {
     } else if (line.code === 'update-problem') this.#updateProblems.add([peer, String(fields.action)])
     else if (line.code === 'notification-sent' || line.code === 'notification-received') {
       const direction = line.code === 'notification-sent' ? 'sent' : 'received'
-      this.#notifications.add([peer, direction, bounded(fields.code, 8), bounded(fields.subcode, 11)])
+      this.#notifications.add([peer, direction, codeLabel(fields.code, CODES), codeLabel(fields.subcode, SUBCODES)])
     }
   }
 
@@ -127,8 +127,8 @@ export class Metrics {
   async *#text(metric: Readable): AsyncIterable<string> {
     const all = (await metric.getForPromString?.()) ?? (await metric.get())
     const registry = this.#registry as unknown as { getMetricsAsString(metric: Readable): Promise<string> }
-    for (let at = 0; at === 0 || at < all.values.length; at += AT_ONCE) {
-      const some = { ...all, values: all.values.slice(at, at + AT_ONCE) }
+    for (let at = 0; at === 0 || at < all.values.length; at += SERIES_IN_PART) {
+      const some = { ...all, values: all.values.slice(at, at + SERIES_IN_PART) }
       const lines = await registry.getMetricsAsString({ get: async () => some })
       yield at === 0 ? lines : lines.split('\n').slice(HEAD_LINES).join('\n')
     }
@@ -149,9 +149,10 @@ export class Metrics {
       showProtocol(series, protocol, label, label === group ? undefined : view.now)
       series.down.inc({ peer: label, kind: protocol.kind }, !hasLeft && isDown(protocol) ? 1 : 0)
       if (label === group) this.#peerSums.see(name, group, countsOf(peer))
-      if (peers.size % AT_ONCE === 0) await yieldToEventLoop()
+      if (peers.size % PEERS_IN_TURN === 0) await yieldToEventLoop()
     }
-    if (!each) for (const [group, counts] of this.#peerSums.end()) showCounts(series, group, counts)
+    // `showProtocol` has added the counts of the present members.
+    if (!each) for (const [group, counts] of this.#peerSums.endRound()) addCounts(series, group, counts)
     const counted = [
       this.#transitions.writeTo(series.transitions, peers),
       this.#bfdTransitions.writeTo(series.bfdTransitions, peers),
@@ -179,13 +180,15 @@ export class Metrics {
 /** Milliseconds between two measurements of the event loop's lag: ten wake-ups a second are cheap. */
 const LAG_PRECISION = 100
 
-/** Peers in one part of a page. */
-const AT_ONCE = 128
+/** Series that are written as one part of a page. */
+const SERIES_IN_PART = 128
+/** Peers that are read from the view before other work has its turn. */
+const PEERS_IN_TURN = 128
 
 /** HELP and TYPE. */
 const HEAD_LINES = 2
 
-/** A metric of prom-client, of which the types say less. */
+/** A metric of prom-client; its type declarations omit `getForPromString`. */
 interface Readable {
   get(): Promise<{ readonly values: readonly unknown[] }>
   /** Only histograms and summaries have this method. */
@@ -198,9 +201,14 @@ const yieldToEventLoop = (): Promise<void> => new Promise((resolve) => setImmedi
 /** Groups of peers that can be many (nodes of the mesh, callers of a range): each group shares one label. */
 const groupOf = ({ kind, range }: ProtocolView): string | undefined => (kind === 'Mesh' ? kind : range)
 
-/** A code that an RFC names, as text; everything else is one label value. */
-function bounded(value: unknown, most: number): string {
-  return typeof value === 'number' && value >= 0 && value <= most ? String(value) : 'other'
+/** From Message Header Error (RFC 4271) to Send Hold Timer Expired (RFC 9687). */
+const CODES = { least: 1, most: 8 } as const
+/** From 0, which is no more specific than the code, to Malformed AS_PATH (RFC 4271) and Role Mismatch (RFC 9234). */
+const SUBCODES = { least: 0, most: 11 } as const
+
+/** A code within the range that RFCs use, as text; everything else is one label value. */
+function codeLabel(value: unknown, { least, most }: { readonly least: number; readonly most: number }): string {
+  return typeof value === 'number' && value >= least && value <= most ? String(value) : 'other'
 }
 
 type Series = ReturnType<typeof makeSeries>
@@ -252,9 +260,13 @@ function sessionSeries({ gauge, counter }: Makers) {
       'How often a session reached Established after it had done so three times in the 15 minutes before.',
       ['peer'],
     ),
-    transitions: counter('session_transitions_total', 'State changes, by the state entered.', ['peer', 'to']),
-    messages: counter('messages_total', 'BGP messages.', ['peer', 'type', 'direction']),
-    notifications: counter('notifications_total', 'NOTIFICATIONs, by code and subcode.', [
+    transitions: counter(
+      'session_transitions_total',
+      'State changes of the session (RFC 4271), by the state entered.',
+      ['peer', 'to'],
+    ),
+    messages: counter('messages_total', 'BGP messages sent and received, by type.', ['peer', 'type', 'direction']),
+    notifications: counter('notifications_total', 'NOTIFICATIONs sent and received, by code and subcode.', [
       'peer',
       'direction',
       'code',
@@ -302,12 +314,19 @@ function bfdSeries({ gauge, counter }: Makers) {
       'How often a BFD session went Up after it had done so three times in the 15 minutes before.',
       ['peer'],
     ),
-    bfdTransitions: counter('bfd_session_transitions_total', 'State changes, by the state entered.', ['peer', 'to']),
-    bfdPackets: counter('bfd_packets_total', 'BFD packets of all sessions.', ['direction']),
+    bfdTransitions: counter(
+      'bfd_session_transitions_total',
+      'State changes of the BFD session, by the state entered.',
+      ['peer', 'to'],
+    ),
+    bfdPackets: counter('bfd_packets_total', 'BFD packets sent and received, of all sessions.', ['direction']),
     bfdDropped: counter('bfd_dropped_packets_total', 'BFD packets that were dropped, by the rule they break.', [
       'reason',
     ]),
-    bfdLeast: gauge('bfd_least_interval_seconds', 'No BFD interval is shorter than this; 0: as configured.'),
+    bfdLeast: gauge(
+      'bfd_least_interval_seconds',
+      'Lower bound that the agent puts on BFD intervals, because of its priority or to limit packets: shorter configured ones are raised to it; 0 without BFD.',
+    ),
   }
 }
 
@@ -325,7 +344,10 @@ function nodeSeries({ gauge, counter }: Makers) {
       ['family'],
     ),
     synced: gauge('source_synced', '1 once all objects have been listed.'),
-    problems: gauge('problems', 'Objects and fields that are wrong or held back.'),
+    problems: gauge(
+      'problems',
+      'Problems that the agent reports, such as objects and fields that are wrong or held back.',
+    ),
     left: gauge(
       'node_left',
       '1 while this node has left: it has no session and advertises nothing, as it was told to.',
@@ -333,14 +355,14 @@ function nodeSeries({ gauge, counter }: Makers) {
     localRoutes: gauge('local_routes', 'Routes this node originates.'),
     nodeRoutes: gauge(
       'node_routes',
-      'Routes to pods of other nodes that nodeRoutes Direct asks for, and those the kernel has.',
+      'Direct routes to pods of other nodes that nodeRoutes asks for, by state: written to the kernel, or missing there.',
       ['family', 'state'],
     ),
-    memory: gauge('memory_bytes', 'Memory by its use.', ['what']),
+    memory: gauge('memory_bytes', 'Memory of the routing tables, route attributes and advertised routes.', ['what']),
   }
 }
 
-/** `peer`: the value of the label. `now`: undefined for one of several. */
+/** `peer`: the label. `now`: undefined if several peers share the label; then no time in state is shown. */
 function showProtocol(
   series: Series,
   { kind, peer: snapshot, disabled, families }: ProtocolView,
@@ -353,7 +375,7 @@ function showProtocol(
   series.state.inc({ peer, state: snapshot.state })
   if (now !== undefined) series.stateSeconds.set({ peer }, inSeconds(now - snapshot.since))
   series.flaps.inc({ peer }, 0)
-  showCounts(series, peer, countsOf(snapshot))
+  addCounts(series, peer, countsOf(snapshot))
   for (const family of FAMILIES) {
     const channel = families[family]
     if (channel === undefined) continue
@@ -365,7 +387,7 @@ function showProtocol(
   }
 }
 
-/** Though nobody has disabled it. */
+/** Not Established, and not disabled by command. */
 const isDown = ({ peer, disabled }: ProtocolView): boolean => peer.state !== 'Established' && !disabled
 
 function showNft(series: Series, nat: NatView | undefined): void {
@@ -410,7 +432,7 @@ function showFilters(series: Series, filters: readonly FilterView[], sums: Group
       sums.see(memberOf(policy, index), rule.name, [count])
     }
   }
-  for (const [rule, [count]] of sums.end()) series.filterHits.inc({ rule }, count)
+  for (const [rule, [count]] of sums.endRound()) series.filterHits.inc({ rule }, count)
 }
 
 const POLICY_IDS = new WeakMap<FilterView['policy'], number>()
@@ -425,14 +447,14 @@ function memberOf(policy: FilterView['policy'], index: number): string {
 
 const MESSAGES: readonly (keyof MessageCounts)[] = ['open', 'update', 'notification', 'keepalive', 'route-refresh']
 
-/** What the snapshot counts since the peer was made, in the order of `showCounts`. */
+/** What the snapshot counts since the peer was made, in the order of `addCounts`. */
 const countsOf = ({ established, received, sent }: PeerSnapshot): readonly number[] => [
   established,
   ...MESSAGES.map((type) => received[type]),
   ...MESSAGES.map((type) => sent[type]),
 ]
 
-function showCounts(series: Series, peer: string, [established, ...messages]: readonly number[]): void {
+function addCounts(series: Series, peer: string, [established, ...messages]: readonly number[]): void {
   series.established.inc({ peer }, established)
   for (const [index, count] of messages.entries()) {
     const type = MESSAGES[index % MESSAGES.length] ?? ''

@@ -1,12 +1,14 @@
 /**
  * The counts of one metric for each peer, by its other labels. They are kept outside of prom-client, so that those of a
- * removed peer can be removed. The counts of a removed member of a group stay in the sum of the group while it has members.
+ * removed peer can be removed. The counts of a removed member of a group stay in the sum of the group while it has members,
+ * unless no scrape has seen the member.
  */
 import type { Counter } from 'prom-client'
 
 /**
- * Of how many counts one is kept at most: each caller from a range is a peer with a name of its own, and a scrape may never
- * come. Beyond this the counts of a peer are removed. A mesh of 5,000 nodes, with all six states of each, has half of it.
+ * The most counts that are kept for one metric: each caller from a range is a peer with a name of its own, and a scrape may
+ * never come. Beyond this the counts of a peer are removed, of those that no scrape has seen first. A mesh of 5,000 nodes,
+ * with all six states of each, has half of it.
  */
 const MOST_COUNTS = 65_536
 /** Counts that are written before other work has its turn. */
@@ -27,7 +29,7 @@ export class PeerCounts {
   readonly #labelNames: readonly string[]
   /** Peers that existed at the last scrape; the one that was counted least recently comes first. */
   readonly #shown = new Map<string, Counts>()
-  /** Peers that were counted since, in the same order. Their counts are removed first: nobody has seen them yet. */
+  /** Peers first counted since the last scrape, in the same order. Their counts are removed first: nobody has seen them. */
   readonly #unshown = new Map<string, Counts>()
   /** By group: the sums of its removed members. */
   readonly #ofRemoved = new Map<string, Counts>()

@@ -163,6 +163,28 @@ test('a neighbor cannot make series without end', async () => {
   expect((await linesOf(metrics, 'godwit_notifications_total')).length).toBeLessThan(50)
 })
 
+test.each([
+  [6, 2, 'code="6",subcode="2"'],
+  [2, 11, 'code="2",subcode="11"'],
+  [4, 0, 'code="4",subcode="0"'],
+  [3, 12, 'code="3",subcode="other"'],
+  [8, 0, 'code="8",subcode="0"'],
+  [0, 0, 'code="other",subcode="0"'],
+  [9, 1, 'code="other",subcode="1"'],
+])('a NOTIFICATION %d/%d is counted as %s: what is beyond the RFCs is `other`', async (code, subcode, labels) => {
+  const { metrics } = metricsOf({ protocols: [protocolOf('rack', 'Idle')] })
+  metrics.note(line('notification-sent', { peer: 'rack', code, subcode }))
+  expect(await linesOf(metrics, 'godwit_notifications_total')).toEqual([
+    `godwit_notifications_total{peer="rack",direction="sent",${labels}} 1`,
+  ])
+})
+
+test('every metric has a help text of its own', async () => {
+  const texts = (await linesOf(metricsOf({}).metrics, '# HELP godwit_')).map((line) => line.replace(/^# HELP \S+ /, ''))
+  expect(texts.length).toBeGreaterThan(20)
+  expect(texts.filter((text, index) => texts.indexOf(text) !== index || !text.endsWith('.'))).toEqual([])
+})
+
 test('a peer that is gone takes its series along', async () => {
   const held = metricsOf({ protocols: [protocolOf('rack', 'Established')] })
   held.metrics.note(line('session-transition', { peer: 'rack', to: 'Connect' }))
