@@ -2,6 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { JobTiming } from '../../../src/edge/kubernetes/write/job.ts'
 import { ApiServer } from './server.ts'
 
 /** Pauses short enough for a test. */
@@ -15,7 +16,13 @@ export const QUICK = {
 }
 
 /** The same for what is written. */
-export const QUICK_JOB = { firstPause: 5, longestPause: 40, refusedPause: 20_000, silence: 500, rest: 0 }
+export const QUICK_JOB = {
+  firstPause: 5,
+  longestPause: 40,
+  refusedPause: 20_000,
+  silence: 500,
+  pause: 0,
+} satisfies JobTiming
 
 export interface OpenApi {
   readonly api: ApiServer
