@@ -60,7 +60,7 @@ export class StatusDoor {
     const client = new ObjectClient(api, timing.silence)
     this.#status = new NodeStatusWriter(client, node)
     this.#condition = nodeReadiness ? new NodeConditionWriter(client, node) : undefined
-    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as ObjectPath, timing.pause)
+    this.#objects = new ObjectStatusWriter(client, (kind) => place(kind) as ObjectPath, timing)
     this.#events = new EventWriter(client, node, ({ kind }) => place(kind), timing.pause)
     this.#taint = new StartupTaint(client, timing)
     const onChange = (held: boolean) => this.#setHeld(held)

@@ -379,6 +379,39 @@ describe('writing to the API', () => {
     report('peer-1')
     await until('written', () => JSON.stringify(api.store.get(PEERS, '/peer-1')).includes('Accepted'))
     expect(known.problems.get('Kubernetes/status')).toContain('a webhook says no')
+    // Nor is it tried again with each of them.
+    expect(writes(`${PEERS}/peer-0/status`)).toHaveLength(1)
+  })
+
+  test('a kind that may not be written is not tried again with each change of it', async () => {
+    const names = Array.from({ length: 20 }, (_, index) => `peer-${index}`)
+    for (const name of names) api.apply(peer(name))
+    const pool = {
+      apiVersion: 'godwit.dev/v1',
+      kind: 'IPPool',
+      metadata: { name: 'pods' },
+      spec: { cidr: '10.0.0.0/8' },
+    }
+    api.apply(pool)
+    const source = await open('worker-1', false, { refusedPause: 3_600_000 })
+    tell(source)
+    await until('held', () => leases.length === 1)
+    let refused = 0
+    api.onRequest = ({ method, path }) => {
+      if (method !== 'PATCH' || !path.startsWith(PEERS)) return
+      refused++
+      throw new Refusal(403, 'Forbidden', 'no right')
+    }
+    const report = (objects: readonly ObjectConditions[]) =>
+      source.report?.({ kind: 'conditions', objects, whole: false })
+    report(names.map((name) => conditionsOf(name, 'True')))
+    await until('told', () => known.problems.get('Kubernetes/status')?.includes('no right') === true)
+    const before = refused
+    report([conditionsOf('peer-0', 'False'), { ...conditionsOf('pods', 'True'), kind: 'IPPool' } as ObjectConditions])
+    await until('another kind', () =>
+      JSON.stringify(api.store.list('/apis/godwit.dev/v1/ippools')).includes('Accepted'),
+    )
+    expect([before, refused]).toEqual([10, 10])
   })
 
   test('Events stand where describe looks, and count what repeats', async () => {
