@@ -162,7 +162,7 @@ const LONGEST = 400_000
 
 // ── The property ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What was agreed on and what was once good outlives a change on purpose. */
+/** What a session agreed on while a field had another value, and what was once good, outlive the change on purpose. */
 const ofObjects = (lines: readonly string[]): readonly string[] =>
   lines.filter((line) => !/^(session|asked remember)/.test(line))
 
@@ -189,7 +189,7 @@ function wrongAfter(home: Home, steps: readonly Step[]): readonly string[] {
   }
   scene.restoreAll()
   scene.rest()
-  found.push(...differences(start, scene.town.picture()).map((line) => `back: ${line}`))
+  found.push(...differences(ofObjects(start), ofObjects(scene.town.picture())).map((line) => `back: ${line}`))
   return found.length === 0 ? [] : [...scene.told, ...found]
 }
 
