@@ -1,46 +1,37 @@
 /**
  * The log: each LogLine becomes one line of JSON on stdout, `{level, time, code, msg, ...fields}`. Lines are written
  * without waiting: a reader that does not read loses lines, but delays no KEEPALIVE, and delays the end of the process
- * by at most about a second (`FLUSH_TRIES`). Repeated lines are limited (`log-rate-limit.ts`).
+ * by at most about a second (`line-writer.ts`). Repeated lines are limited (`log-rate-limit.ts`).
  */
-import { type DestinationStream, destination, pino, stdTimeFunctions } from 'pino'
+import { pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 import { systemClock } from '../clock.ts'
 import { openWithoutWaiting } from '../standard-streams.ts'
+import { LineWriter } from './line-writer.ts'
 import { LogRateLimit } from './log-rate-limit.ts'
 
 export interface Log {
   write(line: LogLine): void
-  /** Writes lines that are still queued, as far as the reader takes them. Nothing is logged after it. */
+  /** Writes lines that are still queued, as far as the reader takes them. Lines written after it are ignored. */
   end(): void
 }
 
 export interface LogOptions {
   readonly level: LogLine['level'] | 'silent'
   /** Where lines go; stdout if not given. */
-  readonly to?: DestinationStream
+  readonly to?: { write(line: string): void; end?(): void }
 }
 
-/** Bytes queued for a reader that does not read; lines beyond are dropped. */
-const MOST_HELD_BYTES = 4 * 1024 * 1024
-/** At the end, queued lines are offered so many times, a tenth of a second apart. */
-const FLUSH_TRIES = 10
 /** How often lines about left-out lines are written. */
 const LEFT_OUT_MILLIS = 10_000
 const RESERVED = new Set(['level', 'time', 'code', 'msg'])
 const SECRETS = /password|secret|token|^key$/i
 
-export function openLog({ level, to }: LogOptions): Log {
-  let tries = Number.POSITIVE_INFINITY
-  const retryEAGAIN = () => tries-- > 0
-  const options = { sync: false, maxLength: MOST_HELD_BYTES, retryEAGAIN }
-  const stdout = to === undefined ? destination({ fd: openWithoutWaiting(1), ...options }) : undefined
-  // Without this, a closed pipe would end the process.
-  stdout?.on('error', () => {})
+export function openLog({ level, to = new LineWriter(openWithoutWaiting(1)) }: LogOptions): Log {
   const out = pino(
     { level, base: null, timestamp: stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
-    to ?? stdout ?? process.stdout,
+    to,
   )
   const limit = new LogRateLimit()
   const print = (line: LogLine): void => out[line.level](fieldsOf(line), plainText(line.text))
@@ -51,16 +42,7 @@ export function openLog({ level, to }: LogOptions): Log {
       const admitted = out.isLevelEnabled(line.level) ? limit.admit(line, systemClock.now()) : undefined
       if (admitted !== undefined) print(admitted)
     },
-    end: () => {
-      tries = FLUSH_TRIES
-      try {
-        stdout?.flushSync()
-      } catch {
-        // The reader has closed the stream: the error cannot be logged.
-      }
-      // Otherwise pino would write the queued lines again when the process exits.
-      stdout?.destroy()
-    },
+    end: () => to.end?.(),
   }
 }
 

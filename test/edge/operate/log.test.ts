@@ -1,4 +1,9 @@
-import { expect, test } from 'vitest'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { openSync } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { openLog } from '../../../src/edge/operate/log.ts'
 import type { LogLine } from '../../../src/engine/log-line.ts'
 
@@ -53,4 +58,42 @@ test('text from a neighbor cannot break the line, and secrets are not written', 
   expect(rest).toEqual([])
   expect([...(line ?? '').trimEnd()].filter((character) => character < ' ')).toEqual([])
   expect(line).not.toContain('hunter2')
+})
+
+describe('a process that ends its log', () => {
+  const CHILD = new URL('../../support/log-child.ts', import.meta.url).pathname
+
+  function logsInAChild(lines: number, length: number, stdout: 'pipe' | number = 'pipe'): ChildProcess {
+    const words = [CHILD, String(lines), String(length)]
+    const child = spawn(process.execPath, words, { stdio: ['ignore', stdout, 'pipe'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    return child
+  }
+
+  test('has written every line that was queued, and none that came later', async () => {
+    const child = logsInAChild(500, 300)
+    const [written, [code]] = await Promise.all([text(child.stdout as Readable), once(child, 'exit')])
+    const codes = written
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).code)
+    expect([code, codes.toSorted()]).toEqual([0, Array.from({ length: 500 }, (_, at) => `line-${at}`).toSorted()])
+  })
+
+  test.each([3, 500])('ends although its reader is gone: %i lines', async (lines) => {
+    const child = logsInAChild(lines, 300)
+    child.stdout?.destroy()
+    expect(await once(child, 'exit')).toEqual([0, null])
+  })
+
+  test('ends although the disk is full', async () => {
+    const child = logsInAChild(3, 300, openSync('/dev/full', 'w'))
+    expect(await once(child, 'exit')).toEqual([0, null])
+  })
+
+  test('ends although its reader does not read', async () => {
+    const child = logsInAChild(500, 1_000)
+    child.stdout?.pause()
+    expect(await once(child, 'exit')).toEqual([0, null])
+  })
 })
