@@ -1,4 +1,4 @@
-/** Every command in the documents is run by CI, by a test or by an interop case: this says by which. */
+/** Every command in these documents is run by CI, by a test or by an interop case: this says by which. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 const ROOT = new URL('../', import.meta.url).pathname
 const read = (path: string): string => readFileSync(`${ROOT}${path}`, 'utf8')
 
-/** What a reader of the project opens, beside the pages of deploy/, which test/deploy/ runs. */
+/** What a reader of the project opens, beside the pages of deploy/, whose commands `test/deploy/docs.test.ts` parses. */
 const DOCUMENTS = ['README.md', 'interop/RFCS.md', 'test/bench/PEERS.md', 'test/TRIED.md']
 
 /** Command in a `sh` block of these → a file and the words there that run it. */

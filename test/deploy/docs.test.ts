@@ -1,4 +1,8 @@
-/** The pages for users: every manifest is taken by the agent without a word, every command is one it knows, every link leads somewhere. */
+/**
+ * The pages for users, with the one that says how to install: the agent accepts every manifest without a problem, and knows
+ * every command of `godwit`; every link leads to a file. Commands are parsed, not run; those of other programs are not
+ * looked at.
+ */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -11,7 +15,8 @@ import { type ApiObject, upsert } from '../support/objects.ts'
 import { DEPLOY } from './support/crds.ts'
 
 const FOLDER = join(DEPLOY, 'docs')
-const pages = readdirSync(FOLDER).filter((name) => name.endsWith('.md'))
+const INSTALL = '../README.md'
+const pages = [...readdirSync(FOLDER).filter((name) => name.endsWith('.md')), INSTALL]
 const read = (page: string): string => readFileSync(join(FOLDER, page), 'utf8')
 const blocks = (page: string, language: string): string[] =>
   [...read(page).matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, text = '']) => text)
@@ -25,7 +30,10 @@ test('there are pages, manifests and commands', () => {
   expect(all('sh').length).toBeGreaterThan(5)
 })
 
-test.each(all('yaml'))('manifests of %s are without a fault', (_, text) => {
+/** The others are kustomizations and parts of objects. */
+const manifests = all('yaml').filter(([where, text]) => !where.startsWith(INSTALL) || text.startsWith('apiVersion:'))
+
+test.each(manifests)('manifests of %s are without a fault', (_, text) => {
   const documents = parseAllDocuments(text)
   expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([])
   const store = new ObjectStore()
@@ -37,12 +45,20 @@ test.each(all('yaml'))('manifests of %s are without a fault', (_, text) => {
 const cut = (line: string): string[] =>
   [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
 
+/** On the page that installs, most commands are of other programs, and ours run in a pod. */
+const IN_POD = 'kubectl -n godwit exec daemonset/godwit -- '
 const commands = all('sh').flatMap(([where, text]) =>
   text
     .split('\n')
-    .filter((line) => line !== '')
+    .map((line) => line.replace(IN_POD, ''))
+    .filter((line) => line !== '' && (!where.startsWith(INSTALL) || line.startsWith('godwit ')))
     .map((line) => [where, line] as const),
 )
+
+test('the page that installs has manifests and commands', () => {
+  expect(manifests.filter(([where]) => where.startsWith(INSTALL)).length).toBeGreaterThan(2)
+  expect(commands.filter(([where]) => where.startsWith(INSTALL)).length).toBeGreaterThan(3)
+})
 
 describe('commands', () => {
   test.each(commands)('%s: %s', (_, line) => {
