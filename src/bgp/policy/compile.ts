@@ -118,7 +118,10 @@ export class CompiledPolicy {
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
   readonly #lanes: (Lane | undefined)[] = new Array(LANES).fill(undefined)
-  readonly #start: Trail
+  #start: Trail
+  /** Trails of the tree, and their verdicts. */
+  #made = 0
+  #edits = 0
   readonly #sets = new Map<readonly PrefixMatch[], PrefixSets>()
   /** Indexes of the rules that applied in the last call of `decide`: the first `#metCount`. */
   readonly #met: number[] = []
@@ -127,8 +130,7 @@ export class CompiledPolicy {
   constructor(policy: Policy) {
     this.policy = policy
     this.hits = new Float64Array(policy.rules.length + 1)
-    let edits = 0
-    this.#start = new Trail([], [], (operations) => new Edit(++edits, operations))
+    this.#start = this.#root()
     const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
     this.asked = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
@@ -145,6 +147,7 @@ export class CompiledPolicy {
     const w1 = octets > 4 ? wordAt(bytes, offset, octets, 1) : 0
     const w2 = octets > 8 ? wordAt(bytes, offset, octets, 2) : 0
     const w3 = octets > 12 ? wordAt(bytes, offset, octets, 3) : 0
+    if (this.#made > MOST_MADE + this.policy.rules.length) this.#start = this.#root()
     let trail = this.#start
     let original: PathAttributes | undefined
     let current: PathAttributes | undefined
@@ -188,6 +191,11 @@ export class CompiledPolicy {
   /** No rule that can match routes of this kind reads the prefix, or which of several neighbors a route came from. */
   ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
     return this.#lane(family, source, learnedFrom, peerType).ignoresPrefixes
+  }
+
+  /** How many trails and verdicts are kept. */
+  get kept(): number {
+    return this.#made
   }
 
   /** Indexes of the rules that applied in the last call of `decide`. */
@@ -247,6 +255,17 @@ export class CompiledPolicy {
     }
     this.#lanes[index] = lane
     return lane
+  }
+
+  /** A new tree of trails: verdicts and edits of the old one stay valid, but are not found again. */
+  #root(): Trail {
+    this.#made = 0
+    return new Trail([], [], {
+      edit: (operations) => new Edit(++this.#edits, operations),
+      count: () => {
+        this.#made++
+      },
+    })
   }
 
   #step(rule: Rule, index: number): Step {
@@ -334,26 +353,34 @@ const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly S
   steps.slice(0, steps.findIndex(last) + 1)
 
 /**
+ * Trails and verdicts that a policy keeps, beside one for each rule. With k BGPAdvertisements that have operations, a
+ * policy can come to 2^k of them, one for each set of those that name a route. Beyond, a new tree is begun.
+ */
+const MOST_MADE = 1024
+
+interface Maker {
+  readonly edit: (operations: readonly Operation[]) => Edit
+  readonly count: () => void
+}
+
+/**
  * The rules with operations that have applied to a route so far, in order. Trails form a tree, so that routes to which
- * the same rules applied share one verdict and one edit. The tree has at most two branches per `next` rule with
- * operations; the policies of this agent have at most one such rule.
+ * the same rules applied share one verdict and one edit. Each trail has at most one branch for each later `next` rule
+ * with operations; `MOST_MADE` bounds the tree as a whole.
  */
 class Trail {
   readonly #operations: readonly Operation[]
   /** Those of late rules: they apply on accept only. */
   readonly #late: readonly Operation[]
-  readonly #newEdit: (operations: readonly Operation[]) => Edit
+  readonly #maker: Maker
   readonly #after = new Map<Step, Trail>()
   readonly #accepted = new Map<Step, Accepted>()
 
-  constructor(
-    operations: readonly Operation[],
-    late: readonly Operation[],
-    newEdit: (operations: readonly Operation[]) => Edit,
-  ) {
+  constructor(operations: readonly Operation[], late: readonly Operation[], maker: Maker) {
     this.#operations = operations
     this.#late = late
-    this.#newEdit = newEdit
+    this.#maker = maker
+    maker.count()
   }
 
   apply(attributes: PathAttributes): PathAttributes {
@@ -364,7 +391,7 @@ class Trail {
     const known = this.#after.get(step)
     if (known !== undefined) return known
     const [early, late] = step.rule.late === true ? [[], step.operations] : [step.operations, []]
-    const trail = new Trail([...this.#operations, ...early], [...this.#late, ...late], this.#newEdit)
+    const trail = new Trail([...this.#operations, ...early], [...this.#late, ...late], this.#maker)
     this.#after.set(step, trail)
     return trail
   }
@@ -375,9 +402,10 @@ class Trail {
     const operations = [...this.#operations, ...step.operations, ...this.#late]
     const edits = operations.filter(changes)
     const nextHop = operations.findLast((operation) => operation.kind === 'set-next-hop')?.address ?? 'default'
-    const edit = edits.length === 0 ? undefined : this.#newEdit(edits)
+    const edit = edits.length === 0 ? undefined : this.#maker.edit(edits)
     const accepted: Accepted = { kind: 'accept', rule: step.rule.name, edit, nextHop }
     this.#accepted.set(step, accepted)
+    this.#maker.count()
     return accepted
   }
 }

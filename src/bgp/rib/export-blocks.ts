@@ -24,6 +24,9 @@ export const OURSELVES = 0xffffffff
 /** Space for building a block. Shared by all groups: nothing is kept in it. */
 const SCRATCH = new Uint8Array(1 << 17)
 
+/** Edits whose results are kept: those that a policy no longer makes must not stay for ever. */
+const MOST_EDITS = 1024
+
 export class ExportBlocks {
   readonly #view: ExportView
   readonly #tables: ExportTables
@@ -75,9 +78,14 @@ export class ExportBlocks {
   #cacheOf(edit: Edit | undefined): IdCache {
     const known = this.#caches.get(edit)
     if (known !== undefined) return known
+    if (this.#caches.size > MOST_EDITS) this.#forgetEdits()
     const cache = new IdCache(this.#tables.attributes.blocks, this.#tables.blocks)
     this.#caches.set(edit, cache)
     return cache
+  }
+
+  #forgetEdits(): void {
+    for (const edit of this.#caches.keys()) if (edit !== undefined) this.#caches.delete(edit)
   }
 
   #make(id: number, nextHop: number, edit: Edit | undefined, originator: RouterId | undefined): number {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { compile, type Verdict } from '../../../src/bgp/policy/compile.ts'
 import { evaluate, type PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
 import type { Policy, Rule, RuleMatch } from '../../../src/bgp/policy/rule.ts'
@@ -264,6 +264,27 @@ test('rules that look at prefixes are known, by the kind of route that can meet 
   )
   expect(compiled.ignoresPrefixes('ipv4', 'peer', 'external', 'external')).toBe(true)
   expect(compiled.ignoresPrefixes('ipv6', 'peer', 'external', 'external')).toBe(false)
+})
+
+describe('twelve `next` rules that overlap in every way', () => {
+  const names = Array.from({ length: 12 }, (_, at) => `a${at}`)
+  const operation = (at: number) => ({ kind: 'add-community', community: [1, at] }) as const
+  const rules = names.map((name, at) => rule('next', { source: 'own', named: [name] }, operation(at)))
+  const subsets = Array.from({ length: 1 << names.length }, (_, bits) => names.filter((_, at) => (bits >> at) & 1))
+
+  test('keep a bounded number of verdicts, and each is right', () => {
+    const compiled = compile(policy(rules, 'accept'))
+    let most = 0
+    for (const named of [...subsets, ...subsets.toReversed()]) {
+      const { family, bytes, length } = prefix('10.0.0.0/8')
+      const own = { source: 'own', learnedFrom: undefined, named } as const
+      const verdict = compiled.decide(policyInput({ family, bytes, length }, own))
+      const { communities } = (verdict.kind === 'accept' && verdict.edit?.apply(BARE)) || BARE
+      expect(communities).toEqual(named.map((name) => [1, Number(name.slice(1))]))
+      most = Math.max(most, compiled.kept)
+    }
+    expect(most).toBeLessThan(1100)
+  })
 })
 
 test('a verdict that holds for more routes counts for them too', () => {
