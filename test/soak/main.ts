@@ -1,7 +1,8 @@
 /**
- * A week of churn in one engine, by hand: `npm run soak [-- --days 7]`. Three neighbors tell, change and withdraw routes
- * of their own choice from a space of 200,000; each day one of them tells 100,000 more and takes 95 of 100 back, and
- * one session is lost. What lives at the end of a day is the same every day, so memory and cost per change should be too.
+ * A week of churn in one engine, by hand: `npm run soak [-- --days 7]`. Three neighbors advertise, change and withdraw
+ * routes that each draws from 200,000 possible prefixes; each day one of them advertises 100,000 more and withdraws them,
+ * and one session is lost. The number of routes at the end of each day is the same, so memory and cost per change should
+ * be too.
  *
  * Then a spike: 100,000 routes with a set of attributes each, of which five in a hundred, chosen by lot, stay. `--fresh`
  * tells only those, twenty times: what an agent takes that never had the others, after as much work.

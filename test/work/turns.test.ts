@@ -1,7 +1,7 @@
 /**
  * What the worst turn of each input may cost, in blocks of code that ran: at a fifth of the size that the budget
  * names, where every slice is full already, so that no bound grows with the cluster. `npm run work` shows the whole size, and
- * CPU time.
+ * CPU time, which is not the same for each block (TRIED.md).
  */
 import { afterAll, expect, test } from 'vitest'
 import { WorkCounter } from '../fuzz/work.ts'
@@ -9,15 +9,15 @@ import { makeInputs, sizeOf } from './inputs.ts'
 
 const size = sizeOf(0.2)
 
-/** About 2 ms: 64 KiB of UPDATEs, or 4,096 prefixes decided, filed and told. */
+/** 64 KiB of UPDATEs, or 4,096 prefixes decided, filed and told. */
 const SLICE = 1_000_000
-/** About 1 ms. */
+/** One page of an answer. */
 const PAGE = 150_000
-/** About 1 ms: all questions that a line can hold, of the attributes of a route as long as a message. */
+/** All questions that a line can hold, of the attributes of a route as long as a message. */
 const QUESTIONS = 200_000
-/** About 1 ms: what a turn takes for objects, and the routes that follow from it. Counts differ by a tenth from run to run. */
+/** What a turn takes for objects, and the routes that follow from it. Counts differ by a tenth from run to run. */
 const OBJECTS = 350_000
-/** About 1 ms: what a turn takes for next hops that change, and for what follows from the kernel's routes. */
+/** What a turn takes for next hops that change, and for what follows from the kernel's routes. */
 const KERNEL = 190_000
 /** What a turn takes for routes that the kernel reports, 512 of which come in one Input. */
 const REPORTED = 60_000
