@@ -7,8 +7,8 @@
  *   const verdict = policy.decide(input)
  *
  * - `input` is read during the call only: the RIB fills one object again for each route, so that nothing is allocated.
- * - For many routes with the same attributes, where `ignoresPrefixes` is true: call `decide` for one of them, keep the
- *   indexes in `met`, and count the hits of the others with `again`. The verdict is the same for all.
+ * - For many routes with the same attributes, where `isUniform` is true: call `decide` for one of them, keep the
+ *   indexes in `met`, and count the hits of the others with `addHits`. The verdict is the same for all.
  *
  * Verdicts are shared objects; the RIB compares them and never changes them. An accepted route whose `edit` is
  * undefined keeps its attributes. Otherwise they are `edit.apply(attributes)`: the same edit (by identity or `id`,
@@ -76,12 +76,13 @@ export interface PolicyInput {
   readonly lacksAll: (communities: readonly (readonly number[])[]) => boolean
 }
 
-/** The steps that can match routes of one kind, and whether none of them reads the prefix. */
+/** The steps that can match routes of one kind. */
 interface Lane {
   readonly steps: readonly Step[]
   /** Where many of them name prefixes. */
   readonly index: RuleIndex | undefined
-  readonly ignoresPrefixes: boolean
+  /** The verdict is the same for all of these routes that have the same attributes. */
+  readonly isUniform: boolean
 }
 
 /** The changes that the rules which matched a route make to its attributes. */
@@ -112,8 +113,11 @@ export class CompiledPolicy {
   readonly changesAttributes: boolean
   /** Every route is accepted unchanged, with the default next hop. `decide` need not be called; no hits are counted. */
   readonly acceptsAll: boolean
-  /** How many rules a route may be compared with, one after the other. */
-  readonly asked: number
+  /**
+   * Each route is compared with all of these: the RIB estimates the time of a decision by it. Of the rules with prefixes,
+   * a route is compared with fewer than `MANY`, and beyond by an index.
+   */
+  readonly rulesWithoutPrefixes: number
   /** How often each rule applied, in the policy's order; last, how often the default action did. */
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
@@ -133,7 +137,7 @@ export class CompiledPolicy {
     this.#start = this.#root()
     const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
-    this.asked = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
+    this.rulesWithoutPrefixes = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
     this.dependsOnAttributes = this.#steps.some((step) => step.readsAttributes)
     this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changes))
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
@@ -170,6 +174,7 @@ export class CompiledPolicy {
       if (step.interface?.test(input.interface ?? '') === false) continue
       if (step.readsAttributes) {
         const { communities } = step.rule.match
+        // `lacksAll` knows the original attributes only; an earlier rule may have changed communities.
         if (communities !== undefined && trail === this.#start && input.lacksAll(communities)) continue
         original ??= input.attributes()
         current ??= trail.apply(original)
@@ -188,9 +193,9 @@ export class CompiledPolicy {
     throw new Error(`policy ${this.policy.name} came to no verdict`)
   }
 
-  /** No rule that can match routes of this kind reads the prefix, or which of several neighbors a route came from. */
-  ignoresPrefixes(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
-    return this.#lane(family, source, learnedFrom, peerType).ignoresPrefixes
+  /** The verdict is the same for all routes of this kind with the same attributes: see `tellsRoutesApart`. */
+  isUniform(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): boolean {
+    return this.#lane(family, source, learnedFrom, peerType).isUniform
   }
 
   /** How many trails and verdicts are kept. */
@@ -204,8 +209,8 @@ export class CompiledPolicy {
   }
 
   /** Adds `times` hits to each rule that applied in the last call of `decide`. */
-  repeat(times: number): void {
-    this.again(this.#met, times, this.#metCount)
+  addHitsOfLast(times: number): void {
+    this.addHits(this.#met, times, this.#metCount)
   }
 
   /** Calls `ask` for a `show` command: its matches are not counted as hits. */
@@ -217,9 +222,9 @@ export class CompiledPolicy {
   }
 
   /** Adds `times` hits to the first `count` of these rules. */
-  again(met: readonly number[], times: number, count = met.length): void {
+  addHits(rules: readonly number[], times: number, count = rules.length): void {
     for (let at = 0; at < count; at++) {
-      const index = met[at] as number
+      const index = rules[at] as number
       this.hits[index] = (this.hits[index] as number) + times
     }
   }
@@ -233,7 +238,7 @@ export class CompiledPolicy {
       (learnedFrom === undefined ? 0 : learnedFrom === 'internal' ? 8 : 16)
     const known = this.#lanes[index]
     if (known !== undefined) return known
-    const met = this.#steps.filter(
+    const possible = this.#steps.filter(
       ({ rule: { match } }) =>
         (match.family ?? family) === family &&
         (match.source ?? source) === source &&
@@ -243,15 +248,15 @@ export class CompiledPolicy {
           ({ prefix, minLength, maxLength }) => prefix.family === family && minLength <= maxLength,
         ) !== false,
     )
-    const steps = upTo(met, (step) => ends(step) && readsRouteOnly(step.rule.match))
-    const named = steps.map((step) => step.rule.match.prefixes)
-    const isLong = named.filter((prefixes) => prefixes !== undefined).length >= MANY
+    const steps = upTo(possible, (step) => ends(step) && matchesWholeLane(step.rule.match))
+    const prefixLists = steps.map((step) => step.rule.match.prefixes)
+    const isLong = prefixLists.filter((prefixes) => prefixes !== undefined).length >= MANY
     if (!isLong)
       for (const step of steps) step.inside ??= step.rule.match.prefixes && this.#setsOf(step.rule.match.prefixes)
     const lane = {
       steps,
-      index: isLong ? new RuleIndex(named, family) : undefined,
-      ignoresPrefixes: !steps.some((step) => readsPlace(step.rule.match)),
+      index: isLong ? new RuleIndex(prefixLists, family) : undefined,
+      isUniform: !steps.some((step) => tellsRoutesApart(step.rule.match)),
     }
     this.#lanes[index] = lane
     return lane
@@ -298,7 +303,7 @@ export class CompiledPolicy {
 
 /** Two families, two sources, two neighbor types, and three values of `learnedFrom` in two bits. */
 const LANES = 24
-/** Rules that name prefixes: so many are not asked one after the other. */
+/** From this many rules with prefixes on, a lane uses a `RuleIndex`. */
 const MANY = 8
 
 /** A compiled rule. */
@@ -308,7 +313,7 @@ interface Step {
   readonly operations: readonly Operation[]
   readonly interface: RegExp | undefined
   readonly isNamed: ((by: readonly string[]) => boolean) | undefined
-  /** The prefixes of the rule, if it is not in the index of prefixes. */
+  /** The prefixes of the rule; set once a lane without an index uses the step. */
   inside: PrefixSets | undefined
   readonly outside: PrefixSets | undefined
   readonly readsAttributes: boolean
@@ -329,10 +334,11 @@ const lastRule = (policy: Policy): Rule => ({
 const changes = (operation: Operation): boolean => operation.kind !== 'set-next-hop'
 const ends = (step: Step): boolean => step.rule.action !== 'next'
 
-/** The match reads neither prefixes, interfaces nor attributes: it matches every route of its lane. */
-const readsRouteOnly = (match: RuleMatch): boolean => !readsPlace(match) && !readsAttributes(match)
+/** It reads nothing in which routes of one lane differ. */
+const matchesWholeLane = (match: RuleMatch): boolean => !tellsRoutesApart(match) && !readsAttributes(match)
 
-const readsPlace = (match: RuleMatch): boolean =>
+/** It reads something in which routes of one lane with the same attributes differ. */
+const tellsRoutesApart = (match: RuleMatch): boolean =>
   match.prefixes !== undefined ||
   match.notPrefixes !== undefined ||
   match.interface !== undefined ||
@@ -348,7 +354,7 @@ function namedBy({ named, notNamed = NONE }: RuleMatch): Step['isNamed'] {
   return (by) => by.some((one) => named?.includes(one) !== false) && !by.some((one) => notNamed.includes(one))
 }
 
-/** The steps up to and including the first for which `last` holds. */
+/** The steps up to and including the first for which `last` holds. It holds for one at least: `lastRule`. */
 const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly Step[] =>
   steps.slice(0, steps.findIndex(last) + 1)
 

@@ -91,7 +91,7 @@ export class Exporter {
       run.revision === revision
     ) {
       blocks.retain(run.block)
-      if (run.met.length > 0) this.view.policy.again(run.met, 1)
+      if (run.met.length > 0) this.view.policy.addHits(run.met, 1)
       return run.block
     }
     const block = this.#export(prefix, path)
@@ -115,9 +115,7 @@ export class Exporter {
     const { family, peerType, policy } = this.view
     const own = kind === KIND.own
     if (!own && !(this.#tables.serviceAddresses.isEmpty && this.#tables.straying.isEmpty)) return false
-    return (
-      policy.acceptsAll || policy.ignoresPrefixes(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
-    )
+    return policy.acceptsAll || policy.isUniform(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
   }
 
   #export(prefix: number, path: number): number {

@@ -107,7 +107,7 @@ export class Importer {
   /** The run is over. */
   end(): void {
     // Within a run, only this code asks the policy: its last verdict is that of the routes that repeat it.
-    if (this.#counted && this.#repeats > 0) this.#slot?.importPolicy.repeat(this.#repeats)
+    if (this.#counted && this.#repeats > 0) this.#slot?.importPolicy.addHitsOfLast(this.#repeats)
   }
 
   #ask(bytes: Uint8Array, address: number, length: number): void {
@@ -122,7 +122,7 @@ export class Importer {
     if (policy.acceptsAll || this.refused !== 0) return
     const { peerType } = peer
     const marked = this.attributes
-    this.#settled = policy.ignoresPrefixes(this.#family, 'peer', peerType, peerType)
+    this.#settled = policy.isUniform(this.#family, 'peer', peerType, peerType)
     const input = this.#input
     input.bytes = bytes
     input.offset = address

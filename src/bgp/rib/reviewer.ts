@@ -13,7 +13,7 @@ import type { Selection } from './selection.ts'
 import { Sweep } from './sweep.ts'
 import type { Sweeps } from './sweeps.ts'
 
-/** What counts as one visit: so many rules that are asked one after the other. */
+/** What counts as one visit: so many rules without prefixes, which are compared one after the other. */
 const RULES_PER_VISIT = 64
 
 interface ReviewedTables {
@@ -105,7 +105,7 @@ export class Reviewer {
       const slot = this.#peers.slots[paths.peer[path] as number]
       if (slot !== undefined) {
         this.#neighbors.evaluateAgain(slot, path, this.#since)
-        visits += slot.importPolicy.asked / RULES_PER_VISIT
+        visits += slot.importPolicy.rulesWithoutPrefixes / RULES_PER_VISIT
       }
     }
     if ((asks & ASK.export) !== 0) paths.changed[path] = 1

@@ -262,8 +262,8 @@ test('rules that look at prefixes are known, by the kind of route that can meet 
       rule('accept', { med: 7 }),
     ]),
   )
-  expect(compiled.ignoresPrefixes('ipv4', 'peer', 'external', 'external')).toBe(true)
-  expect(compiled.ignoresPrefixes('ipv6', 'peer', 'external', 'external')).toBe(false)
+  expect(compiled.isUniform('ipv4', 'peer', 'external', 'external')).toBe(true)
+  expect(compiled.isUniform('ipv6', 'peer', 'external', 'external')).toBe(false)
 })
 
 describe('twelve `next` rules that overlap in every way', () => {
@@ -292,7 +292,7 @@ test('a verdict that holds for more routes counts for them too', () => {
   ask(compiled, '10.0.0.0/8')
   const { met } = compiled
   ask(compiled, '10.0.0.0/8', () => ({ ...BARE, med: 7 }))
-  compiled.again(met, 5)
+  compiled.addHits(met, 5)
   expect([...compiled.hits]).toEqual([7, 1, 6, 0])
 })
 
