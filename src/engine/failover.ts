@@ -12,22 +12,25 @@ export interface LinkLoss {
   readonly reason: string
 }
 
-type Ends = Pick<Session, 'local' | 'remote'>
+type Endpoints = Pick<Session, 'local' | 'remote'>
 
-/** Neighbors that lost their session with one interface and one address of ours, and the addresses of each session. */
+/**
+ * Neighbors whose session ended because `name`, or our `address` on it, was lost; with the two addresses of each session.
+ * Undefined: there was none any more, only stale routes.
+ */
 interface Waiting {
   readonly name: string
   readonly address: Address | undefined
-  readonly neighbors: Map<Neighbor, Ends | undefined>
+  readonly neighbors: Map<Neighbor, Endpoints | undefined>
 }
 
 export class Failover {
   readonly #links: LinkTable
-  /** The interface that a session depends on. */
-  readonly #restsOn = new Map<Neighbor, string>()
-  /** By interface: neighbors whose sessions depend on it. */
-  readonly #standing = new Map<string, Set<Neighbor>>()
-  /** By interface and address: many neighbors wait for few of them. */
+  /** The interface that a session depends on; while stale routes are kept, it outlives the session. */
+  readonly #linkOfNeighbor = new Map<Neighbor, string>()
+  /** The same by interface. */
+  readonly #neighborsByLink = new Map<string, Set<Neighbor>>()
+  /** Keyed by interface and address, of which there are few even if many neighbors wait. */
   readonly #waiting = new Map<string, Waiting>()
   /** Where in `#waiting` a neighbor is. */
   readonly #waitsIn = new Map<Neighbor, string>()
@@ -36,38 +39,38 @@ export class Failover {
     this.#links = links
   }
 
-  /** Its session is established. */
+  /** Records the link that the neighbor's session depends on. */
   follow(neighbor: Neighbor, { peerType, local, remote }: Session): void {
     this.remove(neighbor)
     if (peerType !== 'external') return
     const link = this.#linkOf({ local, remote })
     if (link === undefined) return
-    this.#restsOn.set(neighbor, link.name)
-    const others = this.#standing.get(link.name) ?? new Set()
-    this.#standing.set(link.name, others.add(neighbor))
+    this.#linkOfNeighbor.set(neighbor, link.name)
+    const others = this.#neighborsByLink.get(link.name) ?? new Set()
+    this.#neighborsByLink.set(link.name, others.add(neighbor))
   }
 
-  /** Its session has ended, and nothing is kept about it. */
+  /** The session ended, and no stale routes are kept. The neighbor still waits for its link if it lost it. */
   forget(neighbor: Neighbor): void {
-    const name = this.#restsOn.get(neighbor)
+    const name = this.#linkOfNeighbor.get(neighbor)
     if (name === undefined) return
-    this.#restsOn.delete(neighbor)
-    const others = this.#standing.get(name)
+    this.#linkOfNeighbor.delete(neighbor)
+    const others = this.#neighborsByLink.get(name)
     others?.delete(neighbor)
-    if (others?.size === 0) this.#standing.delete(name)
+    if (others?.size === 0) this.#neighborsByLink.delete(name)
   }
 
-  /** No object defines it any more. */
+  /** Removes everything about the neighbor. */
   remove(neighbor: Neighbor): void {
     this.forget(neighbor)
     this.#stopWaiting(neighbor)
   }
 
-  /** Neighbors whose sessions depend on what these links no longer have. */
-  lostOn(names: Iterable<string>): LinkLoss[] {
+  /** Takes the neighbors whose sessions depend on what these links no longer have. They wait from now on. */
+  takeLost(names: Iterable<string>): LinkLoss[] {
     const lost: LinkLoss[] = []
     for (const name of names) {
-      for (const neighbor of this.#standing.get(name) ?? []) {
+      for (const neighbor of this.#neighborsByLink.get(name) ?? []) {
         const reason = neighbor.intent.fastFailover ? this.#whyLost(name, neighbor) : undefined
         if (reason === undefined) continue
         lost.push({ neighbor, reason })
@@ -77,14 +80,18 @@ export class Failover {
     return lost
   }
 
-  /** Neighbors that lost a session with a link that is back, and our address with it, or on another link. */
-  backOn(names: ReadonlySet<string>): Neighbor[] {
+  /**
+   * Takes the waiting neighbors whose session could run again: the link is up and has our address again, or another link
+   * has it now. `names`: links that changed.
+   */
+  takeBack(names: ReadonlySet<string>): Neighbor[] {
     const back: Neighbor[] = []
     for (const { name, address, neighbors } of this.#waiting.values()) {
       const isTouched = names.has(name) || (address !== undefined && this.#links.isHeldBy(names, address))
       if (!isTouched) continue
-      for (const [neighbor, ends] of neighbors) {
-        const link = ends === undefined ? this.#links.get(name) : this.#linkOf(ends)
+      for (const [neighbor, endpoints] of neighbors) {
+        const link = endpoints === undefined ? this.#links.get(name) : this.#linkOf(endpoints)
+        // Several links may have our address: the one that this neighbor is on need not be among those that changed.
         if (link?.up !== true || !(names.has(link.name) || names.has(name))) continue
         back.push(neighbor)
         this.#stopWaiting(neighbor)
@@ -95,11 +102,11 @@ export class Failover {
 
   #wait(name: string, neighbor: Neighbor): void {
     this.#stopWaiting(neighbor)
-    const ends = neighbor.peer.session
-    const address = ends?.local.address
+    const endpoints = neighbor.peer.session
+    const address = endpoints?.local.address
     const key = `${name} ${address ?? ''}`
     const waiting = this.#waiting.get(key) ?? { name, address, neighbors: new Map() }
-    waiting.neighbors.set(neighbor, ends)
+    waiting.neighbors.set(neighbor, endpoints)
     this.#waiting.set(key, waiting)
     this.#waitsIn.set(neighbor, key)
   }
@@ -114,7 +121,7 @@ export class Failover {
   }
 
   #whyLost(name: string, { peer: { session } }: Neighbor): string | undefined {
-    // The link has another name, or its addresses are on another link: packets of the session go on.
+    // Our address is on a link that is up (perhaps renamed or moved): the session goes on.
     if (session !== undefined && this.#linkOf(session)?.up === true) return undefined
     const link = this.#links.get(name)
     if (link?.up !== true) return `Link lost: ${name} is ${link === undefined ? 'gone' : 'down'}`
@@ -124,7 +131,7 @@ export class Failover {
   }
 
   /** The link with our address that the neighbor is on. */
-  #linkOf({ local, remote }: Ends): Link | undefined {
+  #linkOf({ local, remote }: Endpoints): Link | undefined {
     const link = this.#links.holder(local.address, remote.address)
     return link !== undefined && isOnLink(link, remote.address) ? link : undefined
   }

@@ -129,10 +129,10 @@ export class Sessions {
   }
 
   #followLinkLosses(names: ReadonlySet<string>, now: Millis): void {
-    for (const { neighbor, reason } of this.#failover.lostOn(names)) {
+    for (const { neighbor, reason } of this.#failover.takeLost(names)) {
       this.handle(neighbor, { kind: 'link-lost', reason }, now)
     }
-    for (const neighbor of this.#failover.backOn(names)) this.handle(neighbor, { kind: 'link-back' }, now)
+    for (const neighbor of this.#failover.takeBack(names)) this.handle(neighbor, { kind: 'link-back' }, now)
   }
 
   #setPeer(neighbor: Neighbor): void {

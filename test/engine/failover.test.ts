@@ -132,9 +132,9 @@ test('an address on the link is missed though another link has the same one: lin
   const failover = new Failover(table)
   failover.follow(neighbor, neighbor.peer.session as Session)
   links([link({ index: 7, name: 'eth1', addresses: [] })])
-  expect(failover.lostOn(['eth0', 'eth1'])).toEqual([])
+  expect(failover.takeLost(['eth0', 'eth1'])).toEqual([])
   links([link({ index: 7, name: 'eth1', addresses: [ours] }), link({ addresses: [] })])
-  expect(failover.lostOn(['eth0'])).toEqual([{ neighbor, reason: 'Address lost: fe80::a%eth0 on eth0' }])
+  expect(failover.takeLost(['eth0'])).toEqual([{ neighbor, reason: 'Address lost: fe80::a%eth0 on eth0' }])
 })
 
 test('a neighbor that lost our address with the link is dialled again when the address is back, not before', () => {
@@ -144,13 +144,13 @@ test('a neighbor that lost our address with the link is dialled again when the a
   for (const lost of [link({ addresses: [] }), link({ up: false, addresses: [] })]) {
     failover.follow(neighbor, neighbor.peer.session as Session)
     links([lost])
-    expect(failover.lostOn(['eth0'])).toHaveLength(1)
-    expect(failover.backOn(new Set(['eth0']))).toEqual([])
+    expect(failover.takeLost(['eth0'])).toHaveLength(1)
+    expect(failover.takeBack(new Set(['eth0']))).toEqual([])
     links([link({ addresses: [] })])
-    expect(failover.backOn(new Set(['eth0']))).toEqual([])
+    expect(failover.takeBack(new Set(['eth0']))).toEqual([])
     links([link()])
-    expect(failover.backOn(new Set(['eth0']))).toEqual([neighbor])
-    expect(failover.backOn(new Set(['eth0']))).toEqual([])
+    expect(failover.takeBack(new Set(['eth0']))).toEqual([neighbor])
+    expect(failover.takeBack(new Set(['eth0']))).toEqual([])
   }
 })
 
@@ -174,11 +174,11 @@ describe('point-to-point links that share our address', () => {
   ])('the neighbor at the end of one that %s is lost, no other, and comes back with that link', (_, lost, reason) => {
     const { links, failover, three } = begin()
     links([lost])
-    expect(failover.lostOn(['eth0', 'eth1'])).toEqual([{ neighbor: three, reason }])
+    expect(failover.takeLost(['eth0', 'eth1'])).toEqual([{ neighbor: three, reason }])
     links([to2])
-    expect(failover.backOn(new Set(['eth0', 'eth1']))).toEqual([])
+    expect(failover.takeBack(new Set(['eth0', 'eth1']))).toEqual([])
     links([to3])
-    expect(failover.backOn(new Set(['eth1']))).toEqual([three])
+    expect(failover.takeBack(new Set(['eth1']))).toEqual([three])
   })
 })
 
@@ -188,11 +188,11 @@ test('a neighbor whose local address comes back on another link is dialled again
   const failover = new Failover(table)
   failover.follow(neighbor, neighbor.peer.session as Session)
   links([link({ addresses: [] })])
-  expect(failover.lostOn(new Set(['eth0']))).toHaveLength(1)
+  expect(failover.takeLost(new Set(['eth0']))).toHaveLength(1)
   links([link({ index: 7, name: 'br0', up: false })])
-  expect(failover.backOn(new Set(['br0']))).toEqual([])
+  expect(failover.takeBack(new Set(['br0']))).toEqual([])
   links([link({ index: 7, name: 'br0' })])
-  expect(failover.backOn(new Set(['br0']))).toEqual([neighbor])
+  expect(failover.takeBack(new Set(['br0']))).toEqual([neighbor])
 })
 
 test('a neighbor that is removed while its link is down is not kept', () => {
@@ -201,10 +201,10 @@ test('a neighbor that is removed while its link is down is not kept', () => {
   const failover = new Failover(table)
   failover.follow(neighbor, neighbor.peer.session as Session)
   links([link({ up: false })])
-  expect(failover.lostOn(['eth0'])).toHaveLength(1)
+  expect(failover.takeLost(['eth0'])).toHaveLength(1)
   failover.remove(neighbor)
   links([link()])
-  expect(failover.backOn(new Set(['eth0']))).toEqual([])
+  expect(failover.takeBack(new Set(['eth0']))).toEqual([])
 })
 
 test('links of pods come and go without a look at those that wait for another link', () => {
@@ -214,15 +214,15 @@ test('links of pods come and go without a look at those that wait for another li
   const failover = new Failover(table)
   for (const neighbor of waiting) failover.follow(neighbor, neighbor.peer.session as Session)
   links([link({ addresses: [] })])
-  expect(failover.lostOn(['eth0'])).toHaveLength(100)
+  expect(failover.takeLost(['eth0'])).toHaveLength(100)
   const looks = vi.spyOn(table, 'holder')
   links([{ ...pod, up: false }])
-  expect(failover.backOn(new Set(['veth1']))).toEqual([])
+  expect(failover.takeBack(new Set(['veth1']))).toEqual([])
   expect(looks).not.toHaveBeenCalled()
   links([link({ addresses: [] }), link({ index: 7, name: 'br0' })])
-  expect(failover.backOn(new Set(['br0']))).toEqual(waiting)
+  expect(failover.takeBack(new Set(['br0']))).toEqual(waiting)
   looks.mockClear()
-  expect(failover.backOn(new Set(['eth0', 'br0']))).toEqual([])
+  expect(failover.takeBack(new Set(['eth0', 'br0']))).toEqual([])
   expect(looks).not.toHaveBeenCalled()
 })
 
