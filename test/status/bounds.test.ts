@@ -84,6 +84,8 @@ describe('what a survey comes to', () => {
       })
       const { object, octets } = objectOf(status)
       expect(octets).toBeLessThan(LIMIT)
+      const mesh = status.mesh && { ...status.mesh, notEstablished: [] }
+      expect(objectOf({ ...status, routers: [], problems: [], mesh }).octets).toBeLessThan(LIMIT - 29_000)
       expect(JSON.stringify(object)).not.toMatch(HARMFUL)
       const { routersLeftOut, problemsLeftOut, routers, problems } = (object as { status: Record<string, never> })
         .status
@@ -134,4 +136,5 @@ test('several texts are lines, each harmless, and cut as a whole', () => {
   expect(shownLines(['öö', 'x'.repeat(50)], 12)).toBe('öö\nxxxx…')
   expect(shownLines(['x'.repeat(50), 'two'], 10)).toBe('xxxxxxx…')
   expect([shown('x'.repeat(10), 10), shown('x'.repeat(11), 10)]).toEqual(['x'.repeat(10), 'xxxxxxx…'])
+  expect([shown('ö'.repeat(5), 10), shown('ö'.repeat(6), 10)]).toEqual(['ö'.repeat(5), 'ööö…'])
 })
