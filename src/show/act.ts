@@ -67,7 +67,7 @@ function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResul
       ? { code: CODE.alreadyEnabled, text: `${name}: already enabled` }
       : { code: CODE.alreadyDisabled, text: `${name}: already disabled` }
   } else {
-    const [failure, text] = kind === 'reload' ? [CODE.reloadFailed, 'reload failed'] : [CODE.actionFailed, 'not done']
+    const [failure, text] = kind === 'reload' ? [CODE.reloadFailed, 'reload failed'] : [CODE.failed, 'not done']
     yield { code: failure, text: `${name}: ${text}${reason === '' ? '' : `, ${reason}`}` }
   }
 }

@@ -79,7 +79,7 @@ function* contained(line: string, view: View, client: Client, report: (error: un
   } catch (error) {
     if (acts) throw error
     report(error)
-    yield { code: CODE.internalError, text: 'Internal error: the question could not be answered; see the log' }
+    yield { code: CODE.failed, text: 'Internal error: the question could not be answered; see the log' }
   }
 }
 

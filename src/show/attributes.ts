@@ -32,17 +32,33 @@ export function* attributeLines(row: RouteRow): Iterable<string> {
   if (aggregator !== undefined) {
     yield `\tBGP.aggregator: ${formatRouterId(aggregator.routerId)} AS${aggregator.asn}`
   }
-  yield* some('\tBGP.community:', attributes.communities, ([high, low]) => `(${high},${low})`)
+  yield* standardCommunities(attributes)
   if (originatorId !== undefined) yield `\tBGP.originator_id: ${formatRouterId(originatorId)}`
   yield* some('\tBGP.cluster_list:', attributes.clusterList, formatRouterId)
-  yield* some('\tBGP.ext_community:', attributes.extendedCommunities, formatExtendedCommunity)
-  yield* some('\tBGP.large_community:', attributes.largeCommunities, (parts) => `(${parts.join(', ')})`)
+  yield* extendedCommunities(attributes)
+  yield* largeCommunities(attributes)
   if (attributes.onlyToCustomer !== undefined) yield `\tBGP.otc: ${attributes.onlyToCustomer}`
   for (const { type, flags, value } of attributes.unknown) {
     const bytes = [...value].map((byte) => byte.toString(16).padStart(2, '0'))
     yield* wrapped(`\tBGP.${type}${(flags & 0x40) === 0 ? '' : ' [t]'}:`, bytes)
   }
 }
+
+/** Before export, our own routes carry at most these. */
+export function* communityLines(attributes: PathAttributes): Iterable<string> {
+  yield* standardCommunities(attributes)
+  yield* extendedCommunities(attributes)
+  yield* largeCommunities(attributes)
+}
+
+const standardCommunities = ({ communities }: PathAttributes) =>
+  some('\tBGP.community:', communities, ([high, low]) => `(${high},${low})`)
+
+const extendedCommunities = ({ extendedCommunities: all }: PathAttributes) =>
+  some('\tBGP.ext_community:', all, formatExtendedCommunity)
+
+const largeCommunities = ({ largeCommunities: all }: PathAttributes) =>
+  some('\tBGP.large_community:', all, (parts) => `(${parts.join(', ')})`)
 
 function some<Item>(name: string, items: readonly Item[], format: (item: Item) => string): Iterable<string> {
   return items.length === 0 ? [] : wrapped(name, items.map(format))

@@ -441,7 +441,7 @@ function* actionsJson(command: Acting, view: View): Iterable<Row> {
     const failed = results.some(({ outcome }) => outcome === 'failed')
     yield* list(
       results.map(({ name, outcome, reason }) => ({ name, outcome, reason: reason === '' ? null : reason })),
-      () => (failed ? { code: CODE.actionFailed, text: 'Not everything was done' } : { code: CODE.ok, text: '' }),
+      () => (failed ? { code: CODE.failed, text: 'Not everything was done' } : { code: CODE.ok, text: '' }),
     )
   }
 }

@@ -1,6 +1,6 @@
 import { CODE, type Row } from './reply.ts'
 
-/** BIRD's answer if this protocol does not run, with the code of a syntax error: readers of BIRD know both. */
+/** The text and the code (9001) that BIRD sends when no such protocol runs; programs that parse BIRD's replies expect both. */
 export const notRunning = (protocol: string): Row => ({
   code: CODE.syntaxError,
   text: `There is no ${protocol} protocol running`,

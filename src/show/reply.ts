@@ -1,6 +1,6 @@
 /**
- * One line of an answer, and the codes of lines. Codes 908, 909, 2902 to 2907, and those from 1900 and 8900 on are ours, the
- * others are BIRD's.
+ * One line of an answer, and the codes of lines. 908, 909, 1900 to 1907, 2902 to 2907, 8900 and 8901 are ours, the others
+ * are BIRD's.
  */
 
 export interface ReplyLine {
@@ -74,8 +74,8 @@ export const CODE = {
   reloadFailed: 8006,
   accessDenied: 8007,
   notSupported: 8900,
-  internalError: 8901,
-  actionFailed: 8901,
+  /** Not what was asked for: an error of our own, too many clients, or an action that failed. The text tells which. */
+  failed: 8901,
   commandTooLong: 9000,
   syntaxError: 9001,
 } as const
@@ -83,12 +83,15 @@ export const CODE = {
 export const isRefusal = (code: number): boolean => code >= 8000 && code < 9000
 export const isSyntaxError = (code: number): boolean => code >= 9000
 
-/** In place of a row: much has been looked at in vain. Whoever reads the answer may do something else before going on. */
+/**
+ * In place of a row: a slice of work is done without output; the caller may run other work before it asks for the next row.
+ * `walk` and `paced`, whose items are no rows, yield undefined in its place, and so does `frame`.
+ */
 export const PAUSE: Row = { code: -1, text: '' }
 
 /**
  * Gives every row its place. The last row is marked as the last, so the next must be known first: one
- * row is always held back. A pause is undefined.
+ * row is always held back.
  */
 export function* frame(rows: Iterable<Row>): Iterable<ReplyLine | undefined> {
   let held: Row | undefined

@@ -1,7 +1,7 @@
 /** `show route` in BIRD's layout. */
 import { FAMILIES, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
-import { attributeLines, lastAs } from './attributes.ts'
+import { attributeLines, communityLines, lastAs } from './attributes.ts'
 import type { ShowRoute } from './command.ts'
 import { gatewaysOf, interfaceToward } from './gateway.ts'
 import { ownKind } from './own-kind.ts'
@@ -21,7 +21,8 @@ export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): It
 function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
   const interfaces = view.interfaces()
   // A list of rejected routes always has the reasons.
-  const isRefusal = command.filtered || command.noexport !== undefined
+  const listsRejected = command.filtered || command.noexport !== undefined
+  const counts = command.stats ? yield* countBoth(plan, view) : undefined
   let found = false
   for (const family of plan.families) {
     if (command.stats) yield* headingRows(family, family !== plan.families[0])
@@ -36,14 +37,14 @@ function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle)
       yield { code: CODE.route, text: headLine(row, name, view, style) }
       for (const gateway of gatewaysOf(row)) yield { code: CODE.route, text: viaLine(gateway, interfaces) }
       if (command.all) yield* detailRows(row)
-      else if (isRefusal) yield* reasonRow(row)
+      else if (listsRejected) yield* reasonRow(row)
       before = row.prefix
       found = true
     }
-    if (command.stats) yield countRow(family, yield* countWalk(plan, view), yield* countWhole(plan, view))
+    if (counts !== undefined) yield countRow(family, counts)
   }
   if (!found && command.for !== undefined) yield { code: CODE.routeNotFound, text: 'Network not found' }
-  else if (command.stats) yield totalRow(plan, yield* countWalk(plan, view), yield* countWhole(plan, view))
+  else if (counts !== undefined) yield totalRow(plan, counts)
   else yield { code: CODE.ok, text: '' }
 }
 
@@ -74,14 +75,10 @@ function viaLine(gateway: string, interfaces: readonly InterfaceView[]): string 
 
 function* detailRows(row: RouteRow): Iterable<Row> {
   yield { code: CODE.routeDetails, text: `\tType: ${row.peer === undefined ? 'static' : 'BGP'} univ` }
-  const attributes = row.peer === undefined && row.nextHops.length === 0 ? ownLines(row) : attributeLines(row)
+  const attributes =
+    row.peer === undefined && row.nextHops.length === 0 ? communityLines(row.attributes) : attributeLines(row)
   for (const text of attributes) yield { code: CODE.routeAttributes, text }
   for (const text of ourLines(row)) yield { code: CODE.routeAttributes, text }
-}
-
-/** Before export, our own routes carry at most communities. */
-function* ownLines(row: RouteRow): Iterable<string> {
-  for (const text of attributeLines(row)) if (text.includes('community') || text.startsWith('\t\t')) yield text
 }
 
 /** What BIRD does not have; readers of BIRD's text skip names they do not know. */
@@ -91,28 +88,36 @@ function* ourLines(row: RouteRow): Iterable<string> {
   if (row.exportedTo.length > 0) yield* wrapped('\tGodwit.exported_to:', row.exportedTo)
 }
 
-/** How many, of how many. */
+/** `show route count`: matching routes of all routes in each table. */
 function* countRows(plan: Walk, view: View): Iterable<Row> {
-  const counted = yield* countWalk(plan, view)
-  const whole = yield* countWhole(plan, view)
-  for (const family of plan.families) yield countRow(family, counted, whole)
-  yield totalRow(plan, counted, whole)
+  const counts = yield* countBoth(plan, view)
+  for (const family of plan.families) yield countRow(family, counts)
+  yield totalRow(plan, counts)
 }
 
-function countWhole({ query: { primary, filtered } }: Walk, view: View): Generator<Row, TableCounts> {
-  return countRoutes(primary === true ? { primary } : filtered === true ? { filtered } : {}, FAMILIES, view)
+interface Counts {
+  readonly matching: TableCounts
+  /** What `matching` is compared with: primary, filtered or all routes of both tables; other conditions do not narrow it. */
+  readonly all: TableCounts
 }
 
-function countRow(family: Family, counted: TableCounts, whole: TableCounts): Row {
-  const { prefixes, paths } = whole[family]
-  const text = `${counted[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
+function* countBoth(plan: Walk, view: View): Generator<Row, Counts> {
+  const { primary, filtered } = plan.query
+  const matching = yield* countWalk(plan, view)
+  const query = primary === true ? { primary } : filtered === true ? { filtered } : {}
+  return { matching, all: yield* countRoutes(query, FAMILIES, view) }
+}
+
+function countRow(family: Family, { matching, all }: Counts): Row {
+  const { prefixes, paths } = all[family]
+  const text = `${matching[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
   return { code: CODE.route, text }
 }
 
-function totalRow({ families }: Walk, counted: TableCounts, whole: TableCounts): Row {
+function totalRow({ families }: Walk, { matching, all }: Counts): Row {
   if (families.length === 1) return { code: CODE.ok, text: '' }
   const sum = (counts: TableCounts, what: 'paths' | 'prefixes') =>
     families.reduce((total, family) => total + counts[family][what], 0)
-  const shown = `${sum(counted, 'paths')} of ${sum(whole, 'paths')} routes for ${sum(whole, 'prefixes')} networks`
+  const shown = `${sum(matching, 'paths')} of ${sum(all, 'paths')} routes for ${sum(all, 'prefixes')} networks`
   return { code: CODE.routeCount, text: `Total: ${shown} in ${families.length} tables` }
 }

@@ -17,6 +17,21 @@ const said = (line: string, view: View = fakeView(), client: Client = newClient(
     .map(encodeReply)
     .join('')
 
+test('`show route stats` lists routes and counts them: each table once, however many are shown', () => {
+  const counted: unknown[] = []
+  const { count } = fakeView()
+  const view = fakeView(ROUTES, {
+    count: (query, from) => {
+      counted.push(query)
+      return count(query, from)
+    },
+  })
+  const lines = said('show route stats', view)
+  expect(lines).toMatch(/ 4 of 4 routes for 3 networks in table master4\n/)
+  expect(lines).toMatch(/0014 Total: 6 of 6 routes for 5 networks in 2 tables\n$/)
+  expect(counted).toHaveLength(4)
+})
+
 describe('an error of our own', () => {
   const broken = fakeView(ROUTES, {
     eachProtocol: () => {
