@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { addressBytes } from '../../../src/base/address.ts'
 import { ACCEPT_ALL, REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
-import type { Policy } from '../../../src/bgp/policy/rule.ts'
+import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
@@ -119,6 +119,32 @@ describe('what goes to whom', () => {
       ['2001:db8::/32', route(OUR_V6, attributes(path(65000)))],
     ])
     expect(heard(rib, internal).get(X)).toBe(route(OUR_V4, attributes({ localPref: 100, communities: [[65000, 1]] })))
+  })
+
+  test('our own, named by ever other BGPAdvertisements: what is kept for those that did before is bounded', () => {
+    const names = Array.from({ length: 12 }, (_, at) => `a${at}`)
+    const rules = names.map((name, at): Rule => {
+      const operations = [{ kind: 'add-community', community: [1, at] }] as const
+      return { name, match: { source: 'own', named: [name] }, action: 'next', operations }
+    })
+    const to = neighbor(1, { exportPolicy: { ...ACCEPT_ALL, rules } })
+    const rib = ribWith(to)
+    const listener = new Listener(to)
+    const advertised = (): number => rib.memory().find(({ what }) => what === 'Routes advertised')?.bytes ?? 0
+    let most = 0
+    const memory: number[] = []
+    for (let bits = 0; bits < 1 << names.length; bits++) {
+      const named = names.filter((_, at) => (bits >> at) & 1)
+      rib.originate([{ ...ownRoute(X), named }], 0)
+      settle(rib)
+      const communities = named.map((name) => [1, Number(name.slice(1))] as const)
+      expect(listener.drain(rib, to.name).routes.get(X)).toBe(
+        route(OUR_V4, attributes({ ...path(65000), communities })),
+      )
+      if (bits % 64 === 0) memory.push(advertised())
+      if (bits === 1000) most = advertised()
+    }
+    expect(Math.max(...memory)).toBeLessThan(most * 1.2)
   })
 
   test.each([0xff01, 0xff02, 0xff03])('our own with the well-known community 65535:%i: told with it to all', (low) => {
