@@ -20,22 +20,10 @@ import { DEFAULT_LOCAL_PREF } from '../route/attribute-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
 import { globOf, matchesAttributes, OWN_LOCAL_PREF, readsAttributes } from './match.ts'
-import { operate } from './operate.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
 import { RuleIndex } from './rule-index.ts'
-
-/** The next hop to advertise: by the neighbor's type, or set by a rule. */
-export type NextHopSetting = 'default' | 'self' | 'unchanged' | Uint8Array
-
-export interface Accepted {
-  readonly kind: 'accept'
-  /** Name of the rule that decided; the policy's name where its default action did. */
-  readonly rule: string
-  /** Undefined when the attributes stay as they are. */
-  readonly edit: Edit | undefined
-  readonly nextHop: NextHopSetting
-}
+import { type Accepted, changes, TrailTree } from './trail.ts'
 
 export interface Rejected {
   readonly kind: 'reject'
@@ -85,22 +73,6 @@ interface Lane {
   readonly isUniform: boolean
 }
 
-/** The changes that the rules which matched a route make to its attributes. */
-export class Edit {
-  readonly id: number
-  readonly #operations: readonly Operation[]
-
-  constructor(id: number, operations: readonly Operation[]) {
-    this.id = id
-    this.#operations = operations
-  }
-
-  /** Returns the same object where nothing changes. */
-  apply(attributes: PathAttributes): PathAttributes {
-    return operate(this.#operations, attributes)
-  }
-}
-
 export function compile(policy: Policy): CompiledPolicy {
   return new CompiledPolicy(policy)
 }
@@ -122,10 +94,7 @@ export class CompiledPolicy {
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
   readonly #lanes: (Lane | undefined)[] = new Array(LANES).fill(undefined)
-  #start: Trail
-  /** Trails of the tree, and their verdicts. */
-  #made = 0
-  #edits = 0
+  readonly #trails: TrailTree
   readonly #sets = new Map<readonly PrefixMatch[], PrefixSets>()
   /** Indexes of the rules that applied in the last call of `decide`: the first `#metCount`. */
   readonly #met: number[] = []
@@ -134,7 +103,7 @@ export class CompiledPolicy {
   constructor(policy: Policy) {
     this.policy = policy
     this.hits = new Float64Array(policy.rules.length + 1)
-    this.#start = this.#root()
+    this.#trails = new TrailTree(policy.rules.length)
     const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
     this.rulesWithoutPrefixes = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
@@ -151,8 +120,8 @@ export class CompiledPolicy {
     const w1 = octets > 4 ? wordAt(bytes, offset, octets, 1) : 0
     const w2 = octets > 8 ? wordAt(bytes, offset, octets, 2) : 0
     const w3 = octets > 12 ? wordAt(bytes, offset, octets, 3) : 0
-    if (this.#made > MOST_MADE + this.policy.rules.length) this.#start = this.#root()
-    let trail = this.#start
+    const start = this.#trails.start()
+    let trail = start
     let original: PathAttributes | undefined
     let current: PathAttributes | undefined
     let lastSet: PrefixSet | undefined
@@ -175,7 +144,7 @@ export class CompiledPolicy {
       if (step.readsAttributes) {
         const { communities } = step.rule.match
         // `lacksAll` knows the original attributes only; an earlier rule may have changed communities.
-        if (communities !== undefined && trail === this.#start && input.lacksAll(communities)) continue
+        if (communities !== undefined && trail === start && input.lacksAll(communities)) continue
         original ??= input.attributes()
         current ??= trail.apply(original)
         if (!matchesAttributes(step.rule.match, current, source === 'own' ? OWN_LOCAL_PREF : DEFAULT_LOCAL_PREF))
@@ -200,7 +169,7 @@ export class CompiledPolicy {
 
   /** How many trails and verdicts are kept. */
   get kept(): number {
-    return this.#made
+    return this.#trails.size
   }
 
   /** Indexes of the rules that applied in the last call of `decide`. */
@@ -262,17 +231,6 @@ export class CompiledPolicy {
     return lane
   }
 
-  /** A new tree of trails: verdicts and edits of the old one stay valid, but are not found again. */
-  #root(): Trail {
-    this.#made = 0
-    return new Trail([], [], {
-      edit: (operations) => new Edit(++this.#edits, operations),
-      count: () => {
-        this.#made++
-      },
-    })
-  }
-
   #step(rule: Rule, index: number): Step {
     const { notPrefixes, interface: pattern } = rule.match
     return {
@@ -331,7 +289,6 @@ const lastRule = (policy: Policy): Rule => ({
   reason: policy.otherwiseReason,
 })
 
-const changes = (operation: Operation): boolean => operation.kind !== 'set-next-hop'
 const ends = (step: Step): boolean => step.rule.action !== 'next'
 
 /** It reads nothing in which routes of one lane differ. */
@@ -357,61 +314,3 @@ function namedBy({ named, notNamed = NONE }: RuleMatch): Step['isNamed'] {
 /** The steps up to and including the first for which `last` holds. It holds for one at least: `lastRule`. */
 const upTo = (steps: readonly Step[], last: (step: Step) => boolean): readonly Step[] =>
   steps.slice(0, steps.findIndex(last) + 1)
-
-/**
- * Trails and verdicts that a policy keeps, beside one for each rule. With k BGPAdvertisements that have operations, a
- * policy can come to 2^k of them, one for each set of those that name a route. Beyond, a new tree is begun.
- */
-const MOST_MADE = 1024
-
-interface Maker {
-  readonly edit: (operations: readonly Operation[]) => Edit
-  readonly count: () => void
-}
-
-/**
- * The rules with operations that have applied to a route so far, in order. Trails form a tree, so that routes to which
- * the same rules applied share one verdict and one edit. Each trail has at most one branch for each later `next` rule
- * with operations; `MOST_MADE` bounds the tree as a whole.
- */
-class Trail {
-  readonly #operations: readonly Operation[]
-  /** Those of late rules: they apply on accept only. */
-  readonly #late: readonly Operation[]
-  readonly #maker: Maker
-  readonly #after = new Map<Step, Trail>()
-  readonly #accepted = new Map<Step, Accepted>()
-
-  constructor(operations: readonly Operation[], late: readonly Operation[], maker: Maker) {
-    this.#operations = operations
-    this.#late = late
-    this.#maker = maker
-    maker.count()
-  }
-
-  apply(attributes: PathAttributes): PathAttributes {
-    return operate(this.#operations, attributes)
-  }
-
-  after(step: Step): Trail {
-    const known = this.#after.get(step)
-    if (known !== undefined) return known
-    const [early, late] = step.rule.late === true ? [[], step.operations] : [step.operations, []]
-    const trail = new Trail([...this.#operations, ...early], [...this.#late, ...late], this.#maker)
-    this.#after.set(step, trail)
-    return trail
-  }
-
-  accept(step: Step): Accepted {
-    const known = this.#accepted.get(step)
-    if (known !== undefined) return known
-    const operations = [...this.#operations, ...step.operations, ...this.#late]
-    const edits = operations.filter(changes)
-    const nextHop = operations.findLast((operation) => operation.kind === 'set-next-hop')?.address ?? 'default'
-    const edit = edits.length === 0 ? undefined : this.#maker.edit(edits)
-    const accepted: Accepted = { kind: 'accept', rule: step.rule.name, edit, nextHop }
-    this.#accepted.set(step, accepted)
-    this.#maker.count()
-    return accepted
-  }
-}

@@ -2,8 +2,9 @@
 import type { Prefix } from '../../base/prefix.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
-import { type CompiledPolicy, compile, type NextHopSetting, type PolicyInput, type Rejected } from './compile.ts'
+import { type CompiledPolicy, compile, type PolicyInput, type Rejected } from './compile.ts'
 import type { Policy, RouteSource } from './rule.ts'
+import type { NextHopSetting } from './trail.ts'
 
 export interface PolicyRoute {
   readonly prefix: Pick<Prefix, 'family' | 'bytes' | 'length'>

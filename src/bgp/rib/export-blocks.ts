@@ -7,7 +7,7 @@
  * differs between neighbors, and nothing else does (adj-out.ts writes it).
  */
 import type { Octets, RouterId } from '../../base/units.ts'
-import type { Edit } from '../policy/compile.ts'
+import type { Edit } from '../policy/trail.ts'
 import { CARRIES } from '../route/attribute-table.ts'
 import { IdCache, NO_ID } from '../route/id-cache.ts'
 import { encodeAttributes } from '../wire/attribute.ts'

@@ -6,7 +6,8 @@
 
 import { contains, makePrefix } from '../../base/prefix.ts'
 import type { Octets } from '../../base/units.ts'
-import type { Accepted, NextHopSetting, PolicyInput } from '../policy/compile.ts'
+import type { PolicyInput } from '../policy/compile.ts'
+import type { Accepted, NextHopSetting } from '../policy/trail.ts'
 import { CARRIES } from '../route/attribute-table.ts'
 import { NO_ID } from '../route/id-cache.ts'
 import type { Role } from '../wire/role.ts'
