@@ -37,6 +37,6 @@ export function writeLastLine(text: string): void {
   try {
     writeSync(openWithoutWaiting(2), text)
   } catch {
-    // The reader has closed the stream: the error cannot be logged.
+    // The reader is gone, or takes nothing now: the line is lost, and nobody is left to be told.
   }
 }

@@ -37,7 +37,10 @@ export class LineWriter {
     if (!this.#isWriting) this.#writeOn()
   }
 
-  /** Writes what is queued, as far as the reader takes it within about a second. */
+  /**
+   * Writes what is queued, as far as the reader takes it within about a second. A write under way is
+   * left to the system.
+   */
   end(): void {
     this.#hasEnded = true
     const chunk = Buffer.concat([this.#refused ?? Buffer.alloc(0), ...this.#queue])

@@ -80,6 +80,21 @@ describe('a process that ends its log', () => {
     expect([code, codes.toSorted()]).toEqual([0, Array.from({ length: 500 }, (_, at) => `line-${at}`).toSorted()])
   })
 
+  test('has told a reader that is slow everything, in order', async () => {
+    const child = spawn(process.execPath, [CHILD, '3000', '300', 'later'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    let written = ''
+    for await (const chunk of child.stdout.setEncoding('utf8')) {
+      written += chunk
+      if (written.endsWith('\n') && written.includes('"line-2999"')) child.stdin.end()
+    }
+    const codes = written
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).code)
+    expect(codes).toEqual(Array.from({ length: 3000 }, (_, at) => `line-${at}`))
+  })
+
   test.each([3, 500])('ends although its reader is gone: %i lines', async (lines) => {
     const child = logsInAChild(lines, 300)
     child.stdout?.destroy()
