@@ -51,7 +51,8 @@ export class NextHopResolver {
   /** Resolves the next hops that decision has not seen yet, and those that a change of the kernel concerns. */
   resolve(resolve: ResolveNextHop, changed: ChangedPrefixes): void {
     this.#resolveFresh(resolve, changed === 'all' || changed.length > 0)
-    if (changed === 'all' || changed.length > FEW) this.#beginRound()
+    // To look for the next hops inside more prefixes than there are next hops would take longer than to resolve all.
+    if (changed === 'all' || changed.length > Math.min(FEW, this.#table.size)) this.#beginRound()
     else for (const prefix of changed) this.#noteInside(prefix)
     let room = NEXT_HOPS_AT_ONCE
     for (const id of this.#pending) {
