@@ -3,7 +3,7 @@ import { formatAddress } from '../../src/base/address.ts'
 import { FAMILIES, type Family } from '../../src/base/family.ts'
 import { Rib } from '../../src/bgp/rib/rib.ts'
 import type { Straying } from '../../src/bgp/rib/straying.ts'
-import type { Reachability, RibPeer } from '../../src/bgp/rib/types.ts'
+import type { Reachability, RibPeer, RouteCursor } from '../../src/bgp/rib/types.ts'
 import { Listener, settle } from './rib.ts'
 import { at, DECISIONS, NODE_ADDRESSES, PODS, RANGES, REACHES } from './rib-changes.ts'
 
@@ -109,11 +109,17 @@ export class Scene {
     }
   }
 
+  /** Of all pages: how much fits into one depends on what came before too. */
   #rows(filtered: boolean): string[] {
-    return this.rib
-      .page({ filtered }, undefined, 100_000)
-      .rows.map(({ since, exportedTo, ...row }) => JSON.stringify({ ...row, exportedTo: [...exportedTo].sort() }))
-      .sort()
+    const rows: string[] = []
+    let from: RouteCursor | undefined
+    do {
+      const page = this.rib.page({ filtered }, from, 100_000)
+      for (const { since, exportedTo, ...row } of page.rows)
+        rows.push(JSON.stringify({ ...row, exportedTo: [...exportedTo].sort() }))
+      from = page.next
+    } while (from !== undefined)
+    return rows.sort()
   }
 }
 
