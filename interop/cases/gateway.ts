@@ -129,7 +129,7 @@ const follows = (linux: boolean): Case => ({
     await manifests.put(bgpPeer('loopback', fourth.ipv4, ROUTER_AS, { sourceInterface: 'lo' }))
     await eventually(async () => {
       const said = await agent.act('show', 'protocols', 'all', nameOf(fourth))
-      expect(/sourceInterface lo has no IPv4 address that stays/.test(said), said)
+      expect(/sourceInterface lo has no permanent IPv4 address/.test(said), said)
     })
     await ip(node, [`address add ${LOOPBACK}/32 dev lo`])
     await sessionsUp(side, 1, { within: 60_000 })

@@ -197,7 +197,7 @@ const overTheRouter: Case = {
     })
     await routerHolds(router, podRoutes(border, 1, { transport: 'ipv4' }))
     const why = await agents[0]?.act('show', 'route', 'noexport', 'Node_10_78_1_2')
-    expect(why?.includes('by a gateway on the link of this neighbor') === true, `no reason is given:\n${why}`)
+    expect(why?.includes('through a gateway on the link of this neighbor') === true, `no reason is given:\n${why}`)
   },
 }
 
