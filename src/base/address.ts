@@ -137,7 +137,7 @@ export const isLinkLocalAt = (bytes: Uint8Array, at: number): boolean =>
 
 /**
  * Why no host has the address for itself, so that a session or a route could lead there; undefined where one may.
- * Loopback addresses are this machine's, and `240.0.0.0/4` is in use here and there. A zone is left out of account.
+ * Loopback addresses are this machine's, and `240.0.0.0/4` is in use here and there. A zone does not count.
  */
 export function whyNotOfHost(address: Address): string | undefined {
   const bytes = addressBytes(address)

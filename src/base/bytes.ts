@@ -7,7 +7,7 @@ export class ShortRead extends Error {
   }
 }
 
-/** Walks over a part of a byte array. `sub` cuts a reader with its own walls, so that a TLV cannot read its neighbour. */
+/** Walks over a part of a byte array. `sub` makes a reader with an end of its own, so that a TLV cannot be read into the next one. */
 export class Reader {
   readonly bytes: Uint8Array
   readonly end: number

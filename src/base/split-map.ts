@@ -83,7 +83,7 @@ export class SplitMap<Value> {
   #spread(only: Map<string, Value>): void {
     this.#parts = Array.from({ length: PARTS }, () => new Map())
     for (const [key, value] of only) this.#part(key).set(key, value)
-    // Whoever iterates over it has reached its end.
+    // An iteration over it ends here, and goes on in the new parts.
     only.clear()
   }
 

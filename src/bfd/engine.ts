@@ -132,7 +132,7 @@ export class BfdEngine {
     this.#effects.push({ kind: 'handed-over', sessions: saved })
   }
 
-  // ---- what shall be
+  // ---- configuration
 
   #change(intents: readonly BfdIntent[], now: Millis): void {
     const wanted = new Map(intents.map((intent) => [intent.remote, intent]))
@@ -304,7 +304,7 @@ export class BfdEngine {
     this.#effects.push({ kind: 'keep', remote: session.intent.remote, session: saved })
   }
 
-  // ---- for those who look
+  // ---- display
 
   #views() {
     return [...this.#byRemote.values()].map((session) => session.view())

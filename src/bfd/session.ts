@@ -20,7 +20,7 @@ export type SessionEvent =
   /** RFC 5880 §6.8.16. */
   | { readonly kind: 'disable' | 'enable' }
   | { readonly kind: 'socket-error'; readonly text: string | undefined }
-  /** The neighbor's Detection Time shall be at least this from now on; 0: as configured. */
+  /** The neighbor's Detection Time must be at least this from now on; 0: as configured. */
   | { readonly kind: 'lengthen'; readonly away: Micros }
   | { readonly kind: 'timer' }
 
@@ -89,7 +89,7 @@ export class BfdSession {
   #state: BfdState = 'Down'
   /**
    * Our packets continue the session of a process that was killed, and the neighbor has not answered yet. Until it has, the
-   * session is Down for whoever looks: what the neighbor dropped meanwhile must not count as lost a second time.
+   * session is shown as Down: what the neighbor dropped meanwhile must not count as lost a second time.
    */
   #isUnanswered = false
   #diagnostic = 0
@@ -111,7 +111,7 @@ export class BfdSession {
   /** When the disabled session may be removed; undefined: it is enabled. */
   #removableAt: Millis | undefined
 
-  /** The least Detection Time that the neighbor shall have; 0: as configured. */
+  /** The least Detection Time that the neighbor must have; 0: as configured. */
   #leastRemoteDetection: Micros = 0
   #error: string | undefined
   #sent = 0

@@ -6,7 +6,7 @@ import type { Address } from '../base/address.ts'
 import type { Micros, Millis } from '../base/units.ts'
 import type { BfdState, ControlPacket, Malformed } from './packet.ts'
 
-/** One session that shall be. There is one for each remote address. */
+/** One wanted session. There is one for each remote address. */
 export interface BfdIntent {
   /** With its zone, where it is link-local. */
   readonly remote: Address
@@ -125,7 +125,7 @@ export type BfdNews =
   | { readonly kind: 'priority'; readonly priority: Priority }
 
 export type BfdInput =
-  /** All sessions that shall be; those not named end. */
+  /** All wanted sessions; the others end. */
   | { readonly kind: 'sessions'; readonly sessions: readonly BfdIntent[] }
   /** One datagram, and how it came. `from` has no zone. */
   | {
@@ -136,7 +136,7 @@ export type BfdInput =
       readonly hops: BfdIntent['hops']
       readonly ttl: number
     }
-  /** A session cannot send, and why; undefined: it can. `portTaken`: it shall try another source port. */
+  /** A session cannot send, and why; undefined: it can. `portTaken`: it must try another source port. */
   | {
       readonly kind: 'socket-error'
       readonly session: number
@@ -145,7 +145,7 @@ export type BfdInput =
     }
   /** Datagrams that the kernel dropped before we saw them. */
   | { readonly kind: 'filtered'; readonly reason: 'ttl' | 'flood'; readonly count: number }
-  /** We go away for a while: neighbors shall not miss us for so long. The Effect `handed-over` answers. */
+  /** This process ends and another takes over: neighbors must not detect a failure meanwhile. The Effect `handed-over` answers. */
   | { readonly kind: 'hand-over'; readonly away: Micros }
   /** What another run left; before all else. `wasKilled`: it asked no neighbor to wait, and some may have missed it. */
   | { readonly kind: 'resume'; readonly sessions: readonly SavedSession[]; readonly wasKilled: boolean }

@@ -47,6 +47,6 @@ const GARBAGE_PERCENT = 25
 /**
  * Called once the first lists are in. Until then nearly all that is read stays, and `deploy/Dockerfile` lets the heap grow by
  * more: to collect all of it each time it had grown by a quarter took a fifth of the CPU time until the first route. Afterwards
- * most of what is read becomes garbage, and less of it shall be resident.
+ * most of what is read becomes garbage, and less of it stays resident.
  */
 export const collectOftenFromNowOn = (): void => setFlagsFromString(`--heap-growing-percent=${GARBAGE_PERCENT}`)

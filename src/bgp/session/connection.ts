@@ -130,7 +130,7 @@ export class Connection {
     return this.state === 'OpenConfirm' || this.state === 'Established'
   }
 
-  // ---- what happens to it
+  // ---- events
 
   connected(local: Endpoint, remote: Endpoint): void {
     this.#endpoints = { local, remote }

@@ -7,7 +7,7 @@
 import { MESSAGE_TYPE, type MessageType } from './message.ts'
 
 export const HEADER_LENGTH = 19
-/** Longest message to whoever did not announce that it takes longer ones (RFC 4271 §4.1, RFC 8654 §4). */
+/** Longest message to a peer that did not announce that it takes longer ones (RFC 4271 §4.1, RFC 8654 §4). */
 export const MESSAGE_SIZE = 4096
 export const EXTENDED_MESSAGE_SIZE = 65535
 

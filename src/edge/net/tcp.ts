@@ -156,7 +156,7 @@ export class Tcp implements Network {
     this.#reserve.close()
   }
 
-  // ---- who calls
+  // ---- incoming connections
 
   #listen(port: number, addresses: readonly Address[]): void {
     this.#listeners.want(port, addresses)
@@ -235,7 +235,7 @@ export class Tcp implements Network {
     } else this.#connections.get(conn)?.socket.destroy()
   }
 
-  // ---- what protects them
+  // ---- keys and socket options
 
   /** Listeners and existing connections get their keys together. */
   #protect(neighbors: readonly Protection[]): void {
@@ -256,7 +256,7 @@ export class Tcp implements Network {
     }
   }
 
-  // ---- whom we call
+  // ---- outgoing connections
 
   #dial({ conn, remote, localAddress, interface: name }: Dial): void {
     let target: ProtectedSocket
