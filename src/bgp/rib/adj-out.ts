@@ -151,6 +151,7 @@ export class UpdateGroup {
       if (pending !== undefined && (walk === undefined || prefix < walk.next || pending.has(prefix)))
         this.#enqueue(pending, member, prefix)
     }
+    this.#syncAll()
     // What its walk has yet to compare with this group is no longer what was sent to it.
     for (const member of this.#followers) {
       const { pending, walk } = member
@@ -254,6 +255,14 @@ export class UpdateGroup {
     this.#sync(member)
   }
 
+  /**
+   * Those that have nothing to read are not asked to: a lagging one may have caught up before the others had, or what it had
+   * to read is no more.
+   */
+  #syncAll(): void {
+    if (this.#pending.size === 0) for (const member of this.#apart) this.syncIfCaughtUp(member)
+  }
+
   #begin(member: Member): void {
     member.rejectedBefore = this.exporter.rejected
     member.filteredBefore = this.exporter.filtered
@@ -275,6 +284,7 @@ export class UpdateGroup {
     if (this.#pending.size === 0 || !this.#log.isEmpty) return
     if (this.#synced.some((member) => this.#isPendingFor(member))) return
     while (this.#pending.size > 0) this.#pending.remove(this.#pending.head(this.#pending.firstBucket()))
+    this.#syncAll()
   }
 
   #takeScratch(): Pending {
@@ -365,8 +375,9 @@ export class UpdateGroup {
     if (!this.#isPendingFor(member)) return undefined
     // While chunks are unread, one of them may advertise what is withdrawn here.
     const chunk = this.#encoder.encode(this.#pending, maxBytes, this.#pendingSource, this.#synced, !this.#log.isEmpty)
+    if (chunk.messages > 0) this.#append(chunk)
+    this.#syncAll()
     if (chunk.messages === 0) return NO_CHUNK
-    this.#append(chunk)
     return this.#read(member, standing, chunk)
   }
 
