@@ -6,7 +6,7 @@
 import { familyOfAddress } from '../base/address.ts'
 import { counted } from '../base/counted.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
-import { whyReset } from '../bgp/session/change.ts'
+import { resetsBetween, type SessionChange, strongest } from '../bgp/session/change.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
 import { same } from '../cluster/same.ts'
@@ -89,7 +89,7 @@ function changeOfNode(
       const is = { ...now, label, resets }
       const added: ChangeLine = { kind: 'session-added', node, peer: label }
       const ofSession = old === undefined ? [added] : changeOfSession(before, old, after, is)
-      const staysUp = old !== undefined && whyItResets(before, old, after, is) === undefined && isUp(before, old)
+      const staysUp = old !== undefined && whyItResets(before, old, after, is).sure === undefined && isUp(before, old)
       const { advertised } = (staysUp ? now.whileUp?.(old.given) : undefined) ?? now
       return [...ofSession, ...changeOfRoutes(node, old, { advertised, label })]
     }),
@@ -179,14 +179,14 @@ function changeOfSession(
   const line = { node: after.node, peer: label }
   if (old.intent.held !== undefined) return intent.held === undefined ? [{ kind: 'session-starts', ...line }] : []
   const like = likeNow(old.intent, intent)
-  const reason = whyItResets(before, old, after, now)
+  const { sure: reason, possible } = whyItResets(before, old, after, now)
   const held = intent.held === undefined ? {} : { held: intent.held }
   if (reason !== undefined) return [{ kind: 'session-resets', ...line, reason, ...held }]
   const stays = before.intent.leave === undefined
   const settings = stays ? settingsOf(like, now.whileUp?.(old.given).intent ?? intent, peerTypeOf(intent)) : []
-  const other = stays && mayReset(old.intent, intent)
+  const mayBe = stays ? possible : []
   return [
-    ...(other ? [{ kind: 'session-may-reset', ...line, reason: MAY_RESET } as const] : []),
+    ...mayBe.slice(0, 1).map((why): ChangeLine => ({ kind: 'session-may-reset', ...line, reason: why })),
     ...(intent.held === undefined ? [] : [{ kind: 'session-held', ...line, reason: intent.held } as const]),
     ...[...settings].map((setting): ChangeLine => ({ kind: 'setting', ...line, ...setting })),
   ]
@@ -196,24 +196,34 @@ function changeOfSession(
 const isUp = ({ intent }: NodePreview, peer: PeerPreview): boolean =>
   intent.leave === undefined && peer.intent.held === undefined
 
-/** Why a running session cannot outlive the change. */
+/** Why a running session cannot outlive the change, and why it may not: the objects alone do not say. */
 function whyItResets(
   before: NodePreview,
   old: PeerPreview,
   after: NodePreview,
   { intent, resets }: NowPreview,
-): string | undefined {
-  if (!isUp(before, old)) return undefined
-  if (before.intent.node === undefined || after.intent.node === undefined) return undefined
+): { readonly sure: string | undefined; readonly possible: readonly string[] } {
+  if (!isUp(before, old)) return { sure: undefined, possible: [] }
+  if (before.intent.node === undefined || after.intent.node === undefined) return { sure: undefined, possible: [] }
   const known = likeNow(old.intent, intent)
-  const like = mayReset(old.intent, intent) ? { ...known, sourceAddress: intent.sourceAddress } : known
-  return whyReset(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node)) ?? resets
+  const isOther = isOtherInterface(old.intent, intent)
+  const like = isOther ? { ...known, sourceAddress: intent.sourceAddress } : known
+  const found = resetsBetween(peerConfig(like, before.intent.node), peerConfig(intent, after.intent.node))
+  const words = found.possible.map((change) => `${MAY_RESET[change] ?? change} is known on the node alone`)
+  return {
+    sure: strongest(found.sure) ?? resets,
+    possible: isOther ? ['the address of sourceInterface is known on the node alone', ...words] : words,
+  }
 }
 
-/** Its address is that of another interface: which one that is, and whether it is another, shows on the node alone. */
-const mayReset = (old: PeerIntent, now: PeerIntent): boolean => old.sourceInterface !== now.sourceInterface
+/** Which address that is, and whether it is another, shows on the node alone. */
+const isOtherInterface = (old: PeerIntent, now: PeerIntent): boolean => old.sourceInterface !== now.sourceInterface
 
-const MAY_RESET = 'the address of sourceInterface is known on the node alone'
+const MAY_RESET: Readonly<Partial<Record<SessionChange, string>>> = {
+  'remote AS': 'the AS number that the neighbor has',
+  'local address': 'the address that the session runs from',
+  role: 'whether the neighbor announces a role',
+}
 
 /** Who of the mesh stands for it may be another node now: its address and AS say nothing. */
 function likeNow(old: PeerIntent, { name, address, remoteAs }: PeerIntent): PeerIntent {

@@ -31,6 +31,7 @@ const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
   port: undefined,
   remoteAs: undefined,
   localAs: undefined,
+  // `settingsOf`
   sourceAddress: undefined,
   sourceInterface: undefined,
   // With the address that it is said of.
@@ -45,6 +46,7 @@ const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
   addPath: undefined,
   extendedNextHop: undefined,
   role: undefined,
+  // `settingsOf`
   strictRole: undefined,
   interface: undefined,
   gateway: undefined,
@@ -85,6 +87,10 @@ function withoutVersions(signing: PeerIntent['signing']): PeerIntent['signing'] 
 export function* settingsOf(old: PeerIntent, now: PeerIntent, peerType: PeerType): Iterable<Setting> {
   for (const [key, setting] of Object.entries(PEER) as [keyof PeerIntent, Setting | undefined][])
     if (setting !== undefined && !same(old[key], now[key])) yield setting
+  // From one address to another is a reset.
+  if (old.sourceAddress !== undefined && now.sourceAddress === undefined)
+    yield { field: 'sourceAddress', effect: NEXT_SESSION }
+  if (old.strictRole && !now.strictRole) yield { field: 'strictRole', effect: NEXT_SESSION }
   if (!isSignedAlike(old.signing, now.signing)) yield SIGNING
   if (!same(rulesOf(old.importPolicy), rulesOf(now.importPolicy))) yield { field: 'import policy', effect: IMPORT }
   const learned = [old, now].map(({ exportPolicy }) => rulesForLearned(exportPolicy, peerType))

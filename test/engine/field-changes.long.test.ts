@@ -2,11 +2,14 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
+import { ROLE } from '../../src/bgp/wire/role.ts'
 import { FIELD_CHANGES, type FieldChange } from '../../src/cluster/field-changes.ts'
 import type { Kind } from '../../src/cluster/source.ts'
 import { changeOf } from '../../src/preview/change.ts'
 import { previewNodes } from '../../src/preview/node.ts'
 import { storeOf } from '../support/cluster.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 import {
   type ApiObject,
   bgpAdvertisement,
@@ -32,7 +35,13 @@ interface Example {
   readonly configuration?: object
   /** Objects that the field speaks of. */
   readonly beside?: readonly ApiObject[]
+  /** The address that neighbors call. */
+  readonly called?: string
+  /** That neighbors announce. */
+  readonly role?: number
 }
+
+const LOOPBACK = '10.0.99.1'
 
 const FROM_ANYWHERE = [{ action: 'Accept' }]
 const REFUSE = [{ action: 'Reject' }]
@@ -146,13 +155,23 @@ const EXAMPLES: Partial<Record<Kind, Record<string, Example>>> = {
     localASNumberFrom: { after: { localASNumberFrom: { label: 'own-as' } } },
     peerIPFrom: { after: { peerIP: undefined, peerIPFrom: { annotation: 'router' } } },
     gatewayFamilies: { after: { peerIP: 'DefaultGateway', gatewayFamilies: ['ipv4'] } },
-    sourceInterface: { before: { sourceAddress: 'None' }, after: { sourceInterface: 'eth0' } },
-    sourceAddress: { after: { sourceAddress: 'None' } },
+    sourceInterface: { after: { sourceInterface: 'lo' } },
+    'sourceAddress None': { after: { sourceAddress: 'None' } },
+    'sourceAddress UseNodeIP': {
+      before: { sourceInterface: 'lo' },
+      after: { sourceAddress: 'UseNodeIP' },
+      called: LOOPBACK,
+    },
     addressFamilies: { after: { addressFamilies: ['ipv4'] } },
     addPath: { after: { addPath: { receive: true } } },
     extendedNextHop: { after: { extendedNextHop: true } },
     role: { after: { role: 'customer' } },
-    strictRole: { before: { role: 'customer' }, after: { role: 'customer', strictRole: true } },
+    'strictRole true': { before: { role: 'customer' }, after: { role: 'customer', strictRole: true } },
+    'strictRole false': {
+      before: { role: 'customer', strictRole: true },
+      after: { role: 'customer' },
+      role: ROLE.provider,
+    },
     'keyChain added or removed': { after: { keyChain: [{ sendID: 1, ...secretKey('one') }] }, beside: SECRETS },
     'keyChain other keys': {
       before: { keyChain: [{ sendID: 1, ...secretKey('one') }] },
@@ -305,11 +324,16 @@ function sessionsWith(kind: Kind, field: string, example: Example): Rig {
     kind: 'objects',
     changes: objectsOf(kind, field, example).map((object) => upsert(object)),
   })
+  rig.feed({
+    kind: 'links',
+    change: { full: false, gone: [], present: [linkOf(1, 'lo', true, [`${LOOPBACK}/32`])] },
+  })
   const gone = ['peer-2', 'peer-3'].map((name) => ({ kind: 'BGPPeer', namespace: '', name }) as const)
   rig.feed({ kind: 'objects', changes: gone.map((ref) => ({ kind: 'delete', ref })) })
   const hasRange = example.name === 'range'
   for (const one of rig.neighbors.slice(0, hasRange ? 4 : 3)) {
-    one.establish()
+    if (example.role !== undefined) one.capabilities = [...one.capabilities, { kind: 'role', role: example.role }]
+    one.connect(example.called).send(one.open()).send(KEEPALIVE)
     if (one.ended) throw new Error(`${one.name}: no session`)
     const asPath = [{ kind: 'sequence', asns: one.asn === OUR_AS ? [] : [one.asn] }] as const
     const own = [{ kind: 'sequence', asns: [one.asn, OUR_AS] }] as const

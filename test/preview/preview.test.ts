@@ -357,6 +357,44 @@ describe('what a change would do', () => {
     ])
   })
 
+  test.each<[string, object, object, readonly object[]]>([
+    ['any external AS', {}, { asNumber: undefined, remoteAS: 'external' }, []],
+    [
+      'our own AS',
+      {},
+      { asNumber: undefined, remoteAS: 'internal' },
+      [{ kind: 'session-resets', reason: 'remote AS' }],
+    ],
+    [
+      'one AS of all external ones',
+      { asNumber: undefined, remoteAS: 'external' },
+      {},
+      [{ kind: 'session-may-reset', reason: 'the AS number that the neighbor has is known on the node alone' }],
+    ],
+    [
+      'our own number, which no external one has',
+      { asNumber: undefined, remoteAS: 'external' },
+      { asNumber: 64512 },
+      [{ kind: 'session-resets', reason: 'remote AS' }],
+    ],
+    ['no source', {}, { sourceAddress: 'None' }, [{ kind: 'setting', field: 'sourceAddress' }]],
+    [
+      'a source again',
+      { sourceAddress: 'None' },
+      {},
+      [{ kind: 'session-may-reset', reason: 'the address that the session runs from is known on the node alone' }],
+    ],
+    [
+      'strict roles',
+      { role: 'customer' },
+      { role: 'customer', strictRole: true },
+      [{ kind: 'session-may-reset', reason: 'whether the neighbor announces a role is known on the node alone' }],
+    ],
+  ])('of a session that may be the same: %s', (_name, old, now, lines) => {
+    const found = change([ONE, CLUSTER, tor(old)], [ONE, CLUSTER, tor(now)])
+    expect(found.filter(({ kind }) => kind.startsWith('se'))).toMatchObject(lines)
+  })
+
   test('a neighbor that becomes held is told what changes under the policies that it keeps', () => {
     const lab = bgpFilter('lab', { exportV4: [{ action: 'Reject', matchOperator: 'In', cidr: '192.0.2.0/24' }] })
     const routes = [{ prefixes: ['203.0.113.0/24', '192.0.2.64/26'] }]

@@ -19,13 +19,13 @@ type Kind = Capability['kind']
 type CapabilityOf<K extends Kind> = Extract<Capability, { readonly kind: K }>
 
 export function ourCapabilities(config: PeerConfig, own: OwnRestart = AS_EVER): readonly Capability[] {
+  const role = offeredRole(config)
   return [
     ...config.families.map((family) => ({ kind: 'multiprotocol', afi: AFI[family], safi: SAFI_UNICAST }) as const),
     { kind: 'route-refresh' },
-    ...(config.extendedNextHop && config.families.includes('ipv4') ? [IPV6_NEXT_HOPS] : []),
+    ...(offersIpv6NextHops(config) ? [IPV6_NEXT_HOPS] : []),
     { kind: 'extended-message' },
-    // RFC 9234 §4.1: external neighbors only.
-    ...(config.role !== undefined && mayBeExternal(config) ? [{ kind: 'role', role: ROLE[config.role] } as const] : []),
+    ...(role === undefined ? [] : [{ kind: 'role', role: ROLE[role] } as const]),
     ...restartCapability(config, own),
     { kind: 'four-octet-as', asn: config.localAs },
     ...addPathCapability(config),
@@ -40,13 +40,22 @@ const IPV6_NEXT_HOPS: Capability = {
   tuples: [{ afi: AFI.ipv4, safi: SAFI_UNICAST, nextHopAfi: AFI.ipv6 }],
 }
 
+export const offersIpv6NextHops = ({ extendedNextHop, families }: PeerConfig): boolean =>
+  extendedNextHop === true && families.includes('ipv4')
+
+/** RFC 9234 §4.1: external neighbors only. */
+export const offeredRole = (config: PeerConfig): Role | undefined => (mayBeExternal(config) ? config.role : undefined)
+
 const mayBeExternal = ({ remoteAs, localAs }: PeerConfig): boolean => remoteAs !== 'internal' && remoteAs !== localAs
 
+export const addPathFamilies = ({ addPath, families }: PeerConfig, direction: 'receive' | 'send'): readonly Family[] =>
+  families.filter((family) => addPath?.[direction].includes(family))
+
 /** RFC 7911 §4: one row for each family of which we send or take several paths. */
-function addPathCapability({ addPath, families }: PeerConfig): readonly Capability[] {
-  if (addPath === undefined) return []
-  const rows = families.flatMap((family) => {
-    const mode = (addPath.receive.includes(family) ? RECEIVE : 0) | (addPath.send.includes(family) ? SEND : 0)
+function addPathCapability(config: PeerConfig): readonly Capability[] {
+  const [receive, send] = [addPathFamilies(config, 'receive'), addPathFamilies(config, 'send')]
+  const rows = config.families.flatMap((family) => {
+    const mode = (receive.includes(family) ? RECEIVE : 0) | (send.includes(family) ? SEND : 0)
     return mode === 0 ? [] : [{ afi: AFI[family], safi: SAFI_UNICAST, mode }]
   })
   return rows.length === 0 ? [] : [{ kind: 'add-path', families: rows }]
@@ -117,7 +126,7 @@ function whyNotOpen(open: Open, config: PeerConfig, remoteAs: Asn, peerType: Pee
 }
 
 /** RFC 4271 §6.2, Bad Peer AS: what was expected instead. */
-function whyNotAs(remoteAs: Asn, config: PeerConfig): string | undefined {
+export function whyNotAs(remoteAs: Asn, config: PeerConfig): string | undefined {
   const wanted = config.remoteAs
   // RFC 6793 §9: AS_TRANS belongs to no AS.
   if (remoteAs === AS_TRANS) return 'the real number'
@@ -138,6 +147,8 @@ function whyNotRole(open: Open, ours: Role, strict: boolean): MessageError | und
   const text = `Role mismatch: neighbor says ${found}, expected ${wanted}, as we are ${ours}`
   return messageError(ERROR.open, OPEN_ERROR.roleMismatch, text)
 }
+
+export const hasRole = (open: Open): boolean => lastOf(open, 'role') !== undefined
 
 /** RFC 5492 §5: Unsupported Capability; Data lists what we require as in OPEN: here any one of our families. */
 function whyNotFamilies(common: readonly Family[], ours: Open): MessageError | undefined {

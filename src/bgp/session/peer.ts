@@ -10,9 +10,10 @@ import type { Family } from '../../base/family.ts'
 import { earlier, Timers } from '../../base/timers.ts'
 import { inMillis, inSeconds, type Millis, type Seconds } from '../../base/units.ts'
 import { type MessageError, messageError } from '../wire/error.ts'
+import type { Open } from '../wire/message.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
-import { dialsDifferently, keepsRoutes, type SessionChange, strongest, whyReset } from './change.ts'
+import { type Agreed, dialsDifferently, keepsRoutes, type SessionChange, strongest, whyReset } from './change.ts'
 import {
   type Connection,
   type EndReason,
@@ -72,6 +73,7 @@ export class Peer {
   #awaitedUntil: Millis
   #attemptError: LastError | undefined
   #established = 0
+  #lastAgreed: Agreed | undefined
 
   /** `own`: what the first OPENs announce about our restart; it no longer applies once a session has come up. */
   constructor(config: PeerConfig, chance: Chance, nextConn: () => ConnId, now: Millis, own: OwnRestart = AS_EVER) {
@@ -273,10 +275,12 @@ export class Peer {
 
   #configure(next: PeerConfig): void {
     const old = this.#shared.config
-    const changes = [whyReset(old, next), this.#whyElsewhere(next)].filter((change) => change !== undefined)
+    const agreed = this.#agreed()
+    const changes = [whyReset(old, next, agreed), this.#whyElsewhere(next)].filter((change) => change !== undefined)
     const changed = this.#started ? strongest(changes) : undefined
     if (changed !== undefined) this.#resetFor(changed)
-    else if (this.#connections.own.isUnconnected && dialsDifferently(old, next)) {
+    else if (this.#started && agreed !== undefined) this.#restartAttempts(whyReset(old, next))
+    if (changed === undefined && this.#connections.own.isUnconnected && dialsDifferently(old, next)) {
       this.#connections.own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
     }
     this.#shared.config = next
@@ -297,6 +301,21 @@ export class Peer {
       } else connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
     }
     if (!keepsRoutes(changed)) this.#giveUpStale(text)
+  }
+
+  /** A session, or routes of one, outlive the change: connections that may become the next session begin anew. */
+  #restartAttempts(changed: SessionChange | undefined): void {
+    if (changed === undefined) return
+    const text = `Configuration changed: ${changed}`
+    for (const connection of this.#connections.all()) {
+      if (connection.state === 'Established') continue
+      connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
+    }
+  }
+
+  /** Of the session, or of the last one while its routes are kept. */
+  #agreed(): Agreed | undefined {
+    return this.session !== undefined || this.hasStaleRoutes ? this.#lastAgreed : undefined
   }
 
   /** The session that we dialled runs from another local address than the one configured now. */
@@ -349,7 +368,8 @@ export class Peer {
     const { state, session } = connection
     this.#connections.forgetClosed()
     if (endReason !== undefined && event.name !== 'OpenCollisionDump') this.#note(endReason, before)
-    if (before !== 'Established' && state === 'Established' && session !== undefined) this.#up(session)
+    if (before !== 'Established' && state === 'Established' && session !== undefined)
+      this.#up(session, connection.theirs)
     if (before === 'Established' && state !== 'Established' && lost !== undefined) {
       if (isKeptOver(lost, event, hardReset)) this.#awaitedUntil = this.#shared.now + this.#ownRestartTime()
       this.#down(endReason ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
@@ -370,7 +390,8 @@ export class Peer {
     if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
   }
 
-  #up(session: Session): void {
+  #up(session: Session, theirs: Open | undefined): void {
+    this.#lastAgreed = theirs && { session, theirs }
     this.#attemptError = undefined
     this.#established++
     this.#push({ kind: 'up', session, keep: this.#stale.comeBack(session.restart, this.#shared.now) })

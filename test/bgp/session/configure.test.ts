@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { ourOpen } from '../../../src/bgp/session/negotiate.ts'
 import type { PeerConfig } from '../../../src/bgp/session/types.ts'
 import { KEEPALIVE } from '../../../src/bgp/wire/keepalive.ts'
+import type { Capability } from '../../../src/bgp/wire/message.ts'
+import { encodeOpen } from '../../../src/bgp/wire/open.ts'
 import { concat, LonePeer, theirOpen } from '../../support/lone-peer.ts'
 import { config, only, otherConfig } from '../../support/wire-pair.ts'
 
@@ -9,11 +11,12 @@ const change = (lone: LonePeer, over: Partial<PeerConfig>) => lone.hand({ kind: 
 
 const RESETS: readonly [string, Partial<PeerConfig>][] = [
   ['local AS', { localAs: 64600 }],
-  ['remote AS', { remoteAs: 'external' }],
+  ['remote AS', { remoteAs: 64999 }],
+  ['remote AS', { remoteAs: 'internal' }],
   ['router ID', { routerId: 5 }],
   ['address families', { families: ['ipv6'] }],
   ['remote address', { remote: { address: '192.0.2.9', port: 179 } }],
-  ['local address', { localAddress: '192.0.2.1' }],
+  ['local address', { localAddress: '192.0.2.77' }],
   ['role', { role: 'customer' }],
   ['extended next hop', { extendedNextHop: true }],
   ['add path', { addPath: { receive: ['ipv4'], send: [] } }],
@@ -21,6 +24,8 @@ const RESETS: readonly [string, Partial<PeerConfig>][] = [
 
 /** After each of these the neighbor is another one, or the same with other terms: no route may be kept. */
 const ENDS = RESETS.filter(([what]) => !['address families', 'extended next hop', 'add path'].includes(what))
+
+const PEER: Capability = { kind: 'role', role: 4 }
 
 const STAYS: readonly [string, Partial<PeerConfig>][] = [
   ['nothing', {}],
@@ -51,6 +56,78 @@ describe.each(['OpenSent', 'OpenConfirm', 'Established'] as const)('in %s', (sta
     expect(lone.actions).toEqual([])
     expect(lone.peer.snapshot(0).config).toEqual(config(over))
   })
+})
+
+/** What the neighbor has in its OPEN beside the usual. */
+const PROVIDER: Capability = { kind: 'role', role: 0 }
+const IN_ONE_AS = { localAs: 64512, remoteAs: 64512 } as const
+
+/** [the words before, the words after], of one session. */
+const SAME: readonly [string, Partial<PeerConfig>, Partial<PeerConfig>, (readonly Capability[])?][] = [
+  ['any external AS in place of its number', { remoteAs: 64513 }, { remoteAs: 'external' }],
+  ['the number in place of any external AS', { remoteAs: 'external' }, { remoteAs: 64513 }],
+  ['our own AS by a word', IN_ONE_AS, { ...IN_ONE_AS, remoteAs: 'internal' }],
+  ['our own AS by its number', { ...IN_ONE_AS, remoteAs: 'internal' }, IN_ONE_AS],
+  ['the address it runs from', {}, { localAddress: '192.0.2.1' }],
+  ['any address', { localAddress: '192.0.2.1' }, {}],
+  ['a role inside an AS', IN_ONE_AS, { ...IN_ONE_AS, role: 'peer' }],
+  ['a role that both have, strictly', { role: 'customer' }, { role: 'customer', strictRole: true }, [PROVIDER]],
+  ['a role that the neighbor need not have any more', { role: 'peer', strictRole: true }, { role: 'peer' }, [PEER]],
+  ['IPv6 next hops of IPv4 without IPv4', { families: ['ipv6'] }, { families: ['ipv6'], extendedNextHop: true }],
+  [
+    'several paths of another family',
+    { families: ['ipv6'] },
+    { families: ['ipv6'], addPath: { receive: ['ipv4'], send: [] } },
+  ],
+]
+
+describe.each(SAME)('%s means the same session', (_, before, after, said = []) => {
+  const asn = before.localAs ?? 64513
+  const of = { ...otherConfig({ hostName: 'two', localAs: asn, remoteAs: 64512, restartTime: 120 }) }
+  const theirs = encodeOpen({ ...ourOpen(of), capabilities: [...ourOpen(of).capabilities, ...said] })
+  const up = () => new LonePeer({ restartTime: 120, ...before }).reach('OpenSent').receive(theirs).receive(KEEPALIVE)
+
+  test('a running one stays', () => {
+    const lone = up()
+    expect(lone.peer.state).toBe('Established')
+    change(lone, { restartTime: 120, ...after })
+    expect([lone.actions, lone.peer.state]).toEqual([[], 'Established'])
+  })
+
+  test('routes of the last one are kept, and the next one is agreed on by the new words', () => {
+    const lone = change(up().closed('Connection reset by peer'), { restartTime: 120, ...after })
+    expect(lone.peer.hasStaleRoutes).toBe(true)
+    for (let left = 3; lone.peer.state !== 'Connect' && left > 0; left--) lone.pass(60_000 / 3)
+    lone.connect().receive(theirs).receive(KEEPALIVE)
+    expect(lone.peer.state).toBe('Established')
+  })
+
+  test('and back', () => {
+    const lone = change(up(), { restartTime: 120, ...after })
+    change(lone, { restartTime: 120, ...before })
+    expect(lone.peer.state).toBe('Established')
+  })
+})
+
+test('strictRole ends a session with a neighbor that has no role', () => {
+  const lone = new LonePeer({ role: 'customer' }).reach('Established')
+  expect(change(lone, { role: 'customer', strictRole: true }).lastError).toBe('Error: Configuration changed: role')
+})
+
+test('a number that the neighbor does not have ends a session with any external one', () => {
+  const lone = new LonePeer({ remoteAs: 'external' }).reach('Established')
+  expect(change(lone, { remoteAs: 64999 }).lastError).toBe('Error: Configuration changed: remote AS')
+})
+
+test('an attempt that another neighbor has begun meanwhile does not become the session', () => {
+  const lone = new LonePeer({ remoteAs: 'external', restartTime: 120 }).reach('OpenSent')
+  lone.receive(theirOpen({ capabilities: ourOpen(otherConfig({ restartTime: 120 })).capabilities })).receive(KEEPALIVE)
+  lone.closed('Connection reset by peer').accept()
+  const other = otherConfig({ localAs: 64999 })
+  lone.receive(encodeOpen(ourOpen(other)), lone.accepted)
+  expect(lone.peer.state).toBe('OpenConfirm')
+  change(lone, { restartTime: 120, remoteAs: 64513 })
+  expect([lone.said, lone.peer.hasStaleRoutes]).toEqual([['notification 06 06'], true])
 })
 
 test.each([
@@ -96,7 +173,7 @@ describe('routes that are kept while the neighbor is away', () => {
   }
 
   test.each([
-    ['remote AS', { remoteAs: 'external' as const }],
+    ['remote AS', { remoteAs: 'internal' as const }],
     ['local AS', { localAs: 64600 }],
     ['role', { role: 'customer' as const }],
   ])('are given up with another %s', (what, over) => {
