@@ -166,9 +166,12 @@ const LONGEST = 400_000
 const ofObjects = (lines: readonly string[]): readonly string[] =>
   lines.filter((line) => !/^(session|asked remember)/.test(line))
 
-/** The last good version of something stands; or routes stay until Felix has written its own. */
+/** The last good version of something stands; a session that would not start runs on; or routes stay until Felix has its own. */
 const dependsOnBefore = (scene: Scene): boolean =>
   JSON.stringify([...scene.now.values()]).includes('programClusterRoutes') ||
+  [...scene.town.engine.view(scene.town.now).eachProtocol()].some(
+    ({ held, peer }) => held !== undefined && peer.session !== undefined,
+  ) ||
   [...scene.town.engine.view(scene.town.now).problems()].some(
     ({ object, text }) => object !== 'BGPPeer/held' && /last good|keeps/.test(text),
   )
