@@ -12,6 +12,7 @@ import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { counted } from './base/counted.ts'
 import { inMicros } from './base/units.ts'
+import { readSavedSessions } from './bfd/saved-sessions.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
 import { WantedSessions } from './bfd/wanted-sessions.ts'
@@ -34,6 +35,14 @@ interface Handover {
   /** When neighbors were asked to wait; null: they were not asked, since the process was killed. */
   readonly savedAt: number | null
   readonly sessions: readonly SavedSession[]
+}
+
+/** Undefined where the value is none. */
+function readHandover(value: unknown): Handover | undefined {
+  const { boot, savedAt, sessions } = (value ?? {}) as Readonly<Record<string, unknown>>
+  const saved = readSavedSessions(sessions)
+  if (typeof boot !== 'string' || saved === undefined) return undefined
+  return savedAt === null || typeof savedAt === 'number' ? { boot, savedAt, sessions: saved } : undefined
 }
 
 type Kept = Extract<BfdNews, { readonly kind: 'keep' }>
@@ -165,9 +174,9 @@ class BfdProcess {
   }
 
   async #resume(): Promise<void> {
-    const left = (await this.#file.read()) as Handover | null | undefined
+    const left = await this.#file.read(readHandover)
     const text = this.#whyContinue(left)
-    if (!left || text === undefined) {
+    if (left === undefined || text === undefined) {
       this.#file.write(null)
       return
     }
@@ -182,11 +191,11 @@ class BfdProcess {
   }
 
   /** Undefined: there is no state, or one that is too old: neighbors have noticed, and sessions start again. */
-  #whyContinue(left: Handover | null | undefined): string | undefined {
-    if (!Array.isArray(left?.sessions) || left.sessions.length === 0 || left.boot !== this.#boot) return undefined
+  #whyContinue(left: Handover | undefined): string | undefined {
+    if (left === undefined || left.sessions.length === 0 || left.boot !== this.#boot) return undefined
     if (left.savedAt === null) return 'as far as neighbors have not missed them: the previous run was killed'
     const age = monotonicClock.now() - left.savedAt
-    return age > AWAY_MILLIS ? undefined : `${Math.round(age)} ms after the previous run stopped`
+    return age < 0 || age > AWAY_MILLIS ? undefined : `${Math.round(age)} ms after the previous run stopped`
   }
 
   #handOver(): void {

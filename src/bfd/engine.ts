@@ -11,6 +11,7 @@ import { earlier } from '../base/timers.ts'
 import type { Micros, Millis } from '../base/units.ts'
 import { leastInterval } from './pace.ts'
 import { type BfdState, type ControlPacket, decodeControl } from './packet.ts'
+import { FIRST_PORT, LAST_PORT } from './ports.ts'
 import { BfdSession, type SessionEvent } from './session.ts'
 import type { BfdCounters, BfdEffect, BfdInput, BfdIntent, DropReason, SavedSession } from './types.ts'
 
@@ -27,9 +28,6 @@ type Packet = Extract<BfdInput, { readonly kind: 'packet' }>
 
 /** RFC 5881 §5. */
 const SINGLE_HOP_TTL = 255
-/** RFC 5881 §4. */
-const FIRST_PORT = 49_152
-const LAST_PORT = 65_535
 /** A neighbor answers a Poll within one of its intervals; two packets may be lost. */
 const HAND_OVER_PATIENCE: Millis = 3_000
 /** Senders that are remembered, so that each is reported once for each reason. */

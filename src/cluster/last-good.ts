@@ -120,9 +120,9 @@ export class LastGood {
   }
 }
 
-/** Reads the objects that an earlier run kept; what has another shape is left out. */
-export function readKept(value: unknown): KeptObject[] {
-  if (!Array.isArray(value)) return []
+/** Reads the objects that an earlier run kept; one that has another shape is left out. Undefined where the value is no list. */
+export function readKept(value: unknown): KeptObject[] | undefined {
+  if (!Array.isArray(value)) return undefined
   return value.flatMap((one): KeptObject[] => {
     if (!isRecord(one) || !isRecord(one.ref)) return []
     const { kind, namespace, name } = one.ref

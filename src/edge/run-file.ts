@@ -36,8 +36,11 @@ export class RunFile {
     })
   }
 
-  /** Undefined where there is none that can be used. Called before the first write. */
-  async read(): Promise<unknown> {
+  /**
+   * Undefined where there is none that can be used, or where nothing is left (null). `parse` gives undefined for what no run
+   * leaves: another version may have. Called before the first write.
+   */
+  async read<Value>(parse: (value: unknown) => Value | undefined): Promise<Value | undefined> {
     await sweepHalves(this.#path)
     try {
       const stats = await lstat(this.#path)
@@ -46,7 +49,10 @@ export class RunFile {
       const content: unknown = JSON.parse(await readFile(this.#path, 'utf8'))
       const { format, value } = (content ?? {}) as { readonly format?: unknown; readonly value?: unknown }
       if (format !== FORMAT) throw new Error(`its format is not ${FORMAT}`)
-      return value
+      if (value === null) return undefined
+      const parsed = parse(value)
+      if (parsed === undefined) throw new Error('it holds something else')
+      return parsed
     } catch (error) {
       if (!isMissing(error))
         this.#report(`the file of an earlier run cannot be read: ${errorText(error)}; it is not used`)

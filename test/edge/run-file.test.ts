@@ -8,6 +8,8 @@ import { RunFile } from '../../src/edge/run-file.ts'
 let directory: string
 let sourceProblems: (string | undefined)[]
 const path = (name: string) => join(directory, name)
+/** Whatever is there. */
+const any = (value: unknown) => value
 const open = (name = 'run/state.json') => new RunFile({ path: path(name), report: (text) => sourceProblems.push(text) })
 
 beforeEach(async () => {
@@ -18,10 +20,10 @@ afterEach(() => rm(directory, { recursive: true }))
 
 test('the first run finds nothing, the next what was written last', async () => {
   const file = open()
-  expect(await file.read()).toBeUndefined()
+  expect(await file.read(any)).toBeUndefined()
   for (let value = 1; value <= 50; value++) file.write({ value })
   await file.close()
-  expect(await open().read()).toEqual({ value: 50 })
+  expect(await open().read(any)).toEqual({ value: 50 })
   expect(await readdir(path('run'))).toEqual(['state.json'])
   expect((await stat(path('run/state.json'))).mode & 0o777).toBe(0o600)
   expect(sourceProblems.filter((text) => text !== undefined)).toEqual([])
@@ -34,7 +36,7 @@ test('what cannot be written is reported, and the next value is written all the 
   expect(sourceProblems).toEqual([expect.stringContaining('cannot be written')])
   file.write({ value: 2 })
   await file.close()
-  expect(await open().read()).toEqual({ value: 2 })
+  expect(await open().read(any)).toEqual({ value: 2 })
 })
 
 describe('a write that fails', () => {
@@ -61,7 +63,7 @@ describe('a write that fails', () => {
     await reported(4)
     const failed = expect.stringContaining('cannot be written')
     expect([sourceProblems, vi.getTimerCount()]).toEqual([[failed, failed, failed, undefined], 0])
-    expect(await open().read()).toEqual({ value: 2 })
+    expect(await open().read(any)).toEqual({ value: 2 })
   })
 
   test('is tried once more at the end, and leaves no timer', async () => {
@@ -71,7 +73,7 @@ describe('a write that fails', () => {
     await reported(1)
     await rm(path('run'))
     await file.close()
-    expect([await open().read(), vi.getTimerCount()]).toEqual([{ value: 1 }, 0])
+    expect([await open().read(any), vi.getTimerCount()]).toEqual([{ value: 1 }, 0])
   })
 })
 
@@ -89,11 +91,21 @@ test.each([
   ['null', 'null'],
 ])('%s counts as absent, with a word', async (_name, text) => {
   await writeFile(path('state.json'), text)
-  expect(await open('state.json').read()).toBeUndefined()
+  expect(await open('state.json').read(any)).toBeUndefined()
   expect(sourceProblems[0]).not.toContain('destructure')
   expect(sourceProblems).toEqual([
     expect.stringMatching(/^the file of an earlier run cannot be read: .*; it is not used$/),
   ])
+})
+
+test('what no run leaves counts as absent, with a word; null says that nothing is left', async () => {
+  const none = () => undefined
+  await writeFile(path('state.json'), '{"format":1,"value":{"of":"another version"}}')
+  expect(await open('state.json').read(none)).toBeUndefined()
+  expect(sourceProblems).toEqual(['the file of an earlier run cannot be read: it holds something else; it is not used'])
+  await writeFile(path('state.json'), '{"format":1,"value":null}')
+  expect(await open('state.json').read(none)).toBeUndefined()
+  expect(sourceProblems).toHaveLength(1)
 })
 
 test('what runs left that were killed as they wrote is swept, and nothing else', async () => {
@@ -103,7 +115,7 @@ test('what runs left that were killed as they wrote is swept, and nothing else',
   const others = ['other.json', 'other.json.7', 'state.json.7.bak', 'state.json.x', 'state.jsonx.7']
   for (const name of [...others, 'state.json.7', 'state.json.18707']) await writeFile(path(name), '')
   const file = open('state.json')
-  await file.read()
+  await file.read(any)
   file.write(2)
   await file.close()
   expect((await readdir(directory)).sort()).toEqual([...others, 'state.json'].sort())
@@ -112,7 +124,7 @@ test('what runs left that were killed as they wrote is swept, and nothing else',
 test('a link is not followed', async () => {
   await writeFile(path('other.json'), '{"format":1,"value":1}')
   await symlink('other.json', path('state.json'))
-  expect(await open('state.json').read()).toBeUndefined()
+  expect(await open('state.json').read(any)).toBeUndefined()
 })
 
 test('where it cannot be written it is said, the old one stays, and it is said that it is over', async () => {

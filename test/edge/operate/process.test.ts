@@ -2,7 +2,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, existsSync, openSync, writeSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -166,6 +166,20 @@ test('a second `godwit bfd` leaves the first alone until that one ends, and ends
   second.child.kill('SIGTERM')
   expect(await once(second.child, 'exit')).toEqual([0, null])
   expect(existsSync(socketAt('bfd.sock'))).toBe(false)
+})
+
+test('`godwit bfd` begins anew where another version has left what it cannot read, and says so', async () => {
+  const control = socketAt('bfd.sock')
+  const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+  const value = { boot, savedAt: null, sessions: [{ intent: { remote: '127.0.0.1' } }] }
+  await writeFile(socketAt('bfd.json'), JSON.stringify({ format: 1, value }))
+  const child = spawn(process.execPath, [MAIN, 'bfd', '--control', control], { stdio: 'pipe' })
+  children.push(child)
+  const codes = collect(child)
+  await vi.waitFor(() => expect(existsSync(control)).toBe(true), { timeout: 30_000 })
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  expect(codes).toEqual(['starting', 'bfd-handover', 'stopping'])
 })
 
 test('`godwit bfd` ends when its thread fails while it starts', async () => {
