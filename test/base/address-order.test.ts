@@ -36,31 +36,35 @@ test('those inside a prefix are the rows whose address it contains', () => {
 })
 
 const numbered = (number: number) => Uint8Array.of(10, number >> 16, (number >> 8) & 255, number & 255)
+const numberOf = (address: Uint8Array) => Buffer.from(address).readUInt32BE()
 
 test('that is so of thousands too, of which many have one address', () => {
   const order = new AddressOrder<number>()
-  const left = new Map<number, Uint8Array>()
+  /** Addresses as numbers, because each is compared with hundreds of prefixes. */
+  const left = new Map<number, number>()
   const check = () => {
     for (const length of [8, 20, 22, 24, 27, 30, 32]) {
       for (let number = 0; number < 4_096; number += 511) {
         const around = makePrefix(numbered(number), length)
-        const inside = [...left].filter(([, address]) => contains(around, host(address)))
+        const lowest = numberOf(around.bytes)
+        const end = lowest + 2 ** (32 - length)
+        const inside = [...left].filter(([, address]) => address >= lowest && address < end)
         expect(order.countInside(around)).toBe(inside.length)
         expect(new Set(order.inside(around))).toEqual(new Set(inside.map(([row]) => row)))
         const first = order.firstInside(around)
-        const least = inside.map(([, address]) => Buffer.from(address).toString('hex')).sort()[0]
-        expect(first && Buffer.from(left.get(first) as Uint8Array).toString('hex')).toBe(least)
+        const least = inside.reduce<number | undefined>((a, [, b]) => (a === undefined ? b : Math.min(a, b)), undefined)
+        expect(first && left.get(first)).toBe(least)
       }
     }
   }
   for (let row = 1; row <= 6_000; row++) {
     const address = numbered(row % 3 === 0 ? 1_000 : Math.imul(row, 2_654_435_761) & 4_095)
     order.add(address, row)
-    left.set(row, address)
+    left.set(row, numberOf(address))
   }
   check()
   for (const [row, address] of [...left].sort(([a], [b]) => (a % 7) - (b % 7) || a - b)) {
-    order.remove(address, row)
+    order.remove(numbered(address & 0xffffff), row)
     left.delete(row)
     if (left.size === 3_000 || left.size === 20) check()
   }
@@ -69,7 +73,7 @@ test('that is so of thousands too, of which many have one address', () => {
 
 test('one more or less moves a bounded number of others, however many there are', () => {
   const order = new AddressOrder<number>()
-  const all = Array.from({ length: 20_000 }, (_, row) => numbered(Math.imul(row, 2_654_435_761) & 0xffffff))
+  const all = Array.from({ length: 8_000 }, (_, row) => numbered(Math.imul(row, 2_654_435_761) & 0xffffff))
   let longest = 0
   const { splice } = Array.prototype
   const spy = vi.spyOn(Array.prototype, 'splice').mockImplementation(function (this: unknown[], ...words) {

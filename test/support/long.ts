@@ -12,5 +12,9 @@ const notNow = Object.assign(() => undefined, { each: () => () => undefined }) a
 /** A test that runs in the project `long` alone. */
 export const longTest = isLong ? test : notNow
 
+/** Rows of a table that differ little: so many of them in the quick run, all of them in the project `long`. */
+export const firstOf = <Row>(quick: number, rows: readonly Row[]): readonly Row[] =>
+  isLong ? rows : rows.slice(0, quick)
+
 /** How many cases of a property are tried. */
 export const runs = (quick: number, long: number): number => Number(process.env.GODWIT_RUNS ?? (isLong ? long : quick))

@@ -45,6 +45,8 @@ export class Host {
   wakes: number | undefined
   /** It stands still: what comes in waits here. */
   backlog: (() => void)[] | undefined
+  /** Its last answer to `show route`, and after which turn it was given. */
+  lastRoutes: { readonly line: string; readonly turns: number; readonly text: string } | undefined
 
   constructor(name: string, addresses: readonly string[], options: EngineOptions) {
     this.name = name
@@ -211,6 +213,15 @@ export class World {
 
   /** Asks a host as a client of the control socket would and returns the reply in BIRD's line protocol, without the greeting. */
   ask(host: Host, line: string): string {
+    const { lastRoutes: last } = host
+    // What waits for a route asks after each step of the world: without a turn of this host, its routes are as they were.
+    if (last !== undefined && last.line === line && last.turns === host.turns) return last.text
+    const text = this.#ask(host, line)
+    if (/^(?:json )?show route\b/.test(line)) host.lastRoutes = { line, turns: host.turns, text }
+    return text
+  }
+
+  #ask(host: Host, line: string): string {
     const client = this.look(host, true)
     const socket = host.clients.get(client)
     const greeting = socket?.text ?? ''

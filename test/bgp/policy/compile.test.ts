@@ -275,14 +275,16 @@ describe('twelve `next` rules that overlap in every way', () => {
   test('keep a bounded number of verdicts, and each is right', () => {
     const compiled = compile(policy(rules, 'accept'))
     let most = 0
+    const wrong: (readonly string[])[] = []
     for (const named of [...subsets, ...subsets.toReversed()]) {
       const { family, bytes, length } = prefix('10.0.0.0/8')
       const own = { source: 'own', learnedFrom: undefined, named } as const
       const verdict = compiled.decide(policyInput({ family, bytes, length }, own))
       const { communities } = (verdict.kind === 'accept' && verdict.edit?.apply(BARE)) || BARE
-      expect(communities).toEqual(named.map((name) => [1, Number(name.slice(1))]))
+      if (communities.join(' ') !== named.map((name) => `1,${name.slice(1)}`).join(' ')) wrong.push(named)
       most = Math.max(most, compiled.kept)
     }
+    expect(wrong).toEqual([])
     expect(most).toBeLessThan(1100)
   })
 })

@@ -122,7 +122,7 @@ describe('what goes to whom', () => {
   })
 
   test('our own, named by ever other BGPAdvertisements: what is kept for those that did before is bounded', () => {
-    const names = Array.from({ length: 12 }, (_, at) => `a${at}`)
+    const names = Array.from({ length: 11 }, (_, at) => `a${at}`)
     const rules = names.map((name, at): Rule => {
       const operations = [{ kind: 'add-community', community: [1, at] }] as const
       return { name, match: { source: 'own', named: [name] }, action: 'next', operations }

@@ -102,10 +102,18 @@ const LISTED: readonly { readonly is: RegExp; readonly why: string }[] = [
   { is: /^routerId: 10\.10\.10\.10 there/, why: 'the router ID of a node without an address is made of its name' },
 ]
 
+const previews = new Map<string, NodePreview>()
+
+/** What a row's objects do: looked at by several tests, made once. */
+function previewOf(name: string): NodePreview {
+  const preview = previews.get(name) ?? previewNode(storeOf(objectsOf(name)), NODE, true)
+  previews.set(name, preview)
+  return preview
+}
+
 describe.each(Object.entries(ROWS))('%s', (name, row) => {
   const objects = objectsOf(name)
-  const preview = (...more: readonly ApiObject[]): NodePreview =>
-    previewNode(storeOf([...objects, ...more]), NODE, true)
+  const preview = (): NodePreview => previewOf(name)
 
   test('has the same neighbors, or a listed difference', () => {
     const { intent } = preview()
@@ -133,7 +141,7 @@ describe.each(Object.entries(ROWS))('%s', (name, row) => {
   })
 
   test.runIf(row.blocks)('advertises the blocks that are confirmed', () => {
-    const { intent } = preview(...BLOCKS)
+    const { intent } = previewNode(storeOf([...objects, ...BLOCKS]), NODE, true)
     const pods = [...intent.routes.values()].filter(({ origin }) => origin === 'pod-cidr')
     expect(pods.map(({ prefix }) => prefix.text).sort()).toEqual([...CONFIRMED].sort())
   })
@@ -177,7 +185,7 @@ describe.each(Object.entries(ROWS))('%s', (name, row) => {
 
 test('every difference that is listed is in a row', () => {
   const all = Object.entries(ROWS).map(([name, { routerId }]) => {
-    const { intent } = previewNode(storeOf(objectsOf(name)), NODE, true)
+    const { intent } = previewOf(name)
     return `routerId: ${routerId} there, ${quad(intent.node?.routerId)} here`
   })
   for (const { is } of LISTED) expect(all.some((one) => is.test(one))).toBe(true)

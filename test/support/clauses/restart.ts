@@ -19,7 +19,7 @@ export const RESTART: Clauses = {
     held(
       '4.1',
       'forwarding goes on over a restart, and does not tell stale from fresh',
-      'engine/kernel',
+      'engine/kernel-restart',
       'finds all as',
     ),
     held('4.1', 'the Restart State bit is set after a restart', OWN, '§4.1: the Restart State bit MUST be set'),
@@ -32,7 +32,12 @@ export const RESTART: Clauses = {
     held('4.1', '… but those without the capability', OWN, '§4.1: nor is one that does not announce'),
     held('4.1', 'a bound on that waiting', OWN, '§4.1: a router that does not come is waited for 20 s'),
     aside('4.1', '… which can be configured', 'it is 20 s for all: speakers with a longer one made outages of minutes'),
-    held('4.1', 'behind the selection stale forwarding goes', 'engine/kernel', 'removes what nobody tells any more'),
+    held(
+      '4.1',
+      'behind the selection stale forwarding goes',
+      'engine/kernel-restart',
+      'removes what nobody tells any more',
+    ),
     held('4.1', 'End-of-RIB behind the first feed after a restart', OWN, '§4.1: no learned route before every router'),
     held(
       '4.2',

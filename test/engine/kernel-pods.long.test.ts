@@ -1,0 +1,1 @@
+import './kernel-pods.test.ts'
