@@ -4,7 +4,7 @@ import type { Command, PlainCommand, Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
 import type { Action, ActionResult, LeavingView, View } from './view.ts'
-import { protocolNamed, rangesFor } from './which.ts'
+import { noProtocols, protocolNamed, rangesFor } from './which.ts'
 
 export type Acting = Extract<
   Command,
@@ -23,7 +23,7 @@ const DONE: Readonly<Record<Action['kind'], readonly [number, string]>> = {
 
 export function* actionRows(command: Acting, view: View): Iterable<Row> {
   const results = carryOut(command, view)
-  if (results.length === 0) yield { code: CODE.noProtocols, text: 'No protocols match' }
+  if (results.length === 0) yield noProtocols()
   else {
     for (const result of results) yield* resultRow(command.kind, result)
     yield { code: CODE.ok, text: '' }
@@ -56,13 +56,17 @@ function actionOf(command: Acting, pattern: string): Action {
   }
 }
 
-function* resultRow(kind: Action['kind'], { name, outcome, reason }: ActionResult): Iterable<Row> {
+/** What cannot be done because the neighbor is disabled is answered as BIRD answers it: not as a failure. */
+export const isFailure = ({ outcome, reason }: ActionResult): boolean => outcome === 'failed' && reason !== 'disabled'
+
+function* resultRow(kind: Action['kind'], result: ActionResult): Iterable<Row> {
+  const { name, outcome, reason } = result
   const [code, word] = DONE[kind]
   if (outcome === 'done') {
     if (kind !== 'debug') yield { code, text: `${name}: ${word}` }
   } else if (outcome === 'already' && (kind === 'drain' || kind === 'undrain')) {
     yield { code, text: `${name}: ${kind === 'drain' ? 'already drained' : 'is not drained'}` }
-  } else if (outcome === 'already' || reason === 'disabled') {
+  } else if (!isFailure(result)) {
     yield kind === 'enable'
       ? { code: CODE.alreadyEnabled, text: `${name}: already enabled` }
       : { code: CODE.alreadyDisabled, text: `${name}: already disabled` }
@@ -84,11 +88,13 @@ export function plainAnswer(kind: PlainCommand['kind'], view: View): Row {
         code: CODE.notSupported,
         text: 'Not supported: the agent evaluates no expressions; filters are BGPFilter objects',
       }
-    case 'stay':
+    case 'stay': {
+      const was = view.leaving()
       return {
         code: CODE.leaving,
-        text: view.stay() ? stayText(view.leaving()) : 'The agent ends when it has left',
+        text: view.stay() ? stayText(was, view.leaving()) : 'The agent ends when it has left',
       }
+    }
     case 'down':
       view.stop('ended by hand', 'leave')
       return { code: CODE.shutdownOrdered, text: 'Shutdown requested' }
@@ -98,8 +104,10 @@ export function plainAnswer(kind: PlainCommand['kind'], view: View): Row {
   }
 }
 
-const stayText = ({ staying }: LeavingView): string =>
-  staying === undefined ? 'This node is no longer leaving' : `This node does not leave, although ${staying}`
+function stayText(was: LeavingView, { staying }: LeavingView): string {
+  if (staying !== undefined) return `This node does not leave, although ${staying}`
+  return was.stage === 'here' ? 'This node was not leaving' : 'This node is no longer leaving'
+}
 
 export function leaveAnswer(reason: string, view: View): Row {
   if (view.leave(reason)) return { code: CODE.leaving, text: `Leaving: ${reason}` }
@@ -114,17 +122,22 @@ export function* configureRows(check: boolean, view: View): Iterable<Row> {
     text: `Reading configuration from ${source.kind}, changes are always followed`,
   }
   const warnings = view.problems().filter(({ level }) => level === 'warning')
-  const errors = view.problems().filter(({ level }) => level !== 'warning')
   for (const problem of warnings) yield { code: CODE.problem, text: `warning: ${formatProblem(problem)}` }
-  for (const problem of errors) yield { code: CODE.configurationError, text: formatProblem(problem) }
-  if (!source.synced) {
-    yield {
-      code: CODE.configurationError,
-      text: 'not all objects are read yet; the agent acts on the objects that it knows',
-    }
-  } else if (errors.length > 0) {
-    const count = counted(errors.length, 'problem', 'problems')
-    yield { code: CODE.configurationError, text: `${count}; everything else is in force` }
-  } else if (check) yield { code: CODE.configurationOk, text: 'Configuration OK' }
-  else yield { code: CODE.reconfigured, text: 'Reconfigured' }
+  for (const problem of errorsOf(view)) yield { code: CODE.configurationError, text: formatProblem(problem) }
+  yield whyNotConfigured(view) ?? configured(check)
 }
+
+const configured = (check: boolean): Row =>
+  check ? { code: CODE.configurationOk, text: 'Configuration OK' } : { code: CODE.reconfigured, text: 'Reconfigured' }
+
+/** The last line of an answer about objects that are not read, or have errors; undefined where all is well. */
+export function whyNotConfigured(view: View): Row | undefined {
+  const refusal = (text: string): Row => ({ code: CODE.configurationError, text })
+  if (!view.status().source.synced)
+    return refusal('not all objects are read yet; the agent acts on the objects that it knows')
+  const errors = errorsOf(view).length
+  if (errors === 0) return undefined
+  return refusal(`${counted(errors, 'problem', 'problems')}; everything else is in force`)
+}
+
+const errorsOf = (view: View) => view.problems().filter(({ level }) => level !== 'warning')

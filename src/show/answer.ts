@@ -116,7 +116,7 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
     case 'show-symbols':
       return symbolRows(command.of, view)
     case 'show-bfd':
-      return bfdRows(view, client.times.protocol)
+      return bfdRows(command.which, view, client.times.protocol)
     case 'show-absent':
       return [notRunning(command.protocol)]
     case 'show-memory':

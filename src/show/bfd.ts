@@ -3,24 +3,37 @@
 import { type Micros, microsInSeconds } from '../base/units.ts'
 import { diagnosticText } from '../bfd/text.ts'
 import type { BfdView } from '../bfd/types.ts'
+import type { Which } from './command.ts'
 import { notRunning } from './not-running.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { BfdSessionView, View } from './view.ts'
+import { noProtocols, protocolsFor } from './which.ts'
 
 /** BIRD has an instance of the protocol; ours goes by the name of its first. */
 const INSTANCE = 'bfd1'
 
-export function* bfdRows(view: View, style: TimeStyle): Iterable<Row> {
+/** All, or those that watch the neighbors that were named; otherwise the line that says why there are none. */
+export function bfdSessions(which: Which | undefined, view: View): readonly BfdSessionView[] | Row {
   const summary = view.bfd()
-  if (summary === undefined) {
-    yield notRunning('BFD')
+  if (summary === undefined) return notRunning('BFD')
+  if (which === undefined || which.text === INSTANCE) return summary.sessions
+  const names = new Set([...protocolsFor(which, view)].map(({ name }) => name))
+  return names.size === 0
+    ? noProtocols()
+    : summary.sessions.filter(({ peers }) => peers.some((name) => names.has(name)))
+}
+
+export function* bfdRows(which: Which | undefined, view: View, style: TimeStyle): Iterable<Row> {
+  const sessions = bfdSessions(which, view)
+  if ('code' in sessions) {
+    yield sessions
     return
   }
   const line = (text: string): Row => ({ code: CODE.bfd, text })
   yield line(`${INSTANCE}:`)
   yield line(`${columns('IP address', 'Interface', 'State', 'Since')}  Interval  Timeout`)
-  for (const { session } of summary.sessions) {
+  for (const { session } of sessions) {
     const since = formatTime(view.epoch + session.since, view.epoch + view.now, style)
     const row = columns(bare(session), session.interface ?? '---', session.state, since)
     yield line(`${row}  ${secondsText(session.interval)}  ${secondsText(session.detectionTime)}`)

@@ -16,7 +16,7 @@ export type Command =
   | { readonly kind: 'show-filters'; readonly which: Which | undefined }
   | { readonly kind: 'show-static'; readonly protocol: string | undefined }
   | { readonly kind: 'show-symbols'; readonly of: string | undefined }
-  | { readonly kind: 'show-bfd' }
+  | { readonly kind: 'show-bfd'; readonly which: Which | undefined }
   /** Asks for a protocol that BIRD has and we do not. */
   | { readonly kind: 'show-absent'; readonly protocol: string }
   | { readonly kind: 'show-memory' }

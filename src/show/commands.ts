@@ -4,6 +4,7 @@ import type { Family } from '../base/family.ts'
 import { lookUp } from '../base/look-up.ts'
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { Command, Reads, Which } from './command.ts'
+import { OWN_KINDS } from './own-kind.ts'
 import { isPattern } from './pattern.ts'
 import { parseSubject, type Subject } from './subject.ts'
 import type { Token } from './tokens.ts'
@@ -174,7 +175,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     words: ['show', 'static'],
-    options: [{ value: 'protocol', key: 'protocol', help: 'of this kind only: pod_cidr, service_cidr or service' }],
+    options: [{ value: 'protocol', key: 'protocol', help: `of this kind only: ${OWN_KINDS.join(', ')}` }],
     help: 'Show the routes that this node originates',
     build: ({ protocol }) => ({ kind: 'show-static', protocol: protocol as string | undefined }),
   },
@@ -186,10 +187,10 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     words: ['show', 'bfd', 'sessions'],
-    options: [{ value: 'text', key: 'of', help: 'accepted' }],
+    options: [{ value: 'which', key: 'which', help: 'only those of this neighbor, or of those a pattern matches' }],
     help: 'Show the BFD sessions that watch neighbors',
     reads: 'bfd',
-    build: () => ({ kind: 'show-bfd' }),
+    build: ({ which }) => ({ kind: 'show-bfd', which: which as Which | undefined }),
   },
   absent('ospf', 'OSPF'),
   absent('rip', 'RIP'),

@@ -8,13 +8,13 @@ import { abridged } from './abridged.ts'
 import type { Which } from './command.ts'
 import { CODE, type Row } from './reply.ts'
 import type { FilterView, View } from './view.ts'
-import { protocolsFor } from './which.ts'
+import { noProtocols, protocolsFor } from './which.ts'
 import { wrapped } from './wrap.ts'
 
 export function* filterRows(which: Which | undefined, view: View): Iterable<Row> {
   const filters = filtersFor(which, view)
   if (filters === undefined) {
-    yield { code: CODE.noProtocols, text: 'No protocols match' }
+    yield noProtocols()
     return
   }
   for (const { policy, direction, hits, neighbors } of filters) {

@@ -8,19 +8,21 @@ import { inSeconds } from '../base/units.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
-import { type Acting, carryOut, leaveAnswer, plainAnswer } from './act.ts'
-import { bfdJson } from './bfd.ts'
+import { type Acting, carryOut, isFailure, leaveAnswer, plainAnswer, whyNotConfigured } from './act.ts'
+import { bfdJson, bfdSessions } from './bfd.ts'
 import type { Command, ShowRoute, Which } from './command.ts'
 import { type Explanation, explain } from './explain.ts'
 import { filtersFor, ruleText } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { notRunning } from './not-running.ts'
+import { isOwnKind } from './own-kind.ts'
 import { paced } from './paced.ts'
 import { helpFor } from './parse.ts'
 import { formatLastError, isUnknown, rangeState, remoteAsOf } from './protocols.ts'
-import { CODE, PAUSE, type Row } from './reply.ts'
+import { CODE, isRefusal, PAUSE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { type ServiceRow, servicesOf } from './services.ts'
+
 import { staticRoutes } from './static.ts'
 import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
@@ -38,7 +40,7 @@ import type {
   View,
 } from './view.ts'
 import { countRoutes, countWalk, planWalk, type Walk, walk } from './walk.ts'
-import { protocolsFor, rangesFor } from './which.ts'
+import { noProtocols, protocolsFor, rangesFor } from './which.ts'
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
 
@@ -61,11 +63,13 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-filters':
       return yield* filtersJson(command.which, view)
     case 'show-static':
-      return yield* list(staticRoutes(command.protocol, view).map(staticJson))
+      return yield* command.protocol !== undefined && !isOwnKind(command.protocol)
+        ? nothing(noProtocols(command.protocol))
+        : list(staticRoutes(command.protocol, view).map(staticJson))
     case 'show-symbols':
       return yield* list(symbolsOf(command.of, view).map(([name, kind]) => ({ name, kind })))
     case 'show-bfd':
-      return yield* bfdSessionsJson(view)
+      return yield* bfdSessionsJson(command.which, view)
     case 'show-absent':
       return yield* nothing(notRunning(command.protocol))
     case 'show-memory':
@@ -80,25 +84,25 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'down':
     case 'graceful-restart':
     case 'stay':
-      return yield plainAnswer(command.kind, view)
+      return yield* outcomeJson(plainAnswer(command.kind, view), view)
     case 'leave':
-      return yield leaveAnswer(command.reason, view)
+      return yield* outcomeJson(leaveAnswer(command.reason, view), view)
     case 'configure':
-      return yield* one({ problems: problemsJson(view) })
+      return yield* one({ problems: problemsJson(view) }, whyNotConfigured(view))
     case 'help':
       return yield* list(helpFor(command.about).map(({ usage, help }) => ({ usage: usage.trim(), help })))
     case 'restrict':
     case 'echo':
     case 'timeformat':
-      return yield { code: CODE.notSupported, text: `Not supported: ${command.kind} has no JSON form` }
+      return yield* nothing({ code: CODE.notSupported, text: `Not supported: ${command.kind} has no JSON form` })
     default:
       return yield* actionsJson(command, view)
   }
 }
 
-function* one(value: Json): Iterable<Row> {
+function* one(value: Json, end: Row = { code: CODE.ok, text: '' }): Iterable<Row> {
   yield { code: CODE.json, text: JSON.stringify(value) }
-  yield { code: CODE.ok, text: '' }
+  yield end
 }
 
 /** An array with an item on each line; `end` is the last line of the answer. An undefined item is a pause. */
@@ -131,7 +135,6 @@ function* itemRows(items: Iterable<Json | undefined>): Generator<Row, number> {
 
 /** What was asked for is not there: an empty list, and why. */
 const nothing = (why: Row): Iterable<Row> => list([], () => why)
-const NO_PROTOCOLS: Row = { code: CODE.noProtocols, text: 'No protocols match' }
 
 function* explanations(subject: Subject, view: View): Iterable<Json | undefined> {
   for (const one of explain(subject, view)) yield 'code' in one ? undefined : explanationJson(one)
@@ -194,7 +197,7 @@ const gapsJson = (gaps: NodeRouteGaps | undefined): Json =>
 
 function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
   const end = (count: number): Row =>
-    count === 0 && command.which !== undefined ? NO_PROTOCOLS : { code: CODE.ok, text: '' }
+    count === 0 && command.which !== undefined ? noProtocols() : { code: CODE.ok, text: '' }
   yield* list(protocolItems(command, view), end)
 }
 
@@ -289,10 +292,10 @@ function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined
   }
 }
 
-function* bfdSessionsJson(view: View): Iterable<Row> {
-  const summary = view.bfd()
-  if (summary === undefined) yield* nothing(notRunning('BFD'))
-  else yield* list(summary.sessions.map((one) => bfdJson(one, (at) => time(view, at))))
+function* bfdSessionsJson(which: Which | undefined, view: View): Iterable<Row> {
+  const sessions = bfdSessions(which, view)
+  if ('code' in sessions) yield* nothing(sessions)
+  else yield* list(sessions.map((one) => bfdJson(one, (at) => time(view, at))))
 }
 
 function* routesJson(command: ShowRoute, view: View): Iterable<Row> {
@@ -374,7 +377,7 @@ const serviceJson = ({ intent, advertisedTo, notAdvertisedTo }: ServiceRow): Jso
 
 function* filtersJson(which: Which | undefined, view: View): Iterable<Row> {
   const filters = filtersFor(which, view)
-  if (filters === undefined) yield* nothing(NO_PROTOCOLS)
+  if (filters === undefined) yield* nothing(noProtocols())
   else yield* list(filters.map(filterJson))
 }
 
@@ -434,11 +437,17 @@ const problemsJson = (view: View): Json =>
     .problems()
     .map(({ level = 'error', code, object, field, value, text }) => ({ level, code, object, field, value, text }))
 
+/** A command about the whole agent, in the shape of commands about neighbors; `name` is that of the node. */
+function outcomeJson(said: Row, view: View): Iterable<Row> {
+  if (isRefusal(said.code)) return nothing(said)
+  return list([{ name: view.status().node, outcome: 'done', reason: null, message: said.text }])
+}
+
 function* actionsJson(command: Acting, view: View): Iterable<Row> {
   const results = carryOut(command, view)
-  if (results.length === 0) yield* nothing(NO_PROTOCOLS)
+  if (results.length === 0) yield* nothing(noProtocols())
   else {
-    const failed = results.some(({ outcome }) => outcome === 'failed')
+    const failed = results.some(isFailure)
     yield* list(
       results.map(({ name, outcome, reason }) => ({ name, outcome, reason: reason === '' ? null : reason })),
       () => (failed ? { code: CODE.failed, text: 'Not everything was done' } : { code: CODE.ok, text: '' }),

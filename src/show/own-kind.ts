@@ -12,5 +12,7 @@ export const OWN_KINDS = [
   'node_route',
 ] as const
 
+export const isOwnKind = (name: string): boolean => OWN_KINDS.some((kind) => kind === name)
+
 /** `pod-cidr` as the name of a protocol. */
 export const ownKind = (origin: string): string => origin.replaceAll('-', '_')

@@ -14,7 +14,7 @@ import { formatRouterId } from './router-id.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { ChannelView, DiscoveryView, ProtocolView, RangeView, View } from './view.ts'
 import { TABLES } from './walk.ts'
-import { protocolsFor, rangesFor } from './which.ts'
+import { noProtocols, protocolsFor, rangesFor } from './which.ts'
 
 type ShowProtocols = Extract<Command, { readonly kind: 'show-protocols' }>
 
@@ -48,7 +48,7 @@ export function* protocolRows(
   if (isHeaded || command.which === undefined) {
     if (!isHeaded) yield heading
     yield { code: CODE.ok, text: '' }
-  } else yield { code: CODE.noProtocols, text: 'No protocols match' }
+  } else yield noProtocols()
 }
 
 /** Neighbors and ranges of the family, sorted by name; undefined is a pause. */

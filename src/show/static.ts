@@ -1,11 +1,16 @@
 /** `show static`: this node's own routes. */
 import type { RouteIntent } from '../cluster/intent.ts'
-import { ownKind } from './own-kind.ts'
+import { isOwnKind, ownKind } from './own-kind.ts'
 import { CODE, type Row } from './reply.ts'
 import type { View } from './view.ts'
+import { noProtocols } from './which.ts'
 
 /** This node's own routes; BIRD's protocol name is the kind of the route. */
 export function* staticRows(protocol: string | undefined, view: View): Iterable<Row> {
+  if (protocol !== undefined && !isOwnKind(protocol)) {
+    yield noProtocols(protocol)
+    return
+  }
   for (const { prefix, origin, objects } of staticRoutes(protocol, view)) {
     yield { code: CODE.static, text: `${prefix.text}\t${ownKind(origin)} ${objects.join(' ')}` }
   }

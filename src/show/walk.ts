@@ -10,7 +10,7 @@ import { CODE, PAUSE, type Row } from './reply.ts'
 import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
 import type { Where } from './where/parse.ts'
-import { protocolNamed } from './which.ts'
+import { noProtocols, protocolNamed } from './which.ts'
 
 /** BIRD's names for the two routing tables. */
 export const TABLES: Readonly<Record<Family, string>> = { ipv4: 'master4', ipv6: 'master6' }
@@ -65,7 +65,7 @@ function protocolNames(
     const wanted = command[key]
     if (wanted === undefined) continue
     const protocol = protocolNamed(wanted, view)
-    if (protocol === undefined) return { code: CODE.noProtocols, text: `No protocols match ${wanted}` }
+    if (protocol === undefined) return noProtocols(wanted)
     if (key !== 'protocol' && protocol.peer.state !== 'Established') {
       return { code: CODE.protocolDown, text: `No valid tables: ${protocol.name} is not Established` }
     }

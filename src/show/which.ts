@@ -2,6 +2,7 @@
 import { parseAddress } from '../base/address.ts'
 import type { Which } from './command.ts'
 import { matchesPattern } from './pattern.ts'
+import { CODE, type Row } from './reply.ts'
 import type { NeighborView, ProtocolView, RangeView, View } from './view.ts'
 
 /** Yields the neighbors that a name or pattern matches; none if nothing matches. */
@@ -36,3 +37,9 @@ function onlyOne<Item>(items: Iterable<Item>): Item | undefined {
   const [first, second] = items
   return second === undefined ? first : undefined
 }
+
+/** The answer where nothing has the name that was asked for; `wanted` is said where BIRD says it. */
+export const noProtocols = (wanted?: string): Row => ({
+  code: CODE.noProtocols,
+  text: wanted === undefined ? 'No protocols match' : `No protocols match ${wanted}`,
+})

@@ -62,6 +62,7 @@ describe('leaving (RFC 8326 §4)', () => {
     world.pass(120_000)
     expect([ups(tor), world.ask(one, 'leave')]).toEqual([1, '0909 Already leaving: new kernel\n'])
     expect(world.ask(one, 'leave cancel')).toBe('0909 This node is no longer leaving\n')
+    expect(world.ask(one, 'leave cancel')).toBe('0909 This node was not leaving\n')
     expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
   })
 

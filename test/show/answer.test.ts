@@ -129,7 +129,7 @@ describe('short answers', () => {
     ['restart Node_10_0_0_3_port_1790', '0008-Node_10_0_0_3_port_1790: already disabled\n0000 \n'],
     ['reload Mesh_10_0_0_2', '0015-Mesh_10_0_0_2: reloading\n0000 \n'],
     ['show static service', '1009-2001:db8:1::/64\tservice Service/shop/web Service/shop/api\n0000 \n'],
-    ['show static nope', '0000 \n'],
+    ['show static nope', '8003 No protocols match nope\n'],
     ['show symbols table', '1010-master4 \trouting table\n master6 \trouting table\n0000 \n'],
     ['show symbols function', '0000 \n'],
     ['show symbols nope', '1010-nope    \tundefined\n0000 \n'],
@@ -139,7 +139,7 @@ describe('short answers', () => {
     ['json show route count', '1900-{"ipv4":{"prefixes":3,"paths":4},"ipv6":{"prefixes":2,"paths":2}}\n0000 \n'],
     ['json show route for 10.9.9.9', '1900-[\n ]\n8001 Network not found\n'],
     ['json show route in 10.9.0.0/16', '1900-[\n ]\n0000 \n'],
-    ['json restrict', '8900 Not supported: restrict has no JSON form\n'],
+    ['json restrict', '1900-[\n ]\n8900 Not supported: restrict has no JSON form\n'],
     ['json foo', expect.stringMatching(/^9001 syntax error, unexpected "foo"/)],
   ])('%s', (line, text) => {
     expect(said(line)).toEqual(text)
@@ -152,6 +152,23 @@ test('BFD that nobody asks for is a protocol that does not run', () => {
     expect(said(line, view)).toBe('9001 There is no BFD protocol running\n')
   }
   expect(said('json show bfd sessions', view)).toBe('1900-[\n ]\n9001 There is no BFD protocol running\n')
+})
+
+describe('of the BFD sessions', () => {
+  const shown = (of: string) => said(`show bfd sessions ${of}`).match(/^ ?\S*(?:10\.\S+|fe80\S+)/gm)?.length ?? 0
+
+  test('those of a neighbor are shown, by any of its names, and all of the one instance', () => {
+    const all = shown('')
+    expect(all).toBeGreaterThan(1)
+    expect(shown('bfd1')).toBe(all)
+    for (const name of ['Global_10_0_0_9', '10.0.0.9', 'rack-1', '"Global_10*"']) expect(shown(name)).toBe(1)
+    expect(JSON.parse(said('json show bfd sessions rack-1').replaceAll(/^(1900-|0000.*| )/gm, ''))).toHaveLength(1)
+  })
+
+  test('an unknown name is refused, not answered with all', () => {
+    expect(said('show bfd sessions nope')).toBe('8003 No protocols match\n')
+    expect(said('json show bfd sessions nope')).toBe('1900-[\n ]\n8003 No protocols match\n')
+  })
 })
 
 test.each([
