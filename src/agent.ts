@@ -31,6 +31,7 @@ import { Tcp } from './edge/net/tcp.ts'
 import { awaitPort } from './edge/operate/bgp-port.ts'
 import { Control } from './edge/operate/control.ts'
 import { type HttpServer, openHttp, parseHttpAddress, whyNotLive, whyNotReady } from './edge/operate/http.ts'
+import { ignoreSignals } from './edge/operate/idle-signals.ts'
 import { Liveness } from './edge/operate/liveness.ts'
 import { type Lock, lockDataplane } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
@@ -223,6 +224,7 @@ class Agent {
         void opened.then(() => this.#stop(signal))
       })
     process.on('SIGHUP', () => this.#reread())
+    ignoreSignals(['SIGUSR1'], (line) => this.#log.write(line))
   }
 
   async #openHttp(): Promise<void> {

@@ -21,6 +21,7 @@ import { monotonicClock } from './edge/clock.ts'
 import type { BfdRunner, StartBfd } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
 import { type BfdLine, type Lines, speakLines } from './edge/net/bfd-wire.ts'
+import { ignoreSignals } from './edge/operate/idle-signals.ts'
 import { awaitBfd, type Lock } from './edge/operate/lock.ts'
 import { type Log, openLog } from './edge/operate/log.ts'
 import { SocketFile } from './edge/operate/socket-file.ts'
@@ -159,6 +160,7 @@ class BfdProcess {
       })
     follow('SIGTERM', () => this.#handOver())
     follow('SIGINT', () => this.#leave())
+    ignoreSignals(['SIGHUP', 'SIGUSR1'], (line) => this.#log.write(line))
   }
 
   /** Not before `open` has ended: it would listen afterwards. */

@@ -101,6 +101,20 @@ test('SIGHUP reads the manifests anew and ends nothing', async () => {
   expect(child.exitCode).toBeNull()
 })
 
+test('SIGUSR1 opens no debugger, and ends nothing', async () => {
+  const child = startAgent()
+  const codes = collect(child)
+  let said = ''
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  await answers()
+  child.kill('SIGUSR1')
+  await vi.waitFor(() => expect(codes).toContain('signal'))
+  await answers()
+  expect(said).not.toContain('Debugger')
+})
+
 test('a second agent does not take the socket of one that is stopped', async () => {
   const first = startAgent()
   await answers()
@@ -180,6 +194,18 @@ test('`godwit bfd` begins anew where another version has left what it cannot rea
   child.kill('SIGTERM')
   expect(await once(child, 'exit')).toEqual([0, null])
   expect(codes).toEqual(['starting', 'bfd-handover', 'stopping'])
+})
+
+test.each(['SIGHUP', 'SIGUSR1'] as const)('%s does nothing to `godwit bfd`', async (signal) => {
+  const control = socketAt('bfd.sock')
+  const child = spawn(process.execPath, [MAIN, 'bfd', '--control', control], { stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  const codes = collect(child)
+  await vi.waitFor(() => expect(existsSync(control)).toBe(true), { timeout: 30_000 })
+  child.kill(signal)
+  await vi.waitFor(() => expect(codes).toEqual(['starting', 'signal']))
+  child.kill('SIGTERM')
+  expect(await once(child, 'exit')).toEqual([0, null])
 })
 
 test('`godwit bfd` ends when its thread fails while it starts', async () => {
