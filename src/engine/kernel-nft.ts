@@ -138,12 +138,15 @@ export class KernelNft {
     return earlier(this.#retryAt, this.#setsWait ? this.#setsFrom : undefined)
   }
 
-  retry(now: Millis): void {
+  /** Also goes on with comparing. Returns whether `errors` has changed. */
+  retry(now: Millis): boolean {
+    const before = this.#failure
     const isDue = this.#retryAt !== undefined && this.#retryAt <= now
     if (isDue) this.#retryAt = undefined
     if (isDue || (this.#setsWait && this.#setsFrom <= now)) this.#compare(now)
     this.#now = now
     if (this.#comparing !== undefined && proceed(this.#comparing, SHARE) !== undefined) this.#comparing = undefined
+    return this.#failure !== before
   }
 
   errors(): readonly string[] {

@@ -224,7 +224,7 @@ export class Kernel {
     if (this.#own.announceReady(now)) this.#isStale = true
     this.#routes.retry(now)
     if (this.#loops.advance(this.#rooms.rib.busy, now)) this.#isStale = true
-    this.#nft.retry(now)
+    if (this.#nft.retry(now)) this.#isStale = true
     this.#emit()
     for (const prefix of this.#routes.keptOut.takeTouched(SLICE)) {
       this.#rooms.rib.setStraying(prefix, this.#routes.straying(prefix))

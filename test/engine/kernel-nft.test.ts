@@ -1,7 +1,7 @@
 /** Whole agents with a kernel: our table of nftables. */
 import { describe, expect, test } from 'vitest'
-import { CLUSTER_SPEC, KernelLab } from '../support/kernel-lab.ts'
-import { bgpConfiguration, endpointSlice, ipPool, service, upsert } from '../support/objects.ts'
+import { CLUSTER_SPEC, KernelLab, POOLS, TO_ROUTER } from '../support/kernel-lab.ts'
+import { bgpConfiguration, endpointSlice, ipPool, remove, service, upsert } from '../support/objects.ts'
 
 describe('NAT', () => {
   test('is one script, written once; switching a pool is the next', () => {
@@ -85,6 +85,23 @@ describe('NAT', () => {
     lab.settle()
     expect(lab.problems().join()).toContain('nft is not installed')
     expect(lab.kernel.own).toHaveLength(4)
+  })
+
+  test('that could not be written, and are not wanted any more, are no problem any more', () => {
+    const lab = new KernelLab()
+    lab.settle()
+    const without = upsert(bgpConfiguration({ asNumber: CLUSTER_SPEC.asNumber }))
+    lab.change(remove(TO_ROUTER), ...POOLS.map(remove), without)
+    lab.world.pass(10_000)
+    lab.kernel.locked = 'Operation not permitted'
+    lab.kernel.flushNat()
+    lab.change(upsert(bgpConfiguration(CLUSTER_SPEC)))
+    lab.world.pass(500)
+    expect(lab.problems().join()).toContain('could not be written: Operation not permitted')
+    lab.change(without)
+    lab.world.pass(300_000)
+    expect(lab.kernel.table).toBeUndefined()
+    expect(lab.problems().join()).not.toContain('could not be written')
   })
 })
 

@@ -12,8 +12,8 @@ export const WORKER = node('worker-1', {
 })
 export const CLUSTER_SPEC = { asNumber: 64512, serviceClusterIPs: [{ cidr: '10.96.0.0/16' }] }
 export const CLUSTER = bgpConfiguration(CLUSTER_SPEC)
-const TO_ROUTER = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })
-const POOLS = [
+export const TO_ROUTER = bgpPeer('tor', { peerIP: '10.0.0.1', asNumber: 65000 })
+export const POOLS = [
   ipPool('pods', { cidr: '10.244.0.0/16', natOutgoing: true }),
   ipPool('pods6', { cidr: 'fd00:244::/48', natOutgoing: false }),
 ]
