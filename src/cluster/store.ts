@@ -4,6 +4,7 @@
  */
 import { CostMeter, finish, type Work } from '../base/work.ts'
 import { ChangeLog, type Touched } from './change-log.ts'
+import { dropDuplicates, LOOK_COST, type Upsert } from './duplicates.ts'
 import type { Problem } from './intent.ts'
 import { LastGood, RESTRICTING, type Restricting } from './last-good.ts'
 import { objectKey, objectName, type ParsedObjects } from './objects.ts'
@@ -11,8 +12,10 @@ import { isRecord } from './parse/fields.ts'
 import { parseInSteps } from './parse/object.ts'
 import { makeProblem } from './problem.ts'
 import { keepSame, same } from './same.ts'
+import { ServiceSlices, type SliceOrNone } from './service-slices.ts'
 import { KINDS, type Kind, type ObjectChange, type ObjectRef } from './source.ts'
 import { StoreProblems } from './store-problems.ts'
+import { UnreadPlaces } from './unread-places.ts'
 
 type Table<K extends Kind> = ReadonlyMap<string, ParsedObjects[K]>
 
@@ -24,22 +27,17 @@ interface ObjectVersion {
 
 const NO_VERSION: ObjectVersion = { generation: undefined, uid: undefined }
 
-type Upsert = Extract<ObjectChange, { kind: 'replace' }>['objects'][number]
-
-/** Approximate costs in microseconds: to parse an object, and to look one up. */
+/** Approximate cost in microseconds to parse an object. */
 const READ_COST = 30
-const LOOK_COST = 0.5
 
 export class ObjectStore {
   readonly #tables = new Map<Kind, Map<string, ParsedObjects[Kind]>>(KINDS.map((kind) => [kind, new Map()]))
   /** Keys of all objects that exist, with errors or without. */
   readonly #seen = new Map<Kind, Set<string>>(KINDS.map((kind) => [kind, new Set()]))
-  /** By service: one or two slices for most. */
-  readonly #slices = new Map<string, readonly ParsedObjects['EndpointSlice'][]>()
+  readonly #slices = new ServiceSlices()
   readonly #problems = new StoreProblems()
   readonly #changes = new ChangeLog()
-  /** By place that cannot be read: kinds of the objects that it may contain. */
-  readonly #hidden = new Map<string, readonly Kind[]>()
+  readonly #unread = new UnreadPlaces()
   /**
    * Objects with errors whose value in force was read in part, or is that of an earlier run. Those that no source shows now
    * (`settleRestored`) are not among them.
@@ -129,17 +127,14 @@ export class ObjectStore {
   /** Why an object without a known value may exist; undefined: it does not exist. */
   whyUnread(ref: ObjectRef): string | undefined {
     if (this.exists(ref.kind, objectKey(ref))) return `${objectName(ref)} has errors`
-    for (const [at, kinds] of this.#hidden) {
-      if (kinds.includes(ref.kind) && !this.lastGood.wasAbsent(ref))
-        return `${at} cannot be read, and it may hold ${objectName(ref)}`
-    }
-    return undefined
+    const at = this.lastGood.wasAbsent(ref) ? undefined : this.#unread.placeOf(ref.kind)
+    return at && `${at} cannot be read, and it may hold ${objectName(ref)}`
   }
 
   /** Why objects of this kind may exist that neither this run nor an earlier one knows; undefined: there are none. */
   whyHidden(kind: Restricting): string | undefined {
     if (this.lastGood.wasComplete(kind)) return undefined
-    const [at] = [...this.#hidden].find(([, kinds]) => kinds.includes(kind)) ?? []
+    const at = this.#unread.placeOf(kind)
     return at && `${at} cannot be read, and it may hold ${kind === 'IPPool' ? 'an' : 'a'} ${kind}`
   }
 
@@ -186,7 +181,7 @@ export class ObjectStore {
 
   /** The EndpointSlices of a service, `shop/web`. */
   slicesOf(service: string): readonly ParsedObjects['EndpointSlice'][] {
-    return this.#slices.get(service) ?? NO_SLICES
+    return this.#slices.of(service)
   }
 
   /** Sorted by object and field; the same list until one changes. */
@@ -320,37 +315,16 @@ export class ObjectStore {
     if (kept === undefined) this.#table(kind).delete(key)
     else this.#table(kind).set(key, kept)
     if (kind !== 'EndpointSlice') this.#changes.note(kind, key)
-    else this.#setSlice(before as SliceOrNone, kept as SliceOrNone)
-  }
-
-  #setSlice(before: SliceOrNone, value: SliceOrNone): void {
-    for (const slice of [before, value]) {
-      const service = slice?.service
-      if (service === undefined) continue
-      const others = this.slicesOf(service).filter((one) => one !== before)
-      const slices = slice === value && value !== undefined ? [...others, value] : others
-      if (slices.length === 0) this.#slices.delete(service)
-      else this.#slices.set(service, slices)
-      if (slice === before || before?.service !== service) this.#changes.note('Service', service)
+    else {
+      const services = this.#slices.set(before as SliceOrNone, kept as SliceOrNone)
+      for (const service of services) this.#changes.note('Service', service)
     }
   }
 
   *#replace(kind: Kind, objects: readonly Upsert[]): Work {
-    const used = new Map<string, Upsert>()
-    const others: Upsert[] = []
-    const meter = new CostMeter()
-    for (const upsert of objects) {
-      const key = objectKey(upsert.ref)
-      const known = used.get(key)
-      const isFirst = known === undefined || comparePlaces(upsert.from, known.from) < 0
-      if (isFirst) used.set(key, upsert)
-      if (known !== undefined) others.push(isFirst ? known : upsert)
-      meter.add(LOOK_COST)
-      if (meter.isDue) yield meter.take()
-    }
-    const inOrder = others.sort((a, b) => comparePlaces(a.from, b.from))
-    const duplicates = inOrder.map((other) => duplicateProblem(other, used.get(objectKey(other.ref)) ?? other))
+    const { used, duplicates } = yield* dropDuplicates(objects)
     this.#problems.setDuplicates(kind, duplicates)
+    const meter = new CostMeter()
     for (const key of [...(this.#seen.get(kind) ?? [])]) {
       if (!used.has(key)) this.#delete(refOf(kind, key))
       meter.add(LOOK_COST)
@@ -363,27 +337,15 @@ export class ObjectStore {
   }
 
   #setSourceProblem({ at, text, level, hides = [] }: Extract<ObjectChange, { kind: 'source-problem' }>): void {
-    this.#hide(at, text === undefined ? [] : hides)
+    // Objects of these kinds that seemed absent may exist now, or the other way round.
+    for (const kind of this.#unread.set(at, text === undefined ? [] : hides)) this.#changes.note(kind, '')
     const problem =
       text === undefined ? undefined : { code: 'source-trouble', object: at, says: text, ...(level && { level }) }
     this.#problems.setSource(at, problem && makeProblem(problem))
   }
-
-  #hide(at: string, kinds: readonly Kind[]): void {
-    const before = this.#hidden.get(at) ?? []
-    if (same(before, kinds)) return
-    if (kinds.length === 0) this.#hidden.delete(at)
-    else this.#hidden.set(at, kinds)
-    // Objects of these kinds that seemed absent may exist now, or the other way round.
-    for (const kind of new Set([...before, ...kinds])) this.#changes.note(kind, '')
-  }
 }
 
-type SliceOrNone = ParsedObjects['EndpointSlice'] | undefined
-
 const FROM_EARLIER_RUN = 'the last good version, saved by an earlier run, is in force'
-
-const NO_SLICES: readonly ParsedObjects['EndpointSlice'][] = []
 
 /** `from`: file and document of the object. */
 function withOutcome(problem: Problem, outcome: string, from: string | undefined): Problem {
@@ -394,22 +356,4 @@ function withOutcome(problem: Problem, outcome: string, from: string | undefined
 function refOf(kind: Kind, key: string): ObjectRef {
   const slash = key.indexOf('/')
   return { kind, namespace: slash < 0 ? '' : key.slice(0, slash), name: key.slice(slash + 1) }
-}
-
-function duplicateProblem({ ref, from }: Upsert, used: Upsert): Problem {
-  const says = `is defined a second time in ${from ?? 'the same list'}; ${used.from === undefined ? 'the first definition' : `the definition in ${used.from}`} is used`
-  return { ...makeProblem({ code: 'object-duplicate', object: objectName(ref), says }), value: from ?? '' }
-}
-
-/** By file name, then by the number of the document: `a.yaml#10` comes after `a.yaml#9`. */
-function comparePlaces(a: string | undefined, b: string | undefined): number {
-  const [fileA, numberA] = splitPlace(a ?? '')
-  const [fileB, numberB] = splitPlace(b ?? '')
-  return fileA === fileB ? numberA - numberB : fileA < fileB ? -1 : 1
-}
-
-function splitPlace(place: string): [string, number] {
-  const hash = place.lastIndexOf('#')
-  const number = hash < 0 ? Number.NaN : Number(place.slice(hash + 1))
-  return Number.isNaN(number) ? [place, 0] : [place.slice(0, hash), number]
 }
