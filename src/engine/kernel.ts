@@ -17,15 +17,12 @@ import type { Millis } from '../base/units.ts'
 import type { Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
-import type { BestRoute, LearnedHop, Reachability } from '../bgp/rib/types.ts'
 import type { DataplaneIntent, Problem, RouteIntent } from '../cluster/intent.ts'
 import { isInsideOne } from '../cluster/prefix-index.ts'
 import { same } from '../cluster/same.ts'
-import { serviceRangeAround } from '../cluster/service-ranges.ts'
 import { describeKeptOut } from '../dataplane/kept-out.ts'
 import { describeRoute, type Failure, type KernelChange, ownerOf, type RouteChange } from '../dataplane/kernel.ts'
-import { IFF_UP, type LinkTable, marksOf, type TouchedLinks } from '../dataplane/links.ts'
-import { globalPart, isOnSessionLink, type NextHop, type Resolution } from '../dataplane/next-hop.ts'
+import { IFF_UP, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { NodeRouteWriter, type StillThere } from '../dataplane/node-routes.ts'
 import { RouteKeeper } from '../dataplane/route-keeper.ts'
 import type { KernelWay } from '../show/view.ts'
@@ -33,9 +30,11 @@ import { FirstSync, type Syncing, type SyncingNeighbor } from './first-sync.ts'
 import type { Input } from './input.ts'
 import { KernelLoops } from './kernel-loops.ts'
 import { KernelNft } from './kernel-nft.ts'
-import { kernelProblems, MOST, tooMany, type Unresolved } from './kernel-problems.ts'
+import { kernelProblems, tooMany } from './kernel-problems.ts'
+import { LearnedRoutes } from './learned-routes.ts'
 import { logLine } from './log-line.ts'
 import { isStopped, type Neighbors } from './neighbors.ts'
+import { NextHopReach } from './next-hop-reach.ts'
 import { NodeRouteRows } from './node-route-rows.ts'
 import type { Objects } from './objects.ts'
 import { OriginatedPrefixes } from './originated-prefixes.ts'
@@ -73,8 +72,9 @@ export class Kernel {
   readonly #nft: KernelNft
   readonly #loops: KernelLoops
   #intent: DataplaneIntent | undefined
-  #serviceRanges: readonly PrefixMatch[] = []
   readonly #own: OriginatedPrefixes
+  readonly #learned: LearnedRoutes
+  readonly #reach: NextHopReach
   #inFlight: { readonly seq: number; readonly changes: readonly RouteChange[] } | undefined
   #seq = 0
   /**
@@ -82,8 +82,6 @@ export class Kernel {
    * it lacks, because somebody flushed them while no agent ran, are written as they are learned.
    */
   defers = false
-  /** Next hops have been resolved since the kernel's routes were read. */
-  #hasResolved = false
   /** Undefined before objects are known. */
   #firstSync: FirstSync | undefined
   /** While direct routes to other nodes (`nodeRoutes: Direct`) are being replaced by routes learned over BGP. */
@@ -93,9 +91,6 @@ export class Kernel {
   #error: string | undefined
   /** Routes of other programs that are not known, as there are too many. */
   #leftOut = 0
-  #lastNextHop: NextHop | undefined
-  /** Prefixes of best routes that are not written because they lie in a service range. */
-  readonly #ofServices = new Set<string>()
   #isStale = true
   #problems: readonly Problem[] = []
 
@@ -106,6 +101,8 @@ export class Kernel {
     this.#nft = new KernelNft(rooms.out, this.#routes.table)
     this.#loops = new KernelLoops(this.#routes, this.#nft)
     this.#own = new OriginatedPrefixes(this.#routes, rooms.objects, rooms.arePodsReady)
+    this.#learned = new LearnedRoutes(this.#routes.wanted, rooms.neighbors)
+    this.#reach = new NextHopReach(rooms.rib, rooms.links, this.#routes)
     rooms.rib.trackForKernel()
   }
 
@@ -143,7 +140,7 @@ export class Kernel {
    * once.
    */
   setServiceRanges(ranges: readonly PrefixMatch[]): void {
-    this.#serviceRanges = ranges
+    this.#learned.setServiceRanges(ranges)
   }
 
   /** Own routes: advertised as soon as their packets end here. */
@@ -207,16 +204,14 @@ export class Kernel {
 
   /** Runs before decision: resolves new next hops, and those that a change in the kernel may affect. */
   resolveNextHops(): void {
-    if (!this.#routes.isKnown) return
-    this.#routes.wanted.advance()
-    const touched = this.#routes.wanted.takeTouched()
-    this.#rooms.rib.resolveNextHops((nextHop) => this.#reach(nextHop), this.#hasResolved ? touched : 'all')
-    this.#hasResolved = true
+    if (this.#routes.isKnown) this.#reach.resolve()
   }
 
   /** Runs after decision and sending. `quiet`: no UPDATE is due for any neighbor. */
   flush(quiet: boolean, now: Millis): void {
-    for (const best of this.#rooms.rib.takeBest(SLICE)) this.#setBest(best)
+    const best = this.#rooms.rib.takeBest(SLICE)
+    for (const one of best) this.#learned.set(one)
+    if (best.length > 0) this.#isStale = true
     if (quiet) this.#own.dropBlackholes()
     if (!this.#routes.isSwept && this.#isTimeToSweep(now)) this.#sweep()
     this.#handOver(now)
@@ -254,7 +249,7 @@ export class Kernel {
       routes: this.#routes.kernel.at(prefix).map(describeRoute),
       lookup: own ?? (lookup && describeRoute(lookup)),
       isOwn: own !== undefined,
-      keptOut: kept === undefined ? this.#whyServices(prefix) : describeKeptOut(kept),
+      keptOut: kept === undefined ? this.#learned.whyServices(prefix) : describeKeptOut(kept),
     }
   }
 
@@ -288,28 +283,13 @@ export class Kernel {
     if (this.#isStale) {
       this.#isStale = false
       const found = [
-        ...kernelProblems(this.#routes, this.#error, this.#own.waiting, this.#unresolved()),
+        ...kernelProblems(this.#routes, this.#error, this.#own.waiting, this.#reach.unresolved()),
         ...tooMany(this.#leftOut),
         ...this.#nft.problems(),
       ]
       if (!same(found, this.#problems)) this.#problems = found
     }
     return this.#problems
-  }
-
-  /**
-   * Why next hops of learned routes are unreachable; empty until the kernel has been read. Addresses of this node are left out:
-   * routers on a shared link tell a node its own routes back, with the next hop that they came with.
-   */
-  #unresolved(): Unresolved {
-    if (!this.#routes.isKnown) return { reasons: [], count: 0 }
-    const { first, count } = this.#rooms.rib.unreachableNextHops(MOST)
-    const others = first.filter((bytes) => !this.#rooms.links.isOwn(formatAddress(globalPart(bytes) ?? bytes)))
-    const reasons = others.flatMap((bytes) => {
-      const resolution = this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined })
-      return resolution.kind === 'unresolved' ? [resolution.reason] : []
-    })
-    return { reasons, count: count - first.length + others.length }
   }
 
   #applied({ what, seq, failed }: Extract<RouteInput, { kind: 'applied' }>, now: Millis): void {
@@ -338,59 +318,6 @@ export class Kernel {
     const which = changes[first.index]?.route.prefix.text ?? ''
     const text = `${failed.length} of ${changes.length} kernel routes could not be changed; ${which}: ${first.reason}`
     this.#rooms.out.log(logLine('warn', 'routes-failed', text, fields))
-  }
-
-  #setBest({ prefix, learned }: BestRoute): void {
-    const isServices = learned !== undefined && this.#isServiceRange(prefix)
-    if (isServices) this.#ofServices.add(prefix.text)
-    else this.#ofServices.delete(prefix.text)
-    if (learned === undefined || isServices) this.#routes.wanted.forget(prefix.text)
-    else {
-      const first = this.#nextHopOf(learned)
-      const more = learned.others.map((other) => this.#nextHopOf(other))
-      this.#routes.wanted.learn(prefix, [first, ...more])
-    }
-    this.#isStale = true
-  }
-
-  /** Consecutive routes with the same next hop share one object. */
-  #nextHopOf({ nextHop: bytes, peer }: LearnedHop): NextHop {
-    const { interface: name, isBound = false } = this.#rooms.neighbors.get(peer) ?? {}
-    const last = this.#lastNextHop
-    if (last?.bytes === bytes && last.interface === name && last.isBound === isBound) return last
-    this.#lastNextHop = { bytes, interface: name, isBound }
-    return this.#lastNextHop
-  }
-
-  /** Packets to a service range are handled by kube-proxy's rules: no learned route is written for it. */
-  #isServiceRange(prefix: Prefix): boolean {
-    return this.#serviceRangeAround(prefix) !== undefined
-  }
-
-  #serviceRangeAround(prefix: Prefix): Prefix | undefined {
-    return serviceRangeAround(this.#serviceRanges, prefix)
-  }
-
-  #whyServices(prefix: Prefix): string | undefined {
-    if (!this.#ofServices.has(prefix.text)) return undefined
-    const range = this.#serviceRangeAround(prefix)?.text
-    return range && `it lies inside the service range ${range}: packets to services are handled by kube-proxy's rules`
-  }
-
-  /**
-   * A link-local next hop counts as reachable, unless the link of the session cannot be used: it is resolved per
-   * session, when its route is written.
-   */
-  #reach(bytes: Uint8Array): Reachability {
-    const resolution = this.#routes.wanted.nextHops.resolution({ bytes, interface: undefined })
-    const found = { ...reachabilityOf(resolution), ...this.#detourOf(resolution) }
-    return isOnSessionLink(bytes) ? { ...found, reach: 'direct', metric: 0, withoutLink: found } : found
-  }
-
-  #detourOf(resolution: Resolution): Pick<Reachability, 'detour'> {
-    if (resolution.kind !== 'resolved' || resolution.metric === 0) return {}
-    const links = resolution.hops.flatMap((hop) => this.#routes.table.links.get(hop.interface) ?? [])
-    return { detour: links.flatMap(marksOf) }
   }
 
   // ── The first full sync ──────────────────────────────────────────────────────────────────────────────────────────
@@ -453,8 +380,3 @@ function stillThere({ nodeAddresses, podCidrs }: DataplaneIntent): StillThere {
     hasPods: ({ prefix }) => isInsideOne(prefix, podCidrs),
   }
 }
-
-const reachabilityOf = (resolution: Resolution): Reachability =>
-  resolution.kind === 'unresolved'
-    ? { reach: 'none', metric: 0 }
-    : { reach: resolution.learned ? 'learned' : 'direct', metric: resolution.metric }
