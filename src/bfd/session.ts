@@ -2,16 +2,16 @@
  * One session (RFC 5880 §6.8): owns the variables of §6.8.1 and its timers.
  * In: events with the time they happened at. Out: actions in order.
  *
- * Two pairs of intervals are kept: those that our packets advertise, and those that our timers use. They differ during
- * a Poll Sequence (§6.8.3). Asynchronous mode only: we never set the Demand bit, but obey the neighbor's. The file is long
- * because the rules of §6.8 all read and change the same variables.
+ * Asynchronous mode only: we never set the Demand bit, but obey the neighbor's. Which intervals are advertised and used,
+ * and when a Poll Sequence runs, is in `intervals.ts`.
  */
 import type { Chance } from '../base/chance.ts'
 import { earlier } from '../base/timers.ts'
 import { type Micros, type Millis, microsInMillis } from '../base/units.ts'
 import { type BfdEvent, bfdStep } from './fsm.ts'
+import { Intervals, SLOW } from './intervals.ts'
 import { type BfdState, type ControlPacket, encodeControl } from './packet.ts'
-import type { BfdIntent, BfdView, HeardPacket, Parameters, SavedSession } from './types.ts'
+import type { BfdIntent, BfdView, HeardPacket, SavedSession } from './types.ts'
 
 export type SessionEvent =
   | { readonly kind: 'packet'; readonly packet: ControlPacket }
@@ -43,9 +43,6 @@ export interface SessionOptions {
   readonly wasKilled?: boolean
 }
 
-/** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
-const SLOW: Micros = 1_000_000
-const MOST_MULTIPLIER = 255
 /** No session that was disabled is kept longer, whatever Detection Time its neighbor asked for. */
 const LONGEST_FAREWELL: Millis = 60_000
 /** The first packets of sessions that are created together are spread over this time. */
@@ -84,7 +81,6 @@ export class BfdSession {
   readonly #independent: boolean
   readonly #chance: Chance
   #intent: BfdIntent
-  #least: Micros
 
   #state: BfdState = 'Down'
   /**
@@ -96,11 +92,7 @@ export class BfdSession {
   #since: Millis
   #heard = NOTHING_HEARD
 
-  #advertised: Parameters
-  /** The values that our timers use: `#advertised`, as far as RFC 5880 §6.8.3 allows during a Poll Sequence. */
-  #used: Parameters
-  /** `settling`: after Final, until a packet without Final has come (RFC 5880 §6.8.3). */
-  #poll: 'none' | 'sending' | 'settling' = 'none'
+  readonly #intervals: Intervals
 
   /** When the last packet was sent that was not a Final. */
   #sentAt: Millis
@@ -111,8 +103,6 @@ export class BfdSession {
   /** When the disabled session may be removed; undefined: it is enabled. */
   #removableAt: Millis | undefined
 
-  /** The least Detection Time that the neighbor must have; 0: as configured. */
-  #leastRemoteDetection: Micros = 0
   #error: string | undefined
   #sent = 0
   #received = 0
@@ -124,11 +114,9 @@ export class BfdSession {
     this.#independent = independent
     this.#chance = chance
     this.#intent = intent
-    this.#least = least
     this.#since = now
     this.#now = now
-    this.#advertised = this.#wanted()
-    this.#used = this.#advertised
+    this.#intervals = new Intervals(intent, least)
     this.#sentAt = now - microsInMillis(this.#interval()) + FIRST_SPREAD * chance.next()
     if (saved === undefined) return
     this.#resume(saved)
@@ -140,8 +128,7 @@ export class BfdSession {
     this.#state = state
     this.#diagnostic = diagnostic
     this.#heard = heard
-    this.#advertised = advertised
-    this.#used = advertised
+    this.#intervals.resume(advertised)
     if (heard.discriminator !== 0) this.#heardAt = this.#now
     this.#sentAt = this.#now - microsInMillis(this.#interval())
     this.#adopt()
@@ -154,14 +141,14 @@ export class BfdSession {
       port,
       state: this.#state,
       diagnostic: this.#diagnostic,
-      advertised: this.#advertised,
+      advertised: this.#intervals.advertised,
       heard: this.#heard,
     }
   }
 
   /** The session is Up, and the neighbor has not yet confirmed our newest parameters (Final bit). */
   get isPolling(): boolean {
-    return this.#state === 'Up' && (this.#poll === 'sending' || !this.#advertises(this.#wanted()))
+    return this.#state === 'Up' && this.#intervals.isChanging(this.#heard)
   }
 
   get intent(): BfdIntent {
@@ -199,7 +186,7 @@ export class BfdSession {
         return
       case 'configure':
         this.#intent = event.intent
-        this.#least = event.least
+        this.#intervals.configure(event.intent, event.least)
         this.#adopt()
         return
       case 'disable':
@@ -215,7 +202,7 @@ export class BfdSession {
         this.#error = event.text
         return
       case 'lengthen':
-        this.#leastRemoteDetection = event.away
+        this.#intervals.leastRemoteDetection = event.away
         this.#adopt()
         return
       case 'timer':
@@ -233,18 +220,14 @@ export class BfdSession {
   /** How long the neighbor waits for a packet of ours; 0 where it has sent none. */
   #remoteDetectionTime(): Millis {
     if (this.#heard.discriminator === 0) return 0
-    return microsInMillis(Math.max(SLOW, this.#advertised.multiplier * this.#interval()))
+    return microsInMillis(Math.max(SLOW, this.#intervals.advertised.multiplier * this.#interval()))
   }
 
   /** RFC 5880 §6.8.6, in its order, from the point where the session has been selected. */
   #receive(packet: ControlPacket): void {
     this.#received++
     this.#heard = { ...packet, discriminator: packet.myDiscriminator }
-    if (this.#poll === 'sending' && packet.final) this.#endPoll()
-    else if (this.#poll === 'settling' && !packet.final) {
-      this.#poll = 'none'
-      this.#adopt()
-    }
+    if (this.#intervals.hear(packet.final)) this.#adopt()
     if (this.#state === 'AdminDown') return
     if (this.#isUnanswered) this.#hearAnswer(packet)
     this.#step(`received-${packet.state}`)
@@ -284,7 +267,7 @@ export class BfdSession {
     this.#since = this.#now
     if (diagnostic !== undefined) this.#diagnostic = diagnostic
     // Intervals change now. What the sequence before this one was about is replaced.
-    if (from === 'Up' || state === 'Up') this.#poll = 'none'
+    if (from === 'Up' || state === 'Up') this.#intervals.dropPoll()
     this.#adopt()
     // RFC 5880 §6.8.7: a change of state is sent at once; a passive side waits for the neighbor's first packet even so.
     if (!this.#isSilent()) this.#send(false)
@@ -292,66 +275,16 @@ export class BfdSession {
 
   // ---- intervals
 
-  #wanted(): Parameters {
-    const { transmit, receive, multiplier } = this.#intent
-    const desired = Math.max(transmit, this.#least)
-    const required = Math.max(receive, this.#least)
-    if (this.#state !== 'Up') return { desired: Math.max(desired, SLOW), required, multiplier }
-    if (this.#leastRemoteDetection === 0) return { desired, required, multiplier }
-    // The neighbor's Detection Time is multiplier times interval. The multiplier is raised first: the rate stays.
-    const most = Math.max(desired, this.#heard.requiredMinRx)
-    const longest = Math.min(MOST_MULTIPLIER, Math.max(multiplier, Math.ceil(this.#leastRemoteDetection / most)))
-    return {
-      desired: Math.max(desired, Math.ceil(this.#leastRemoteDetection / longest)),
-      required,
-      multiplier: longest,
-    }
-  }
-
-  /**
-   * RFC 5880 §6.8.3: a change of intervals needs a Poll Sequence, and only one runs at a time: a change during a
-   * sequence waits for its end. While the session is not Up nothing depends on the old ones: they are changed at once.
-   */
   #adopt(): void {
-    const wanted = this.#wanted()
-    const isNew = !this.#advertises(wanted)
-    if (this.#state !== 'Up') {
-      if (isNew) this.#poll = 'sending'
-      this.#advertised = wanted
-      // Also where nothing is new: a sequence that was under way may never end.
-      this.#used = wanted
-      return
-    }
-    if (!isNew || this.#poll !== 'none') return
-    this.#advertised = wanted
-    this.#used = {
-      // An increase: the interval in use MUST NOT change until the Poll Sequence has ended.
-      desired: Math.min(wanted.desired, this.#used.desired),
-      // A reduction: the previous value MUST be used for the Detection Time until then.
-      required: Math.max(wanted.required, this.#used.required),
-      multiplier: wanted.multiplier,
-    }
-    this.#poll = 'sending'
+    this.#intervals.adopt(this.#state === 'Up', this.#heard)
   }
 
-  #advertises({ desired, required, multiplier }: Parameters): boolean {
-    const now = this.#advertised
-    return now.desired === desired && now.required === required && now.multiplier === multiplier
-  }
-
-  #endPoll(): void {
-    this.#used = this.#advertised
-    this.#poll = 'settling'
-  }
-
-  /** RFC 5880 §6.8.7: the larger of what we desire and what the neighbor requires. */
   #interval(): Micros {
-    return Math.max(this.#used.desired, this.#heard.requiredMinRx)
+    return this.#intervals.interval(this.#heard)
   }
 
-  /** RFC 5880 §6.8.4: the neighbor's multiplier times the larger of what we require and what it desires. */
   #detectionTime(): Micros {
-    return this.#heard.multiplier * Math.max(this.#used.required, this.#heard.desiredMinTx)
+    return this.#intervals.detectionTime(this.#heard)
   }
 
   #expiresAt(): Millis | undefined {
@@ -372,7 +305,7 @@ export class BfdSession {
   #isPeriodic(): boolean {
     const { requiredMinRx, demand, state } = this.#heard
     const demanded = demand && this.#state === 'Up' && state === 'Up'
-    return !this.#isSilent() && requiredMinRx !== 0 && !(demanded && this.#poll !== 'sending')
+    return !this.#isSilent() && requiredMinRx !== 0 && !(demanded && !this.#intervals.isPolling)
   }
 
   #nextAt(): Millis | undefined {
@@ -385,19 +318,20 @@ export class BfdSession {
       this.#sentAt = this.#now
       this.#spacing = this.#drawSpacing()
     }
+    const { advertised, isPolling } = this.#intervals
     const bytes = encodeControl({
       diagnostic: this.#diagnostic,
       state: this.#state,
       // RFC 5880 §6.5: a packet MUST NOT have both bits set.
-      poll: !final && this.#poll === 'sending',
+      poll: !final && isPolling,
       final,
       controlPlaneIndependent: this.#independent,
       demand: false,
-      multiplier: this.#advertised.multiplier,
+      multiplier: advertised.multiplier,
       myDiscriminator: this.discriminator,
       yourDiscriminator: this.#heard.discriminator,
-      desiredMinTx: this.#advertised.desired,
-      requiredMinRx: this.#advertised.required,
+      desiredMinTx: advertised.desired,
+      requiredMinRx: advertised.required,
       requiredMinEchoRx: 0,
     })
     this.#actions.push({ kind: 'send', bytes })
@@ -405,7 +339,7 @@ export class BfdSession {
 
   /** RFC 5880 §6.8.7: 75 to 100 percent of the interval; at most 90 percent with a multiplier of 1. */
   #drawSpacing(): number {
-    const most = this.#advertised.multiplier === 1 ? 0.9 : 1
+    const most = this.#intervals.advertised.multiplier === 1 ? 0.9 : 1
     return 0.75 + (most - 0.75) * this.#chance.next()
   }
 
@@ -424,6 +358,7 @@ export class BfdSession {
   view(): BfdView {
     const { remote, local, interface: link, hops, passive } = this.#intent
     const heard = this.#heard
+    const { advertised } = this.#intervals
     return {
       remote,
       local,
@@ -438,9 +373,9 @@ export class BfdSession {
       remoteDiscriminator: heard.discriminator,
       interval: this.#interval(),
       detectionTime: this.#detectionTime(),
-      multiplier: this.#advertised.multiplier,
-      desiredMinTx: this.#advertised.desired,
-      requiredMinRx: this.#advertised.required,
+      multiplier: advertised.multiplier,
+      desiredMinTx: advertised.desired,
+      requiredMinRx: advertised.required,
       remoteMultiplier: heard.multiplier,
       remoteDesiredMinTx: heard.desiredMinTx,
       remoteMinRx: heard.requiredMinRx,
