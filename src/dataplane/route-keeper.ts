@@ -6,8 +6,9 @@
  *
  * Out: changes, at most as many as asked for, and the reason for each route that is not written.
  *
- * Routes of a previous run are taken over. Until `sweep` they stay even if they are not wanted or have another next
- * hop, so that a restart moves no traffic. `inheritance` handles the routes of another speaker that ran before.
+ * Routes of a previous run are taken over. Until `sweep` those whose prefix only neighbors decide on stay even if they are
+ * not wanted or have another next hop, so that a restart moves no traffic. `inheritance` handles the routes of another
+ * speaker that ran before.
  */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
@@ -282,13 +283,11 @@ export class RouteKeeper {
     // Nothing is wanted or there. If its removal had failed, the other place of the prefix says how it is with its own route.
     if (change === undefined && target === undefined && failed.delete(place.key))
       this.#places.touchAll(place.prefix.text)
-    if (!place.isAdopted) {
-      const replacesInherited = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
-      return replacesInherited ? { ...change, action: 'replace' } : change
-    }
-    // The route is in the kernel exactly as wanted: it is treated as written by this run.
-    if (change === undefined) this.#places.adopt(place, false)
-    return undefined
+    // The route is in the kernel exactly as wanted, or neighbors have no say in it: it is treated as written by this run.
+    if (change === undefined || !this.#targets.restsOnNeighbors(place)) this.#places.adopt(place, false)
+    if (place.isAdopted) return undefined
+    const replacesInherited = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
+    return replacesInherited ? { ...change, action: 'replace' } : change
   }
 }
 

@@ -60,6 +60,16 @@ export class Targets {
     return this.#mayBeWritten(wanted, place) ? wanted : undefined
   }
 
+  /**
+   * Whether what is wanted in this place may change once neighbors have sent their routes. It does not where objects want a
+   * direct route, nor where this node originates the prefix, in whichever table: it is advertised only when its blackhole has
+   * replaced the route of an earlier run, and neighbors may in turn wait for that.
+   */
+  restsOnNeighbors(place: RoutePlace): boolean {
+    if (this.#placeIn(place, MAIN_TABLE)?.isHeld === true) return false
+    return place.direct?.leaving !== false || directWay(place.direct) === undefined
+  }
+
   /** Another program removed a route of ours: counts as a deletion if the route is wanted and nothing is in its place. */
   noteDeletion(route: KernelRoute, place: RoutePlace, now: Millis): void {
     if (place.present !== undefined) return

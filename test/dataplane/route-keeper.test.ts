@@ -65,3 +65,24 @@ test.each([
   }
   expect(written).toEqual(['add', 'add', 'add', 'add', 'add', 'add', isDeleted ? '' : 'add'])
 })
+
+test('a route of an earlier run yields to the direct route that objects want, and not to a learned one before the sweep', () => {
+  const links = new LinkTable()
+  const keeper = new RouteKeeper(links)
+  keeper.takeLinks(links.take({ full: true, gone: [], present: [linkOf(2, 'eth0', true, ['10.0.0.2/24'])] }))
+  const way = (gateway?: string) => ({ gateway, interface: 'eth0', onlink: false, weight: 1 })
+  const connected = { ...ownRoute('10.0.0.0/24', way()), protocol: 2, metric: 0 }
+  const [toPods, learned] = [ownRoute('10.9.1.0/24', way('10.0.0.7')), ownRoute('10.9.2.0/24', way('10.0.0.7'))]
+  keeper.takeKernel({ full: true, more: false, gone: [], present: [connected, toPods, learned] }, 0)
+  keeper.wanted.setDirect({ node: 'worker-2', prefix: toPods.prefix, gateway: '10.0.0.8' })
+  keeper.wanted.learn(learned.prefix, [{ bytes: addressBytes('10.0.0.8'), interface: undefined }])
+  const written = () => {
+    settle(keeper)
+    const changes = keeper.take(9)
+    keeper.applied(changes, [], 0)
+    return changes.map(({ action, route }) => `${action} ${route.prefix.text} via ${route.hops[0]?.gateway}`)
+  }
+  expect(written()).toEqual(['replace 10.9.1.0/24 via 10.0.0.8'])
+  keeper.sweep()
+  expect(written()).toEqual(['replace 10.9.2.0/24 via 10.0.0.8'])
+})

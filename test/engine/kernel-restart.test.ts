@@ -56,6 +56,36 @@ describe('a restart', () => {
     ])
   })
 
+  test.each([
+    ['main', {}],
+    ['of its own', { table: 100 }],
+  ])('waits for no neighbor with a pod CIDR that is new on this node; the table of learned routes is %s', (_, more) => {
+    const lab = new KernelLab(true, more)
+    lab.settle()
+    lab.world.crash(lab.worker)
+    const [OURS, THEIRS] = [
+      ['10.244.1.0/24', 'fd00:244:0:1::/64'],
+      ['10.244.9.0/24', 'fd00:244:0:9::/64'],
+    ]
+    lab.world.change(lab.tor, [upsert(node('tor-1', { addresses: ['10.0.0.1', 'fd00:10::1'], podCIDRs: OURS }))])
+    lab.restartAsAgent(
+      [
+        node('worker-1', { addresses: ['10.0.0.11', 'fd00:10::11'], podCIDRs: THEIRS }),
+        bgpPeer('absent', { peerIP: '10.0.0.9', asNumber: 65009 }),
+      ],
+      more,
+    )
+    lab.world.pass(2_000)
+    expect(lab.worker.told('kernel-swept')).toEqual([])
+    // Routers still send here what they keep of the run before.
+    expect(lab.kernel.own).toEqual(expect.arrayContaining(BLACKHOLES))
+    expect(lab.kernel.own.filter((key) => THEIRS.some((prefix) => key.includes(prefix)))).toEqual([
+      'blackhole 10.244.9.0/24 proto 171 metric 1024',
+      'blackhole fd00:244:0:9::/64 proto 171 metric 1025',
+    ])
+    expect(lab.learned()).toEqual(THEIRS)
+  })
+
   test('keeps the routes of a neighbor that does not come back for a while, and not for ever', () => {
     const lab = new KernelLab()
     lab.settle()

@@ -106,8 +106,9 @@ export class KernelLab {
   }
 
   /** The worker has been killed. As with a real agent, the kernel has been read before objects are. */
-  restartAsAgent(more: readonly ApiObject[]): void {
-    this.worker = this.world.add('worker-1', ['10.0.0.11', 'fd00:10::11'], undefined, { dataplane: 'linux' })
+  restartAsAgent(more: readonly ApiObject[], options: Pick<EngineOptions, 'table'> = {}): void {
+    const addresses = ['10.0.0.11', 'fd00:10::11']
+    this.worker = this.world.add('worker-1', addresses, undefined, { dataplane: 'linux', ...options })
     this.kernel.open()
     this.world.pass(5)
     this.change(...[WORKER, CLUSTER, TO_ROUTER, ...POOLS, ...more].map((object) => upsert(object)))
