@@ -7,6 +7,7 @@ import { cases as birdcl } from './birdcl.ts'
 import type { Case } from './case.ts'
 import { cases as changes } from './changes.ts'
 import { cases as dashboard } from './dashboard.ts'
+import { cases as docs } from './docs.ts'
 import { cases as errors } from './errors.ts'
 import { cases as errorsUpdate } from './errors-update.ts'
 import { cases as exabgp } from './exabgp.ts'
@@ -76,6 +77,7 @@ export const CASES: readonly Case[] = [
   ...protection,
   ...keyChain,
   ...readme,
+  ...docs,
   ...packets,
   ...packetsMesh,
   ...packetsDirect,

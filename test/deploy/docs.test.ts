@@ -1,12 +1,12 @@
 /**
  * The pages for users, with the one that says how to install: the agent accepts every manifest without a problem, and knows
- * every command of `godwit`; every link leads to a file. Commands are parsed, not run; those of other programs are not
- * looked at.
+ * every command of `godwit`; every link leads to a file. Here commands are parsed; `interop/cases/docs.ts` runs them.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
+import { NOT_RUN, pageCommands, programOf } from '../../interop/lab/pages.ts'
 import { parseArguments } from '../../src/cli/arguments.ts'
 import { lineOf } from '../../src/cli/client.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
@@ -41,23 +41,27 @@ test.each(manifests)('manifests of %s are without a fault', (_, text) => {
   expect(store.problems().map(({ text: words }) => words)).toEqual([])
 })
 
-/** As a shell cuts it, where all quotes are double ones; square brackets and the like are not expanded. */
+/** As a shell cuts it, where it expands nothing: what it would expand stands in quotes. */
 const cut = (line: string): string[] =>
-  [...line.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
+  [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, word]) => {
+    expect(word ?? '', 'a shell expands it or cuts there').not.toMatch(/[~[\]{}()*?$`\\&|;<>!#'"]/)
+    return double ?? single ?? word ?? ''
+  })
 
-/** On the page that installs, most commands are of other programs, and ours run in a pod. */
-const IN_POD = 'kubectl -n godwit exec daemonset/godwit -- '
-const commands = all('sh').flatMap(([where, text]) =>
-  text
-    .split('\n')
-    .map((line) => line.replace(IN_POD, ''))
-    .filter((line) => line !== '' && (!where.startsWith(INSTALL) || line.startsWith('godwit ')))
-    .map((line) => [where, line] as const),
-)
+const everyCommand = pageCommands()
+const commands = everyCommand
+  .filter((command) => programOf(command) === 'godwit')
+  .map(({ page, line }) => [page, line] as const)
+
+test('every other command is run by an interop case, or it is said why not', () => {
+  const others = new Set(everyCommand.map(programOf).filter((program) => program !== 'godwit'))
+  expect([...others].filter((program) => NOT_RUN[program] === undefined).sort()).toEqual(['ip', 'nft'])
+  expect(Object.keys(NOT_RUN).filter((program) => !others.has(program))).toEqual([])
+})
 
 test('the page that installs has manifests and commands', () => {
   expect(manifests.filter(([where]) => where.startsWith(INSTALL)).length).toBeGreaterThan(2)
-  expect(commands.filter(([where]) => where.startsWith(INSTALL)).length).toBeGreaterThan(3)
+  expect(commands.filter(([page]) => page === 'README.md').length).toBeGreaterThan(3)
 })
 
 describe('commands', () => {
