@@ -10,6 +10,8 @@ export interface DoctorFacts {
   readonly interfaces: readonly InterfaceFacts[]
   /** Interfaces that default routes leave by. */
   readonly uplinks: readonly string[]
+  /** It has IPv6 addresses, and no IPv6 default route but from router advertisements: one may be to come from there. */
+  readonly needsAdvertisements: boolean
   /** Owners of routes that look like another BGP daemon's, with how many. */
   readonly daemons: readonly { readonly owner: string; readonly routes: number }[]
   /** Undefined where the port is free; otherwise the error of listening on it, as code and text. */
@@ -187,12 +189,13 @@ function misroutedPods({ prefix, address, gateway }: MisroutedPods): Finding {
 }
 
 /** An interface that forwards ignores router advertisements, unless the setting is 2. */
-function acceptRa({ interfaces }: DoctorFacts): Finding {
+function acceptRa({ interfaces, needsAdvertisements }: DoctorFacts): Finding {
   const deaf = interfaces
     .filter(({ acceptRa: value, outward, forwards }) => outward && value === 1 && forwards.ipv6 === true)
     .map(({ name }) => name)
   if (deaf.length === 0) return finding('ok', 'accept_ra', 'no uplink ignores router advertisements')
   const says = `is 1 on ${listNames(deaf)} while the interface forwards: the kernel ignores router advertisements there`
+  if (!needsAdvertisements) return finding('ok', 'accept_ra', `${says}; no default route comes from them`)
   return finding(
     'warn',
     'accept_ra',

@@ -81,6 +81,7 @@ async function gatherFacts(agentRuns: boolean): Promise<DoctorFacts> {
     forwarding: { ipv4, ipv6 },
     interfaces: await interfaceFacts(links, new Set(uplinks)),
     uplinks,
+    needsAdvertisements: needsAdvertisements(links, routes),
     agentRuns,
     daemons: daemonsOf(routes),
     port,
@@ -135,6 +136,23 @@ async function interfaceFacts(links: readonly Link[], uplinks: ReadonlySet<strin
 async function isOn(family: string, name: string): Promise<boolean | undefined> {
   const value = await setting(family, name, 'forwarding')
   return value === undefined ? undefined : value !== 0
+}
+
+/** `RTPROT_RA`: the kernel made the route from a router advertisement. */
+const ADVERTISED = 9
+
+/** Whether an IPv6 default route may be to come from router advertisements: the machine has IPv6, and no other one. */
+export function needsAdvertisements(
+  links: readonly Pick<Link, 'name' | 'addresses'>[],
+  routes: readonly Pick<KernelRoute, 'prefix' | 'type' | 'protocol'>[],
+): boolean {
+  const hasIpv6 = links.some(
+    ({ name, addresses }) =>
+      name !== 'lo' && addresses.some(({ address, scope }) => scope === 0 && address.includes(':')),
+  )
+  const isOther = ({ prefix, type, protocol }: (typeof routes)[number]) =>
+    prefix.family === 'ipv6' && prefix.length === 0 && type === 'unicast' && protocol !== ADVERTISED
+  return hasIpv6 && !routes.some(isOther)
 }
 
 /** A device, or a bond, a VLAN or a bridge on top of one. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { GODWIT_PROTOCOL } from '../../../src/dataplane/kernel.ts'
-import { formatFinding, runDoctor } from '../../../src/edge/operate/doctor.ts'
+import { formatFinding, needsAdvertisements, runDoctor } from '../../../src/edge/operate/doctor.ts'
 import { type DoctorFacts, examine } from '../../../src/edge/operate/doctor-checks.ts'
 import { dropsUnconditionally } from '../../../src/edge/operate/nft-facts.ts'
 import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
@@ -16,6 +16,7 @@ const FIT: DoctorFacts = {
   forwarding: { ipv4: '1', ipv6: '1' },
   interfaces: [eth0],
   uplinks: ['eth0'],
+  needsAdvertisements: true,
   daemons: [],
   port: undefined,
   agentRuns: false,
@@ -61,6 +62,22 @@ test('an interface with dots in its name has a cure that works', () => {
   expect(cures.join()).toContain('sysctl -w net/ipv4/conf/eth0.100/forwarding=1 net/ipv4/conf/eth0.200/forwarding=1')
 })
 
+test('router advertisements are waited for by a machine with IPv6 whose default route can come from nowhere else', () => {
+  const address = (text: string, scope = 0) => ({ address: text, length: 64, peer: undefined, scope, flags: 0 })
+  const link = (...addresses: ReturnType<typeof address>[]) => ({ name: 'eth0', addresses })
+  const route = (text: string, protocol: number) => ({ prefix: prefix(text), type: 'unicast', protocol })
+  const ours = link(address('fd00:10::11'))
+  const cases: [boolean, Parameters<typeof needsAdvertisements>][] = [
+    [true, [[ours], []]],
+    [true, [[ours], [route('::/0', 9), route('0.0.0.0/0', 4)]]],
+    [false, [[ours], [route('::/0', 4)]]],
+    [false, [[ours], [route('::/0', GODWIT_PROTOCOL)]]],
+    // A machine without IPv6 has link-local addresses.
+    [false, [[link(address('10.0.0.11'), address('fe80::1', 253)), { ...ours, name: 'lo' }], []]],
+  ]
+  for (const [expected, facts] of cases) expect(needsAdvertisements(...facts)).toBe(expected)
+})
+
 describe('what is in the way of routing', () => {
   test('nothing on a fit machine', () => {
     expect(wrong({})).toEqual([])
@@ -74,6 +91,11 @@ describe('what is in the way of routing', () => {
     ['a strict interface', { interfaces: [{ ...eth0, rpFilter: 1 }] }, ['warn rp_filter']],
     ['a loose one is none', { interfaces: [{ ...eth0, rpFilter: 2 }] }, []],
     ['advertisements that are not heard', { interfaces: [{ ...eth0, acceptRa: 1 }] }, ['warn accept_ra']],
+    [
+      'advertisements that nobody waits for',
+      { interfaces: [{ ...eth0, acceptRa: 1 }], needsAdvertisements: false },
+      [],
+    ],
     [
       'advertisements on an interface that does not forward are heard',
       { interfaces: [{ ...eth0, acceptRa: 1, forwards: { ipv4: true, ipv6: false } }] },
