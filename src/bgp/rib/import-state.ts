@@ -28,38 +28,26 @@ export interface ImportState {
   readonly generations: Generations
 }
 
+/** What begins anew with each session: counts of UPDATEs, and what was said. */
+const ofSession = () => ({
+  updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
+  withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
+  endOfRib: false,
+  warned: false,
+  memoryWarned: false,
+  memoryRejected: 'no' as const,
+  crowded: undefined,
+})
+
 export const newImportState = (): ImportState => ({
   total: 0,
   usable: 0,
   old: 0,
   oldLimit: 0,
   octets: 0,
-  updates: { received: 0, rejected: 0, filtered: 0, ignored: 0, accepted: 0 },
-  withdraws: { received: 0, rejected: 0, ignored: 0, accepted: 0 },
-  endOfRib: false,
-  warned: false,
-  memoryWarned: false,
-  memoryRejected: 'no',
-  crowded: undefined,
   generations: new Generations(),
+  ...ofSession(),
 })
 
-/**
- * For the next session of a neighbor whose paths were kept: what is known of these paths stays, counts of UPDATEs start at 0.
- */
-export const renewedImportState = ({
-  total,
-  usable,
-  octets,
-  old,
-  oldLimit,
-  generations,
-}: ImportState): ImportState => ({
-  ...newImportState(),
-  total,
-  usable,
-  octets,
-  old,
-  oldLimit,
-  generations,
-})
+/** For the next session of a neighbor whose paths were kept: what is known of these paths stays. */
+export const renewedImportState = (before: ImportState): ImportState => ({ ...before, ...ofSession() })
