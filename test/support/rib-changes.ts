@@ -66,6 +66,8 @@ export const DECISIONS: readonly DecisionSettings[] = [
   { paths: 1, relax: false, preferOldest: false },
   { paths: 4, relax: false, preferOldest: false },
   { paths: 4, relax: true, preferOldest: false, sameClusterLength: true },
+  { paths: 1, relax: false, preferOldest: true },
+  { paths: 4, relax: true, preferOldest: true },
 ]
 export const REACHES: readonly Reachability[] = [
   { reach: 'direct', metric: 0 },
@@ -81,7 +83,7 @@ export const PODS = [
   { own: ['10.0.0.0/14', '2001:db8:8::/46'], lent: [] },
   { own: ['10.0.0.0/10', '2001:db8::/32'], lent: ['10.1.0.0/16', '2001:db8:9::/48'] },
 ].map(({ own, lent }) => ({ own: own.map(prefix), lent: lent.map(prefix) }))
-export const NODE_ADDRESSES = [[], ['192.0.2.50'], ['2001:db8:ffff::50', '192.0.2.2']].map((all) =>
+export const NODE_ADDRESSES = [[], ['10.9.9.9', '192.0.2.50'], ['2001:db8:9::9', '192.0.2.2']].map((all) =>
   all.map(addressBytes),
 )
 export const STRAYING: readonly (Straying | undefined)[] = [undefined, 'nowhere', LINK]
@@ -165,4 +167,10 @@ export function netsOf(first: string, length: number, count: number): readonly s
   })
   const host = makePrefix(bytes, bytes.length * 8)
   return [...nets, host].map(({ text }) => text)
+}
+
+/** Few networks, one in the other, and a single address at the end. */
+export const NESTED: Readonly<Record<Family, readonly string[]>> = {
+  ipv4: ['10.0.0.0/8', '10.1.0.0/16', '10.1.2.0/24', '10.9.9.9/32'],
+  ipv6: ['2001:db8::/32', '2001:db8:8::/48', '2001:db8:9::9/128'],
 }

@@ -1,5 +1,6 @@
 import { FAMILIES, type Family } from '../../src/base/family.ts'
 import { within } from '../../src/bgp/policy/prefix-set.ts'
+import type { DecisionSettings } from '../../src/bgp/rib/decide.ts'
 import type { Straying } from '../../src/bgp/rib/straying.ts'
 import type { ImportSide, RibPeer } from '../../src/bgp/rib/types.ts'
 import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
@@ -26,7 +27,8 @@ import { bringUp, Facts, type Held, type Known, type Mark, Scene } from './rib-s
 export type Step = readonly [kind: string, peer: number, a: number, b: number, c: number]
 
 interface HistoryOptions {
-  readonly prefixes: number
+  /** So many one after the other, or these. */
+  readonly prefixes: number | Readonly<Record<Family, readonly string[]>>
   /** The most that one `advance` does. */
   readonly budget: number
   readonly logLimit: number
@@ -40,10 +42,10 @@ export class History {
 
   constructor({ prefixes, budget, logLimit }: HistoryOptions) {
     this.#budget = budget
-    this.#prefixes = {
-      ipv4: netsOf('10.0.0.0', 24, prefixes),
-      ipv6: netsOf('2001:db8:8::', 64, Math.ceil(prefixes / 3)),
-    }
+    this.#prefixes =
+      typeof prefixes === 'object'
+        ? prefixes
+        : { ipv4: netsOf('10.0.0.0', 24, prefixes), ipv6: netsOf('2001:db8:8::', 64, Math.ceil(prefixes / 3)) }
     this.scene = new Scene(this.#facts, logLimit)
   }
 
@@ -145,8 +147,7 @@ export class History {
         }
         return
       case 'decision':
-        facts.decision = at(DECISIONS, a)
-        rib.setDecision(facts.decision)
+        this.#decide(at(DECISIONS, a))
         return
       case 'reach':
         facts.reach.set(at([...HOPS.ipv4, ...HOPS.ipv6], a), at(REACHES, b))
@@ -181,6 +182,11 @@ export class History {
       default:
         throw new Error(kind)
     }
+  }
+
+  #decide(settings: DecisionSettings): void {
+    this.#facts.decision = settings
+    this.scene.rib.setDecision(settings)
   }
 
   /** Single addresses among the prefixes. */
@@ -316,7 +322,7 @@ export class History {
   #some(a: number, b: number): readonly string[] {
     const all = this.#prefixes[at(FAMILIES, a)]
     const first = (a * 31) % all.length
-    return all.slice(first, first + 1 + (b % (all.length > 1_000 ? 700 : 40)))
+    return all.slice(first, first + 1 + (b % (all.length > 1_000 ? 700 : Math.min(all.length, 40))))
   }
 
   #announce(known: Known, a: number, b: number, c: number): void {
@@ -354,6 +360,13 @@ export class History {
   }
 
   // ── The end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Nothing follows. */
+  rest(): void {
+    // RFC 5004 keeps what was there first: two histories may differ for good. Switched off, they do not.
+    if (this.#facts.decision.preferOldest) this.#decide({ ...this.#facts.decision, preferOldest: false })
+    this.scene.settle()
+  }
 
   /** One that has seen nothing but the end, at rest. */
   fresh(): Scene {
