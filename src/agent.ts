@@ -53,9 +53,9 @@ import { readRestart } from './engine/restart.ts'
 import type { StatusOptions } from './engine/status.ts'
 
 /** How long neighbors may take to read the last messages. */
-const LAST_LINE_MILLIS = 3_000
+const LAST_LINE: Millis = 3_000
 /** From the farewell to the end: how long neighbors may take to move to other paths, and then to read the last messages. */
-const FAREWELL_MILLIS = FAREWELL + LAST_LINE_MILLIS
+const FAREWELL_LIMIT: Millis = FAREWELL + LAST_LINE
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
 export async function runAgent(options: AgentOptions): Promise<number> {
@@ -251,12 +251,12 @@ class Agent {
   async #stop(signal: 'SIGTERM' | 'SIGINT'): Promise<void> {
     const reason = signal === 'SIGINT' ? undefined : await this.#whyLeaves()
     // Through a farewell the status is still written: the last one says that this node leaves.
-    if (reason !== undefined) this.#endBy('farewell', reason, FAREWELL_MILLIS)
+    if (reason !== undefined) this.#endBy('farewell', reason, FAREWELL_LIMIT)
     else {
       void this.#source?.stop()
       // An upgrade, or what cannot be distinguished from one: neighbors must keep the routes of this node.
       const how = signal === 'SIGTERM' ? 'restart' : 'leave'
-      this.#endBy(how, `agent stopped by ${signal}`, LAST_LINE_MILLIS)
+      this.#endBy(how, `agent stopped by ${signal}`, LAST_LINE)
     }
   }
 

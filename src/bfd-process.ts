@@ -11,7 +11,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { counted } from './base/counted.ts'
-import { inMicros } from './base/units.ts'
+import { inMicros, type Millis } from './base/units.ts'
 import { readSavedSessions } from './bfd/saved-sessions.ts'
 import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
@@ -51,15 +51,15 @@ type FromAgent = Extract<BfdLine, { readonly kind: 'sessions' | 'ask' }>
 
 const WAITS = 'another godwit bfd runs in this network namespace: this one goes on when that one has ended'
 /** Neighbors wait for the next run for this long. */
-const AWAY_MILLIS = 30_000
+const AWAY: Millis = 30_000
 /** The engine gives neighbors three seconds to answer. */
-const HANDOVER_MILLIS = 5_000
+const HANDOVER: Millis = 5_000
 /** Sessions that change together are written together. */
-const KEEP_MILLIS = 250
+const KEEP: Millis = 250
 /** The most connections of which nothing has been heard; the oldest makes room. */
 const MOST_SILENT = 8
 /** Time for the neighbors of sessions that end on purpose to receive that. */
-const FAREWELL_MILLIS = 1_200
+const FAREWELL: Millis = 1_200
 
 /** Runs until told to stop. 0 after an orderly end, 1 where it could not begin. */
 export async function runBfd(
@@ -197,14 +197,14 @@ class BfdProcess {
     if (left === undefined || left.sessions.length === 0 || left.boot !== this.#boot) return undefined
     if (left.savedAt === null) return 'as far as neighbors have not missed them: the previous run was killed'
     const age = monotonicClock.now() - left.savedAt
-    return age < 0 || age > AWAY_MILLIS ? undefined : `${Math.round(age)} ms after the previous run stopped`
+    return age < 0 || age > AWAY ? undefined : `${Math.round(age)} ms after the previous run stopped`
   }
 
   #handOver(): void {
     this.#isEnding = true
     this.#log.write(logLine('info', 'stopping', 'another run takes over: neighbors are asked to wait for it'))
-    this.#thread?.post({ kind: 'hand-over', away: inMicros(AWAY_MILLIS) })
-    setTimeout(this.#end, HANDOVER_MILLIS).unref()
+    this.#thread?.post({ kind: 'hand-over', away: inMicros(AWAY) })
+    setTimeout(this.#end, HANDOVER).unref()
   }
 
   #leave(): void {
@@ -212,7 +212,7 @@ class BfdProcess {
     this.#file.write(null)
     this.#log.write(logLine('info', 'stopping', 'sessions are shut down, and neighbors are informed'))
     this.#thread?.post({ kind: 'sessions', sessions: [] })
-    setTimeout(this.#end, FAREWELL_MILLIS).unref()
+    setTimeout(this.#end, FAREWELL).unref()
   }
 
   /** Whoever says nothing is no agent: another run may only look whether somebody answers here. */
@@ -289,7 +289,7 @@ class BfdProcess {
     this.#keeping ??= setTimeout(() => {
       this.#keeping = undefined
       if (!this.#isEnding) this.#write([...this.#kept.values()], null)
-    }, KEEP_MILLIS)
+    }, KEEP)
   }
 
   #write(sessions: readonly SavedSession[], savedAt: number | null): void {

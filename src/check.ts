@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs'
 import { mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
+import type { Millis } from './base/units.ts'
 import type { CheckOptions } from './cli/arguments.ts'
 import { inFormat, isMadeOfJson } from './cli/output.ts'
 import { podsWanted } from './cluster/pod-routes.ts'
@@ -18,8 +19,8 @@ import { type NodePreview, previewNodes, problemsOf } from './preview/node.ts'
 import { hasErrors, type PreviewReport, renderReport, reportJson } from './preview/render.ts'
 
 /** The time limit for a cluster to answer, and for an error of it to go away. */
-const TIMEOUT_MILLIS = 60_000
-const ERROR_MILLIS = 5_000
+const TIMEOUT: Millis = 60_000
+const ERROR: Millis = 5_000
 
 interface Streams {
   readonly out: { write(text: string): unknown }
@@ -134,12 +135,12 @@ async function readSource(open: (feed: (input: Input) => void) => Promise<Source
       store.apply(input.changes)
       const hasError = store.sourceProblems().some(({ level }) => level !== 'warning')
       if (!hasError) clearTimeout(errorTimer)
-      errorTimer = hasError ? (errorTimer ?? setTimeout(giveUp, ERROR_MILLIS)) : undefined
+      errorTimer = hasError ? (errorTimer ?? setTimeout(giveUp, ERROR)) : undefined
     }
     if (input.kind === 'synced') synced.resolve()
   })
   try {
-    timer = setTimeout(giveUp, TIMEOUT_MILLIS)
+    timer = setTimeout(giveUp, TIMEOUT)
     await Promise.race([synced.promise, failed.promise])
     await Promise.race([readPods(source, store), failed.promise])
     store.settleRestored()

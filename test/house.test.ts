@@ -51,7 +51,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   'edge/replay': [...INNER, 'bgp/wire', 'edge'],
   cli: ['base', 'show'],
   agent: ['base', 'cluster', 'dataplane', 'show', 'engine', 'cli', ...EDGE],
-  check: ['cluster', 'engine', 'preview', 'cli', ...EDGE],
+  check: ['base', 'cluster', 'engine', 'preview', 'cli', ...EDGE],
   'bfd-process': ['base', 'bfd', 'engine', 'cli', ...EDGE],
   main: ['agent', 'bfd-process', 'check', 'cli', ...EDGE],
   build: [],

@@ -3,13 +3,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Millis } from '../../src/base/units.ts'
 import { ask } from '../../src/cli/client.ts'
 
 const MAIN = new URL('../../src/main.ts', import.meta.url).pathname
 const EXAMPLES = new URL('../examples/demo/', import.meta.url).pathname
 
 /** How long an agent may take to say goodbye to its neighbors. */
-const GOODBYE_MILLIS = 3_000
+const GOODBYE: Millis = 3_000
 
 export interface DemoAgent {
   readonly name: string
@@ -86,7 +87,7 @@ async function endAgent({ process: child }: DemoAgent): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGTERM')
-  const force = setTimeout(() => child.kill('SIGKILL'), GOODBYE_MILLIS)
+  const force = setTimeout(() => child.kill('SIGKILL'), GOODBYE)
   await ended
   clearTimeout(force)
 }

@@ -7,11 +7,12 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Millis } from '../../src/base/units.ts'
 import { type DemoAgent, endAll, layOut, protocolsOf, routesOf, startAgent } from './agents.ts'
 import { AT_ROUTER, MESH_PODS, REMOVED, routeLine } from './expected.ts'
 
-const PATIENCE_MILLIS = 45_000
-const LOOK_EVERY_MILLIS = 50
+const PATIENCE: Millis = 45_000
+const LOOK_EVERY: Millis = 50
 
 const once = process.argv.includes('--once')
 const started = performance.now()
@@ -95,10 +96,10 @@ async function removeEndpoint(): Promise<void> {
 }
 
 async function until(seen: () => Promise<boolean>): Promise<boolean> {
-  const deadline = performance.now() + PATIENCE_MILLIS
+  const deadline = performance.now() + PATIENCE
   while (performance.now() < deadline) {
     if (await seen()) return true
-    await pause(LOOK_EVERY_MILLIS)
+    await pause(LOOK_EVERY)
   }
   return false
 }

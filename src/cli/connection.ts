@@ -1,6 +1,7 @@
 /** A connection to the control socket of a running agent: one command at a time, the answer line by line. */
 import { readFile, stat } from 'node:fs/promises'
 import { createConnection, type Socket } from 'node:net'
+import type { Millis } from '../base/units.ts'
 import { type DecodedLine, decodeReply } from '../show/line-protocol.ts'
 
 export type ReplyText = Extract<DecodedLine, { readonly kind: 'line' }>
@@ -16,7 +17,7 @@ export class ClientError extends Error {
 }
 
 /** What accepts the connection and sends no greeting is not an agent. */
-const GREETING_MILLIS = 10_000
+const GREETING: Millis = 10_000
 
 export class AgentConnection {
   readonly #socket: Socket
@@ -30,7 +31,7 @@ export class AgentConnection {
   /** Connects and takes the greeting. Throws ClientError. */
   static async open(path: string): Promise<AgentConnection> {
     const connection = new AgentConnection(await connected(path))
-    const timer = setTimeout(() => connection.close(), GREETING_MILLIS)
+    const timer = setTimeout(() => connection.close(), GREETING)
     try {
       for await (const line of connection.#reply()) {
         if (line.code >= 8000) throw new ClientError('E_REFUSED', `${path}: ${line.text}`)

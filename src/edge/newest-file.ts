@@ -2,10 +2,11 @@
  * A file of which only the newest content counts: one write at a time, and what comes meanwhile replaces what waits. A
  * write that fails, as on a full disk, is tried again from time to time: until then the file says what no longer holds.
  */
+import type { Millis } from '../base/units.ts'
 import { replaceFile } from './replace-file.ts'
 
 /** How long after a failure. */
-const RETRY_MILLIS = 30_000
+const RETRY: Millis = 30_000
 
 interface NewestFileOptions {
   readonly path: string
@@ -52,7 +53,7 @@ export class NewestFile {
       // What came meanwhile is newer, and may be written all the same.
       if (this.#next !== undefined) continue
       this.#next = next
-      this.#retry = setTimeout(() => this.#start(), RETRY_MILLIS).unref()
+      this.#retry = setTimeout(() => this.#start(), RETRY).unref()
       break
     }
     this.#writing = undefined

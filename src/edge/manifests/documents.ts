@@ -3,6 +3,7 @@
  * or an item of a List each, and `breathe` is awaited in between, so that sessions and clients have their turns. A
  * fault affects its own document or item only.
  */
+import type { Millis } from '../../base/units.ts'
 import type { Resource } from '../resources.ts'
 import type { Fault, PieceKind, PieceReading } from './fault.ts'
 import { headOfText, isForeign } from './kinds.ts'
@@ -11,7 +12,7 @@ import { isJson, readPiece } from './piece.ts'
 import type { Pieces } from './pieces.ts'
 
 /** Parsing pauses after this long. */
-const SLICE_MILLIS = 5
+const SLICE: Millis = 5
 
 export interface ReadDocuments {
   readonly resources: readonly Resource[]
@@ -113,7 +114,7 @@ class DocumentReader {
   }
 
   get #isLong(): boolean {
-    return performance.now() - this.#since >= SLICE_MILLIS
+    return performance.now() - this.#since >= SLICE
   }
 
   async #pause(): Promise<void> {

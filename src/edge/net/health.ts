@@ -5,14 +5,14 @@
  */
 
 import { request } from 'node:http'
-import { inMillis, inSeconds } from '../../base/units.ts'
+import { inMillis, inSeconds, type Millis } from '../../base/units.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 
 type Check = NonNullable<Extract<Effect, { kind: 'health' }>['check']>
 
 /** From the connection to the end of the headers. */
-const TIMEOUT_MILLIS = 2_000
+const TIMEOUT: Millis = 2_000
 const LOOPBACK = ['127.0.0.1', '::1']
 
 export class HealthCheck {
@@ -52,7 +52,7 @@ const REFUSED = 'connection refused'
 /** Undefined for any 2xx. */
 function whyNotHealthy(host: string, { port, path }: Check): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const asked = request({ host, port, path, agent: false, signal: AbortSignal.timeout(TIMEOUT_MILLIS) }, (answer) => {
+    const asked = request({ host, port, path, agent: false, signal: AbortSignal.timeout(TIMEOUT) }, (answer) => {
       const { statusCode = 0 } = answer
       // The body is not read.
       answer.destroy()
@@ -64,7 +64,7 @@ function whyNotHealthy(host: string, { port, path }: Check): Promise<string | un
 }
 
 function whyNoAnswer({ code, message, name }: NodeJS.ErrnoException): string {
-  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${inSeconds(TIMEOUT_MILLIS)} s`
+  if (name === 'AbortError' || name === 'TimeoutError') return `no answer within ${inSeconds(TIMEOUT)} s`
   // EADDRNOTAVAIL: this host has no ::1.
   return code === 'ECONNREFUSED' || code === 'EADDRNOTAVAIL' ? REFUSED : message
 }

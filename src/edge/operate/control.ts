@@ -15,6 +15,7 @@
 import type { Socket } from 'node:net'
 import { StringDecoder } from 'node:string_decoder'
 import type { Family } from '../../base/family.ts'
+import type { Millis } from '../../base/units.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { ClientId, Input } from '../../engine/input.ts'
 import { endsReply } from '../../show/line-protocol.ts'
@@ -42,13 +43,13 @@ export interface ControlOptions {
 const LONGEST_LINE = 4096
 const MOST_CLIENTS = 64
 /** Clients are answered for this long before all sockets are polled again; at least one client is answered. */
-const SHARE_MILLIS = 2
+const SHARE: Millis = 2
 /**
  * A connection whose answer is not read for this long counts as idle: birdc's pager may be waiting for a person.
  */
-const STALL_MILLIS = 30_000
+const STALL: Millis = 30_000
 /** Time for a client whose connection is closed to read the rest. */
-const LINGER_MILLIS = 3_000
+const LINGER: Millis = 3_000
 
 interface Client {
   readonly id: ClientId
@@ -136,7 +137,7 @@ export class Control {
     socket.on('data', (chunk) => this.#read(client, client.decoder.write(chunk)))
     socket.on('end', () => this.#end(client))
     socket.on('close', () => this.#forget(client))
-    socket.setTimeout(STALL_MILLIS, () => this.#limit.setIdle(client))
+    socket.setTimeout(STALL, () => this.#limit.setIdle(client))
     const { feed, bird1 } = this.#options
     feed({ kind: 'client-opened', client: client.id, restricted: !mayAct, ...(bird1 !== undefined && { bird1 }) })
   }
@@ -167,7 +168,7 @@ export class Control {
 
   /** Between two polls of all sockets: clients with many commands must not delay neighbors. */
   readonly #serve = (): void => {
-    const until = performance.now() + SHARE_MILLIS
+    const until = performance.now() + SHARE
     for (const client of this.#waiting) {
       this.#waiting.delete(client)
       if (client.drained) {
@@ -213,7 +214,7 @@ export class Control {
     this.#forget(client)
     client.socket.resume()
     client.socket.end()
-    const timer = setTimeout(() => client.socket.destroy(), LINGER_MILLIS)
+    const timer = setTimeout(() => client.socket.destroy(), LINGER)
     client.socket.on('close', () => clearTimeout(timer))
   }
 

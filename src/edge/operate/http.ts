@@ -3,13 +3,14 @@
  *
  * Bounded: connections are limited, and some are reserved for this machine itself, where the kubelet's probes come
  * from. A connection without a request, with half a request, or that does not read its answer, is closed after
- * `IDLE_MILLIS`, or earlier when a newcomer needs its place.
+ * `IDLE`, or earlier when a newcomer needs its place.
  */
 
 import { lookup } from 'node:dns/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Socket } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
+import type { Millis } from '../../base/units.ts'
 import type { View } from '../../show/view.ts'
 import type { Driver } from '../driver.ts'
 import { errorText } from '../error-text.ts'
@@ -47,7 +48,7 @@ export function parseHttpAddress(text: string): HttpAddress | undefined {
 
 const LIMITS = { most: 64, mostPerCaller: 16, reserved: 16 }
 /** How long a connection may be idle, a request incomplete, or an answer unread. */
-const IDLE_MILLIS = 5_000
+const IDLE: Millis = 5_000
 /** The backlog: connections that the kernel holds for us. */
 const BACKLOG = 128
 /** Descriptors held back for probes from this machine, and one for connections that are refused. */
@@ -58,13 +59,13 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
   const limit = new ConnectionLimit<Socket>(LIMITS)
   const server = createServer({
     maxHeaderSize: 8192,
-    requestTimeout: IDLE_MILLIS,
-    headersTimeout: IDLE_MILLIS,
-    keepAliveTimeout: IDLE_MILLIS,
+    requestTimeout: IDLE,
+    headersTimeout: IDLE,
+    keepAliveTimeout: IDLE,
     // By default Node checks for late requests only every thirty seconds.
     connectionsCheckingInterval: 1_000,
   })
-  server.setTimeout(IDLE_MILLIS, (socket) => socket.destroy())
+  server.setTimeout(IDLE, (socket) => socket.destroy())
   server.on('request', (request, response) => {
     limit.setBusy(request.socket)
     response.once('close', () => limit.setIdle(request.socket))

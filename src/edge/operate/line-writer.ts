@@ -5,13 +5,14 @@
  * pino has a writer of its own, but that one's last flush tries for ever after any error but EAGAIN.
  */
 import { write, writeSync } from 'node:fs'
+import type { Millis } from '../../base/units.ts'
 
 /** Bytes queued for a reader that does not read; lines beyond are dropped. */
 const MOST_HELD_BYTES = 4 * 1024 * 1024
 /** Lines are handed over together, up to about so many bytes. */
 const CHUNK_BYTES = 16 * 1024
 /** After EAGAIN, the next attempt follows so much later. */
-const RETRY_MILLIS = 100
+const RETRY: Millis = 100
 /** At the end, so many attempts may find that the reader takes nothing for now: about a second of waiting. */
 const LAST_TRIES = 10
 
@@ -53,7 +54,7 @@ export class LineWriter {
       at += written
       if (written > 0) continue
       triesLeft--
-      sleep(RETRY_MILLIS)
+      sleep(RETRY)
     }
   }
 
@@ -79,7 +80,7 @@ export class LineWriter {
     const done = isRefused ? 0 : error === null ? written : chunk.length
     this.#heldBytes -= done
     if (done < chunk.length) this.#refused = chunk.subarray(done)
-    if (isRefused) setTimeout(() => this.#hasEnded || this.#writeOn(), RETRY_MILLIS)
+    if (isRefused) setTimeout(() => this.#hasEnded || this.#writeOn(), RETRY)
     else this.#writeOn()
   }
 

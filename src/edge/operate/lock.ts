@@ -3,12 +3,13 @@
  * namespace, as routes and ports do. It is held while the process is stopped, and freed when the process dies.
  */
 import { createServer, type Server } from 'node:net'
+import type { Millis } from '../../base/units.ts'
 import { sleep } from '../sleep.ts'
 
 const DATAPLANE = '\0godwit/dataplane'
 const BFD = '\0godwit/bfd'
 /** How often a process that waits tries again: BFD of this node is not there meanwhile. */
-const RETRY_MILLIS = 50
+const RETRY: Millis = 50
 
 export interface Lock {
   release(): void
@@ -33,7 +34,7 @@ export async function awaitBfd(waits: () => void, signal: AbortSignal): Promise<
     const lock = await take(BFD)
     if (lock !== undefined) return lock
     if (tries === 0) waits()
-    await sleep(RETRY_MILLIS, signal)
+    await sleep(RETRY, signal)
   }
   return undefined
 }

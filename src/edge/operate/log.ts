@@ -5,6 +5,7 @@
  */
 import { pino, stdTimeFunctions } from 'pino'
 import { plainText } from '../../base/plain-text.ts'
+import type { Millis } from '../../base/units.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 import { systemClock } from '../clock.ts'
 import { openWithoutWaiting } from '../standard-streams.ts'
@@ -24,7 +25,7 @@ export interface LogOptions {
 }
 
 /** How often lines about left-out lines are written. */
-const LEFT_OUT_MILLIS = 10_000
+const LEFT_OUT: Millis = 10_000
 const RESERVED = new Set(['level', 'time', 'code', 'msg'])
 const SECRETS = /password|secret|token|^key$/i
 
@@ -36,7 +37,7 @@ export function openLog({ level, to = new LineWriter(openWithoutWaiting(1)) }: L
   const limit = new LogRateLimit()
   const print = (line: LogLine): void => out[line.level](fieldsOf(line), plainText(line.text))
   const writeLeftOut = () => limit.takeLeftOut(systemClock.now()).forEach(print)
-  setInterval(writeLeftOut, LEFT_OUT_MILLIS).unref()
+  setInterval(writeLeftOut, LEFT_OUT).unref()
   return {
     write: (line) => {
       const admitted = out.isLevelEnabled(line.level) ? limit.admit(line, systemClock.now()) : undefined
