@@ -23,6 +23,8 @@ export interface PeerChanges {
   readonly changed: readonly PeerIntent[]
   /** Names of neighbors. */
   readonly removed: readonly string[]
+  /** Neighbors that are where they were, and that objects call by another name now. */
+  readonly renamed: readonly { readonly from: string; readonly peer: PeerIntent }[]
 }
 
 export const EMPTY_INTENT: Intent = {
@@ -46,7 +48,7 @@ export function diffNode(before: NodeIntent | undefined, after: NodeIntent | und
 
 export function* diffPeers(before: Intent['peers'], after: Intent['peers']): Work<PeerChanges> {
   const [added, changed, removed]: [PeerIntent[], PeerIntent[], string[]] = [[], [], []]
-  if (before === after) return { added, changed, removed }
+  if (before === after) return { added, changed, removed, renamed: [] }
   const meter = new CostMeter()
   for (const peer of after.values()) {
     const known = before.get(peer.name)
@@ -60,7 +62,32 @@ export function* diffPeers(before: Intent['peers'], after: Intent['peers']): Wor
     meter.add(LOOK_COST)
     if (meter.isDue) yield meter.take()
   }
-  return { added, changed, removed }
+  return { changed, ...(yield* withRenamed(before, added, removed)) }
+}
+
+function* withRenamed(
+  before: Intent['peers'],
+  added: readonly PeerIntent[],
+  removed: readonly string[],
+): Work<Omit<PeerChanges, 'changed'>> {
+  if (added.length === 0 || removed.length === 0) return { added, removed, renamed: [] }
+  yield (added.length + removed.length) * LOOK_COST
+  const gone = new Map(removed.map((name) => [whereOf(before.get(name) as PeerIntent), name]))
+  const renamed = added.flatMap((peer) => {
+    const from = gone.get(whereOf(peer))
+    return from === undefined ? [] : [{ from, peer }]
+  })
+  const [old, now] = [new Set(renamed.map(({ from }) => from)), new Set(renamed.map(({ peer }) => peer))]
+  return {
+    added: added.filter((peer) => !now.has(peer)),
+    removed: removed.filter((name) => !old.has(name)),
+    renamed,
+  }
+}
+
+/** How objects find the neighbor. There is one for each address and port, range, interface and gateway. */
+export function whereOf({ address, port, range, interface: link, gateway }: PeerIntent): string {
+  return range?.prefix.text ?? link ?? (gateway === undefined ? `${address} ${port}` : `gateway ${gateway}`)
 }
 
 /** Approximate costs in microseconds: to look at a neighbor, and to compare its settings field by field. */

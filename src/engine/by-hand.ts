@@ -132,6 +132,15 @@ export class ByHand {
     this.#asked.set(name, { ...asked, range })
   }
 
+  /** A neighbor has another name now. */
+  rename(from: string, name: string): void {
+    const asked = this.#asked.get(from)
+    if (asked === undefined) return
+    this.#revision++
+    this.#asked.delete(from)
+    this.#asked.set(name, { ...asked, name })
+  }
+
   noteLeaving(left: LeftNode | undefined): void {
     if (this.#isLeftAwaited) return
     if (same(left, this.#left)) return

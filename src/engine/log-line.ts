@@ -40,6 +40,13 @@ export const upLine = (peer: string, session: Session): LogLine => ({
   },
 })
 
+export const renamedLine = (from: string, peer: string): LogLine => ({
+  level: 'info',
+  code: 'neighbor-renamed',
+  text: `${peer}: this neighbor was called ${from}; its session goes on`,
+  fields: { peer, from },
+})
+
 export const downLine = (peer: string, error: LastError, keep: readonly Family[]): LogLine => ({
   level: 'warn',
   code: 'session-down',

@@ -20,7 +20,8 @@ const isHeldByObjects = ({ held, address, interface: link, gateway }: PeerIntent
   held !== undefined && (address !== UNKNOWN_ADDRESS || (link === undefined && gateway === undefined))
 
 export interface Neighbor {
-  readonly name: string
+  /** Objects may give it another one. */
+  name: string
   readonly peer: Peer
   /** The intent of the neighbor; while its routes are kept with its last good filters, the intent with those. */
   intent: PeerIntent
@@ -88,6 +89,13 @@ export class Neighbors {
 
   add(neighbor: Neighbor): void {
     this.#byName.set(neighbor.name, neighbor)
+    this.#all = undefined
+  }
+
+  rename(neighbor: Neighbor, name: string): void {
+    this.#byName.delete(neighbor.name)
+    neighbor.name = name
+    this.#byName.set(name, neighbor)
     this.#all = undefined
   }
 

@@ -98,18 +98,26 @@ export class Objects {
     this.#ranges.set(range, now)
     let places = range.range.limit - this.#ranges.membersOf(range.name).length
     for (const [member, before] of this.#ranges.members()) {
-      const address = this.#neighbors.get(member)?.intent.address
-      if (address === undefined || before === range.name || this.#ranges.covering(address) !== range) continue
-      const intent = memberIntent(range, address)
-      if (intent.name !== member || places <= 0) this.removePeer(member, now)
+      const neighbor = this.#neighbors.get(member)
+      if (neighbor === undefined || before === range.name) continue
+      if (this.#ranges.covering(neighbor.intent.address) !== range) continue
+      if (places <= 0) this.removePeer(member, now)
       else {
         places--
-        this.#moveMember(range, intent, node, now)
+        this.#moveMember(range, neighbor, node, now)
       }
     }
   }
 
-  #moveMember(range: RangeIntent, intent: RangeIntent, node: NodeIntent, now: Millis): void {
+  #moveMember(range: RangeIntent, neighbor: Neighbor, node: NodeIntent, now: Millis): void {
+    const intent = memberIntent(range, neighbor.intent.address)
+    const isTaken = ![undefined, neighbor].includes(this.#neighbors.get(intent.name))
+    if (isTaken) {
+      this.removePeer(neighbor.name, now)
+      return
+    }
+    this.#ranges.leave(neighbor.name)
+    if (neighbor.name !== intent.name) this.#rename(neighbor, intent.name)
     this.#ranges.join(range.name, intent.name)
     this.#byHand.noteRange(intent.name, range.name)
     this.#changeNeighbor(intent, node, now)
@@ -119,22 +127,47 @@ export class Objects {
     return this.#ranges.membersOf(name).length >= range.limit
   }
 
-  /**
-   * An object names a neighbor that has connected from a range: under the same name it keeps its session, under another
-   * it is replaced.
-   */
+  /** An object names a neighbor that has connected from a range: it keeps its session. */
   #adopt(intent: PeerIntent, node: NodeIntent, now: Millis): boolean {
     const caller = this.#ranges.hasMembers ? this.#neighbors.calledBy(intent.address) : undefined
     if (caller?.intent.range === undefined) return false
-    if (caller.name !== intent.name) {
-      this.removePeer(caller.name, now)
-      return false
-    }
     this.#ranges.leave(caller.name)
+    if (caller.name !== intent.name) this.#rename(caller, intent.name)
     this.#byHand.noteRange(caller.name, undefined)
     this.#sessions.rangeMembers.delete(intent.address)
     this.#changeNeighbor(intent, node, now)
     return true
+  }
+
+  /** Objects call a neighbor by another name: its session, its routes and what was asked of it by command stay. */
+  renamePeer(from: string, intent: PeerIntent, node: NodeIntent, now: Millis): void {
+    const neighbor = this.#neighbors.get(from)
+    if (isRange(intent)) this.#renameRange(from, intent, node, now)
+    else if (neighbor === undefined || this.#neighbors.get(intent.name) !== undefined) {
+      this.removePeer(from, now)
+      this.addPeer(intent, node, now)
+    } else {
+      if (this.unnumbered.has(from)) this.unnumbered.set(intent)
+      this.unnumbered.remove(from)
+      this.gateways.remove(from)
+      this.#rename(neighbor, intent.name)
+      this.changePeer(intent, node, now)
+    }
+  }
+
+  #renameRange(from: string, range: RangeIntent, node: NodeIntent, now: Millis): void {
+    this.#ranges.rename(from, range, now)
+    for (const member of this.#ranges.membersOf(range.name)) {
+      const neighbor = this.#neighbors.get(member)
+      if (neighbor !== undefined) this.#moveMember(range, neighbor, node, now)
+    }
+    this.revision++
+  }
+
+  #rename(neighbor: Neighbor, name: string): void {
+    this.#byHand.rename(neighbor.name, name)
+    this.#sources.remove(neighbor.name)
+    this.#sessions.rename(neighbor, name)
   }
 
   /** A connection from an unknown address: returns the neighbor created for it, or why it is refused. */

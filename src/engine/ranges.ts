@@ -47,6 +47,13 @@ export class Ranges {
     this.#since.delete(name)
   }
 
+  /** The same range, under another name: its members are in it. */
+  rename(from: string, range: RangeIntent, now: Millis): void {
+    for (const member of this.membersOf(from)) this.join(range.name, member)
+    this.remove(from)
+    this.set(range, now)
+  }
+
   has(name: string): boolean {
     return this.#ranges.has(name)
   }

@@ -160,6 +160,10 @@ export class Reconciler {
     }
     if (node === undefined) return
     this.#beginRestart(node, facts.now)
+    for (const { from, peer } of peers.renamed) {
+      objects.renamePeer(from, peer, node, facts.now)
+      yield NEIGHBOR_COST
+    }
     for (const peer of peers.changed) {
       objects.changePeer(peer, node, facts.now)
       yield NEIGHBOR_COST
@@ -171,7 +175,7 @@ export class Reconciler {
     }
     yield* this.#callBack(node)
     // Most changes of objects concern no neighbor, and there may be thousands of neighbors.
-    const changed = peers.removed.length + peers.changed.length + peers.added.length
+    const changed = peers.removed.length + peers.renamed.length + peers.changed.length + peers.added.length
     if (change !== undefined || changed > 0) this.#setDecision(node)
     const stopped = objects.settleByHand()
     if (stopped.length > 0) this.#parts.out.log(askedBeforeLine(stopped))
@@ -221,8 +225,8 @@ export class Reconciler {
 }
 
 /** Routes alone change one by one: each is judged by policies that stay. */
-const changesNeighbors = ({ node, peers: { added, changed } }: IntentDiff): boolean =>
-  node !== undefined || added.length > 0 || changed.length > 0
+const changesNeighbors = ({ node, peers: { added, changed, renamed } }: IntentDiff): boolean =>
+  node !== undefined || added.length + changed.length + renamed.length > 0
 
 function* chunksOf<Item>(all: readonly Item[], size: number): Iterable<readonly Item[]> {
   for (let at = 0; at < all.length; at += size) yield all.slice(at, at + size)

@@ -23,6 +23,7 @@ import {
   longLivedLine,
   nextHopsLines,
   notificationLine,
+  renamedLine,
   staleDroppedLine,
   transitionLine,
   upLine,
@@ -104,6 +105,15 @@ export class Sessions {
     this.#logLeft(neighbor, leftFamilies)
     this.#setPeer(neighbor)
     this.#received.checkLimits(neighbor, session.conn, (event) => this.handle(neighbor, event, now))
+  }
+
+  /** The session goes on, and all that is known of the neighbor stays. */
+  rename(neighbor: Neighbor, name: string): void {
+    const from = neighbor.name
+    this.#neighbors.rename(neighbor, name)
+    this.#rib.renamePeer(from, name)
+    for (const twin of this.#twins.rename(neighbor, from)) this.#setPeer(twin)
+    this.#out.log(renamedLine(from, name))
   }
 
   /** Addresses have changed: routes whose next hop changes with them are advertised again at once. */

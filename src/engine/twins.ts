@@ -87,6 +87,27 @@ export class Twins {
     this.#forgetAway(neighbor)
   }
 
+  /** It was called `from`. Returns the neighbors that are away and have left a family to it, which they do by name. */
+  rename(neighbor: Neighbor, from: string): readonly Neighbor[] {
+    const running = this.#byName.get(from)
+    if (running?.neighbor === neighbor) {
+      this.#byName.delete(from)
+      this.#byName.set(neighbor.name, running)
+    }
+    const away = this.#away.get(from)
+    if (away === undefined) return []
+    this.#away.delete(from)
+    this.#away.set(neighbor.name, away)
+    for (const one of away) {
+      const left = Object.entries(one.leftFamilies).map(([family, to]) => [
+        family,
+        to.to === from ? { ...to, to: neighbor.name } : to,
+      ])
+      one.leftFamilies = Object.fromEntries(left)
+    }
+    return [...away]
+  }
+
   #noteAway(neighbor: Neighbor): void {
     for (const { to } of Object.values(neighbor.leftFamilies)) {
       const all = this.#away.get(to) ?? new Set<Neighbor>()

@@ -7,6 +7,7 @@ import { familyOfAddress } from '../base/address.ts'
 import { counted } from '../base/counted.ts'
 import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { resetsBetween, type SessionChange, strongest } from '../bgp/session/change.ts'
+import { whereOf } from '../cluster/diff.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
 import { same } from '../cluster/same.ts'
@@ -109,15 +110,23 @@ type NowPreview = PeerPreview & Pick<Pair, 'label' | 'resets'>
 
 const isMesh = ({ intent }: PeerPreview): boolean => intent.kind === 'Mesh'
 
-/** A name is a neighbor. */
+/** A neighbor is where it was, whatever its name. */
 function namedPairs(before: NodePreview, after: NodePreview): Pair[] {
   const named = ({ peers }: NodePreview) =>
     new Map(peers.filter((peer) => !isMesh(peer)).map((peer) => [peer.intent.name, peer]))
   const [old, now] = [named(before), named(after)]
-  const gone = [...old].filter(([name]) => !now.has(name))
+  const gone = new Map([...old].filter(([name]) => !now.has(name)))
+  const byPlace = new Map([...gone].map(([name, { intent }]) => [whereOf(intent), name]))
+  const renamed = [...now].flatMap(([name, { intent }]): [string, string][] => {
+    const from = old.has(name) ? undefined : byPlace.get(whereOf(intent))
+    if (from === undefined) return []
+    gone.delete(from)
+    return [[name, from]]
+  })
+  const names = new Map(renamed)
   return [
-    ...gone.map(([label, peer]) => ({ old: peer, now: undefined, label })),
-    ...[...now].map(([label, peer]) => ({ old: old.get(label), now: peer, label })),
+    ...[...gone].map(([label, peer]) => ({ old: peer, now: undefined, label })),
+    ...[...now].map(([label, peer]) => ({ old: old.get(names.get(label) ?? label), now: peer, label })),
   ]
 }
 

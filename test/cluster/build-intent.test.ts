@@ -180,7 +180,7 @@ describe('the diff', () => {
     builder.next(store)
     expect(builder.next(store).diff).toEqual({
       node: undefined,
-      peers: { added: [], changed: [], removed: [] },
+      peers: { added: [], changed: [], removed: [], renamed: [] },
       routes: { announce: [], withdraw: [] },
       serviceAddresses: { added: [], removed: [] },
     })

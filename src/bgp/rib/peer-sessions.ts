@@ -92,6 +92,12 @@ export class PeerSessions {
     this.#reviewOwnAddresses()
   }
 
+  /** The neighbor may be unknown: it has had no session. */
+  rename(from: string, name: string): void {
+    const slot = this.#peers.get(from)
+    if (slot !== undefined) this.#peers.rename(slot, name)
+  }
+
   /** Policies, next hops or limits have changed without a reset. */
   set(peer: RibPeer): void {
     const slot = this.slot(peer.name)

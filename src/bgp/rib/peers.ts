@@ -124,6 +124,12 @@ export class Peers {
     this.#note(slot)
   }
 
+  rename(slot: PeerSlot, name: string): void {
+    this.#byName.delete(slot.peer.name)
+    slot.peer = { ...slot.peer, name }
+    this.#byName.set(name, slot)
+  }
+
   /** The name is free again; the number stays taken until `reclaim`. */
   retire(slot: PeerSlot): void {
     this.#byName.delete(slot.peer.name)

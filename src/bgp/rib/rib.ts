@@ -132,6 +132,11 @@ export class Rib {
     this.#sessions.remove(name)
   }
 
+  /** The neighbor has another name, and is the same. */
+  renamePeer(from: string, name: string): void {
+    this.#sessions.rename(from, name)
+  }
+
   /** Policies, next hops or limits have changed without a reset. */
   setPeer(peer: RibPeer): void {
     this.#sessions.set(peer)
