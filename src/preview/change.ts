@@ -3,17 +3,14 @@
  * neighbor would gain or lose.
  */
 
-import { familyOfAddress } from '../base/address.ts'
-import { counted } from '../base/counted.ts'
-import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import { resetsBetween, type SessionChange, strongest } from '../bgp/session/change.ts'
-import { whereOf } from '../cluster/diff.ts'
 import type { PeerIntent } from '../cluster/intent.ts'
 import type { Alike } from '../cluster/peer-candidates.ts'
 import { same } from '../cluster/same.ts'
 import { peerConfig } from '../engine/peer-config.ts'
 import { type Move, movesOf } from './moves.ts'
 import { type Advertised, type NodePreview, type PeerPreview, peerTypeOf } from './node.ts'
+import { type NowPreview, pairsOf } from './pairs.ts'
 import { nodeSettingsOf, type Setting, settingsOf } from './settings.ts'
 
 export type ChangeLine =
@@ -68,7 +65,7 @@ function changeOfNode(
 ): readonly ChangeLine[] {
   const { node } = after
   if (before === undefined) return [{ kind: 'node-added', node }]
-  const pairs = [...namedPairs(before, after), ...meshPairs(before, after, moves)]
+  const pairs = pairsOf(before, after, moves)
   const left = before.intent.leave
   const leaves = after.intent.leave
   if (leaves !== undefined) {
@@ -96,87 +93,6 @@ function changeOfNode(
     }),
   ]
 }
-
-/** What a neighbor, or some nodes of the mesh, were before the change and are after it. */
-interface Pair {
-  readonly old: PeerPreview | undefined
-  readonly now: PeerPreview | undefined
-  readonly label: string
-  /** Why the other end resets the session. */
-  readonly resets?: string | undefined
-}
-
-type NowPreview = PeerPreview & Pick<Pair, 'label' | 'resets'>
-
-const isMesh = ({ intent }: PeerPreview): boolean => intent.kind === 'Mesh'
-
-/** A neighbor is where it was, whatever its name. */
-function namedPairs(before: NodePreview, after: NodePreview): Pair[] {
-  const named = ({ peers }: NodePreview) =>
-    new Map(peers.filter((peer) => !isMesh(peer)).map((peer) => [peer.intent.name, peer]))
-  const [old, now] = [named(before), named(after)]
-  const gone = new Map([...old].filter(([name]) => !now.has(name)))
-  const byPlace = new Map([...gone].map(([name, { intent }]) => [whereOf(intent), name]))
-  const renamed = [...now].flatMap(([name, { intent }]): [string, string][] => {
-    const from = old.has(name) ? undefined : byPlace.get(whereOf(intent))
-    if (from === undefined) return []
-    gone.delete(from)
-    return [[name, from]]
-  })
-  const names = new Map(renamed)
-  return [
-    ...[...gone].map(([label, peer]) => ({ old: peer, now: undefined, label })),
-    ...[...now].map(([label, peer]) => ({ old: old.get(names.get(label) ?? label), now: peer, label })),
-  ]
-}
-
-/** Nodes of the mesh that were in one row and are in one row, or in none. That a node is new or gone is said of itself. */
-function meshPairs(before: NodePreview, after: NodePreview, moves: readonly Move[]): Pair[] {
-  const [old, now] = [rowsByGroup(before), rowsByGroup(after)]
-  const pairs = new Map<string, Omit<Pair, 'label'> & { over: string; count: number }>()
-  for (const move of moves) {
-    const count = move.names.size - (move.names.has(after.node) ? 1 : 0)
-    if (count === 0 || move.old === undefined || move.now === undefined) continue
-    for (const { was, is, over } of rowPairs(old.get(move.old) ?? [], now.get(move.now) ?? [])) {
-      const resets = is && move.resets[overFamily(is)]
-      const key = [was && before.peers.indexOf(was), is && after.peers.indexOf(is), over, resets].join()
-      const pair = pairs.get(key) ?? { old: was, now: is, over, resets, count: 0 }
-      pairs.set(key, pair)
-      pair.count += count
-    }
-  }
-  return [...pairs.values()].map(({ over, count, ...pair }) => ({ ...pair, label: meshLabel(count, over) }))
-}
-
-interface RowPair {
-  readonly was: PeerPreview | undefined
-  readonly is: PeerPreview | undefined
-  readonly over: string
-}
-
-/** Where a group has a row for each family, the sessions over one family are a pair. */
-function rowPairs(before: readonly PeerPreview[], after: readonly PeerPreview[]): readonly RowPair[] {
-  const isOne = before.length < 2 && after.length < 2
-  const pairs = isOne
-    ? [{ was: before[0], is: after[0], over: '' }]
-    : FAMILIES.map((family) => {
-        const [was, is] = [before, after].map((rows) => rows.find((row) => overFamily(row) === family))
-        return { was, is, over: ` over ${FAMILY_WORDS[family]}` }
-      })
-  return pairs.filter(({ was, is }) => (was ?? is) !== undefined)
-}
-
-const overFamily = ({ intent }: PeerPreview): Family => familyOfAddress(intent.address)
-
-const rowsByGroup = ({ peers }: NodePreview): ReadonlyMap<Alike, readonly PeerPreview[]> => {
-  const rows = new Map<Alike, PeerPreview[]>()
-  for (const peer of peers) for (const group of peer.groups) rows.set(group, [...(rows.get(group) ?? []), peer])
-  return rows
-}
-
-const meshLabel = (count: number, over = ''): string => `the mesh${over} (${counted(count, 'node', 'nodes')})`
-
-export const peerLabel = (peer: PeerPreview): string => (isMesh(peer) ? meshLabel(peer.count) : peer.intent.name)
 
 function changeOfSession(
   before: NodePreview,
@@ -242,7 +158,7 @@ function likeNow(old: PeerIntent, { name, address, remoteAs }: PeerIntent): Peer
 function changeOfRoutes(
   node: string,
   before: PeerPreview | undefined,
-  after: Pick<PeerPreview, 'advertised'> & Pick<Pair, 'label'>,
+  after: Pick<NowPreview, 'advertised' | 'label'>,
 ): readonly ChangeLine[] {
   const peer = after.label
   const old = new Map((before?.advertised ?? []).map((route) => [route.prefix, route]))

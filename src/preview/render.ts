@@ -3,9 +3,10 @@ import { counted } from '../base/counted.ts'
 import { FAMILY_WORDS } from '../base/family.ts'
 import type { PeerIntent, Problem } from '../cluster/intent.ts'
 import { DEFAULT_GATEWAY } from '../cluster/parse/peer-ip.ts'
-import { type ChangeLine, peerLabel } from './change.ts'
+import type { ChangeLine } from './change.ts'
 import type { Difference } from './difference.ts'
 import type { Advertised, NodePreview, PeerPreview, Refused } from './node.ts'
+import { peerLabel } from './pairs.ts'
 
 export interface PreviewReport {
   readonly problems: readonly Problem[]

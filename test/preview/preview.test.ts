@@ -1,7 +1,7 @@
 /** `godwit check` without its doors: what each node would tell whom, what a change does, and what differs from Calico. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { changeOf } from '../../src/preview/change.ts'
+import { type ChangeLine, changeOf } from '../../src/preview/change.ts'
 import { type NodePreview, previewNode, previewNodes, problemsOf } from '../../src/preview/node.ts'
 import { hasErrors, renderReport, reportJson } from '../../src/preview/render.ts'
 import { storeOf } from '../support/cluster.ts'
@@ -225,16 +225,9 @@ describe('what a change would do', () => {
       { kind: 'session-resets', ...mesh, reason: 'address families' },
       { kind: 'withdraws', ...mesh, prefix: 'fd00:244:1::/64' },
     ])
-    const global = { node: 'n1', peer: 'Global_10_1_0_4' }
-    expect(
-      change(
-        [ONE, CLUSTER, two, four],
-        [ONE, CLUSTER, two, four, bgpPeer('m', { peerIP: '10.1.0.4', asNumber: 64512 })],
-      ).slice(0, 2),
-    ).toEqual([
-      { kind: 'session-removed', ...mesh },
-      { kind: 'session-added', ...global },
-    ])
+    // The same neighbor under another name.
+    const named = bgpPeer('m', { peerIP: '10.1.0.4', asNumber: 64512 })
+    expect(change([ONE, CLUSTER, two, four], [ONE, CLUSTER, two, four, named])).toEqual([])
   })
 
   test('each of the two sessions with a node that Calico gave both addresses is compared with itself', () => {
@@ -498,6 +491,24 @@ describe('what a change would do', () => {
     ])
     expect(changeOf([], [preview(OBJECTS)])).toEqual([{ kind: 'node-added', node: 'n1' }])
     expect(changeOf([preview(OBJECTS)], [])).toEqual([{ kind: 'node-removed', node: 'n1' }])
+  })
+
+  test('nodes of the mesh that a BGPPeer selects are the same neighbors, and the others stay in the mesh', () => {
+    const three = node('n3', { addresses: ['10.0.0.13'], labels: { reflector: 'yes' } })
+    const spec = { nodeSelector: 'all()', peerSelector: "reflector == 'yes'", keepaliveTime: '7s' }
+    const [before, after] = [
+      [ONE, TWO, three, bgpConfiguration({ asNumber: 64512 })],
+      [ONE, TWO, three, bgpConfiguration({ asNumber: 64512 }), bgpPeer('reflectors', spec)],
+    ]
+    const setting = (peer: string) => ({ kind: 'setting', node: 'n1', peer, field: 'keepaliveTime' })
+    const ofOne = (lines: readonly ChangeLine[]) => lines.filter((line) => line.node === 'n1')
+    expect(ofOne(change(before, after))).toMatchObject([setting('Node_10_0_0_13')])
+    expect(ofOne(change(after, before))).toMatchObject([setting('Mesh_10_0_0_13')])
+    const noMesh = bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled: false })
+    const off = after.map((object) => (object.kind === 'BGPConfiguration' ? noMesh : object))
+    expect(ofOne(change(before, off)).filter(({ kind }) => kind.startsWith('session'))).toEqual([
+      { kind: 'session-removed', node: 'n1', peer: 'the mesh (1 node)' },
+    ])
   })
 
   test('a mesh that grows by a node resets nothing', () => {
