@@ -48,6 +48,7 @@ import { cases as session } from './session.ts'
 import { cases as stall } from './stall.ts'
 import { cases as topology } from './topology.ts'
 import { cases as unnumbered } from './unnumbered.ts'
+import { cases as upgrade } from './upgrade.ts'
 
 export const CASES: readonly Case[] = [
   ...lab,
@@ -70,6 +71,7 @@ export const CASES: readonly Case[] = [
   ...unnumbered,
   ...gateway,
   ...bfd,
+  ...upgrade,
   ...birdcl,
   ...birdTools,
   ...dashboard,
