@@ -290,8 +290,11 @@ function ownerOf({ protocol }: KernelRoute): Owner {
   return isOfRouting(protocol) ? 'daemons' : 'others'
 }
 
-/** For most of our routes this is the text of the prefix, a string that the engine holds already. */
-const idOf = ({ prefix, metric, table }: KernelRoute): string =>
+/**
+ * What the kernel tells routes apart by. For most of our routes this is the text of the prefix, a string that the engine holds
+ * already.
+ */
+export const idOf = ({ prefix, metric, table }: KernelRoute): string =>
   table === MAIN_TABLE && metric === ROUTE_METRIC[prefix.family] ? prefix.text : `${prefix.text} ${metric} ${table}`
 
 const restsOn = ({ prefix, hops }: KernelRoute, name: string): boolean =>

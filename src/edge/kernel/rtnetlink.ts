@@ -9,8 +9,8 @@
  * overflow.
  *
  * Reading and writing alternate. The kernel does not report our own changes to us; where another program changes our
- * routes while we write, the order of the changes is unknown, and the routes are read again. Routes stay when the agent
- * ends.
+ * routes while we write, or writes in the same places, the order of the changes is unknown, and the routes are read again.
+ * Routes stay when the agent ends.
  */
 import { setImmediate as soon } from 'node:timers/promises'
 import { FAMILIES, type Family } from '../../base/family.ts'
@@ -20,7 +20,7 @@ import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
 import { KnownLinks, type Loss } from './known-links.ts'
-import { KnownRoutes } from './known-routes.ts'
+import { idOf, KnownRoutes } from './known-routes.ts'
 import { RTM_GETADDR, RTM_GETLINK, writeLinkDump } from './netlink-link.ts'
 import { type Attributes, type Message, NLM_F_APPEND, NLM_F_REPLACE } from './netlink-message.ts'
 import { NetlinkReader } from './netlink-reader.ts'
@@ -78,6 +78,8 @@ export class Rtnetlink {
   /** The sockets are closed until the next try. */
   #hasFailed = false
   #isWriting = false
+  /** Ids of the routes that are being written. */
+  #written: ReadonlySet<string> = new Set()
   /** Everything has been read once. */
   #isKnown = false
   #areLinksUnclear = false
@@ -125,6 +127,7 @@ export class Rtnetlink {
   perform({ seq, changes }: RoutesEffect): void {
     void this.#run(async () => {
       this.#isWriting = true
+      this.#written = new Set(changes.map(({ route }) => idOf(route)))
       const reason = this.#error ?? 'the kernel cannot be asked'
       const failed = (await this.#writer?.write(changes)) ?? changes.map((_, index) => ({ index, reason }))
       // Takes the events queued so far: whether they came before or after our writes is unknown.
@@ -352,11 +355,15 @@ export class Rtnetlink {
     if (reported === undefined || !this.#concernsUs(reported.route)) return
     if (message.type === RTM_DELROUTE && isByProgram(message, reported.route))
       this.#deleted.add(routeKey(reported.route))
-    if (this.#isWriting && reported.route.protocol === GODWIT_PROTOCOL)
-      this.#routes.unclear.add(reported.route.prefix.family)
+    if (this.#isWriting && this.#mayCross(reported.route)) this.#routes.unclear.add(reported.route.prefix.family)
     else if (message.type === RTM_DELROUTE) this.#routes.removed(reported)
     else this.#routes.added(reported, (message.flags & NLM_F_REPLACE) !== 0, (message.flags & NLM_F_APPEND) !== 0)
     this.#readSoon()
+  }
+
+  /** A route of ours changed by another program, or another one in place of ours: before or after what we write there. */
+  #mayCross(route: KernelRoute): boolean {
+    return route.protocol === GODWIT_PROTOCOL || this.#written.has(idOf(route))
   }
 
   #concernsUs({ prefix, table, protocol }: Pick<KernelRoute, 'prefix' | 'table' | 'protocol'>): boolean {

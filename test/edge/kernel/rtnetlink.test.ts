@@ -520,6 +520,21 @@ describe.skipIf(!isRoot)(`the kernel's silence${isRoot ? '' : ' (needs root)'}`,
     })
   })
 
+  test('a route of another program in place of ours, which we replace before we hear of it, is not there any more', async () => {
+    await follow()
+    const prefixes = ['10.30.0.0/24', '10.31.0.0/24', 'fd30::/64']
+    const to = (text: string, host: number) =>
+      ownRoute(text, via(`${text.includes(':') ? 'fd00::' : '10.0.0.'}${host}`))
+    await write(...prefixes.map((text): RouteChange => ({ action: 'add', route: to(text, 3) })))
+    const writing = write(...prefixes.map((text): RouteChange => ({ action: 'replace', route: to(text, 4) })))
+    ip('route replace 10.30.0.0/24 via 10.0.0.9 proto 4 metric 1024')
+    ip('-6 route replace fd30::/64 via fd00::9 proto 4 metric 1025')
+    await writing
+    expect(ip('route show proto 171')).toContain('10.30.0.0/24 via 10.0.0.4')
+    expect(ip('-6 route show proto 171')).toContain('fd30::/64 via fd00::4')
+    await until('nothing else is told than what is there', () => follower.list().join() === ALL.join())
+  })
+
   test('many routes are told in pieces, and nothing is over before the last', async () => {
     host?.run(
       'ip -batch -',
