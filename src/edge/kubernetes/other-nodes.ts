@@ -91,10 +91,23 @@ interface NodeShape {
   readonly status?: { readonly addresses?: unknown }
 }
 
+/** What sessions and routes lead to: names are nobody's alone, nor is an ExternalIP behind which several nodes are. */
 function claimsOf(object: unknown): readonly string[] {
   const { spec, status } = (object ?? {}) as NodeShape
-  const addresses = Array.isArray(status?.addresses) ? status.addresses : []
   const cidrs = Array.isArray(spec?.podCIDRs) ? spec.podCIDRs : [spec?.podCIDR]
-  const claims = [...addresses.map((one: { readonly address?: unknown } | null) => one?.address), ...cidrs]
-  return claims.filter((claim): claim is string => typeof claim === 'string' && claim !== '')
+  const addresses = Array.isArray(status?.addresses) ? status.addresses : []
+  const ofType = (wanted: string): unknown[] =>
+    addresses.flatMap((one: ListedAddress | null) => (one?.type === wanted ? [one.address] : []))
+  const [internal, external] = [ofType('InternalIP').filter(isText), ofType('ExternalIP').filter(isText)]
+  // As where the address of a Node is chosen: an ExternalIP only where the family has no InternalIP.
+  const used = external.filter((one) => !internal.some((other) => isIpv6(one) === isIpv6(other)))
+  return [...internal, ...used, ...cidrs.filter(isText)]
 }
+
+interface ListedAddress {
+  readonly type?: unknown
+  readonly address?: unknown
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== ''
+const isIpv6 = (address: string): boolean => address.includes(':')

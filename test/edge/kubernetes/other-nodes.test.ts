@@ -99,6 +99,28 @@ test('of two Nodes with one address that are both deleted, the second waits', ()
   expect(taken()).toEqual(['delete worker-1'])
 })
 
+test('a host name and an ExternalIP that several Nodes have are no reason to end the wait', () => {
+  const behind = (number: number, ...more: readonly object[]): ObjectChange => {
+    const [hostName, externalIp] = [
+      { type: 'Hostname', address: 'localhost' },
+      { type: 'ExternalIP', address: '203.0.113.1' },
+    ]
+    const object = node(`worker-${number}`, { podCIDRs: [`10.244.${number}.0/24`] })
+    return upsert({ ...object, status: { addresses: [hostName, externalIp, ...more] } })
+  }
+  const internal = (number: number) => ({ type: 'InternalIP', address: `10.0.0.${number}` })
+  for (const number of [1, 2]) nodes.take(behind(number, internal(number)))
+  taken()
+  nodes.take(gone(1))
+  nodes.take(behind(2, internal(2), { type: 'InternalIP', address: 'fd00::2' }))
+  expect(taken()).toEqual(['upsert worker-2'])
+  // Where it is their only address of the family, it is that of their sessions.
+  for (const number of [2, 3]) nodes.take(behind(number))
+  taken()
+  nodes.take(gone(3))
+  expect(taken()).toEqual(['delete worker-3'])
+})
+
 test('a Node that has given its address up before it is deleted waits', () => {
   nodes.take(worker(4, { address: '10.0.0.1' }))
   nodes.take(worker(1, { address: '10.0.0.9' }))
