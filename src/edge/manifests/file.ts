@@ -61,7 +61,7 @@ class ObjectReader {
 
   #take(from: string, value: unknown, fault?: string, itemFaults = NO_FAULTS): void {
     const whyNot =
-      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is not an object, found ${quote(value)}`)
+      fault ?? (isFields(value) ? this.#whyNot(from, value, itemFaults) : `is not an object, found ${shown(value)}`)
     if (whyNot !== undefined) this.problems.push({ at: from, text: whyNot, hides: this.#kindsOf(value) })
   }
 
@@ -183,3 +183,6 @@ function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value)
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
+
+/** A text that stands alone may be a key in a file of its own. */
+const shown = (value: unknown): string => (typeof value === 'string' ? 'a text' : quote(value))

@@ -426,7 +426,7 @@ describe('the folder of manifests', () => {
     ],
     ['no kind', { apiVersion: 'v1' }, 'kind must be text, found nothing'],
     ['no apiVersion', { kind: 'Node' }, 'apiVersion must be text, found nothing'],
-    ['a text', 'just words\n', 'is not an object, found "just words"'],
+    ['a text, which may be a key', 'just words\n', 'is not an object, found a text'],
     ['items that are none', { apiVersion: 'v1', kind: 'List', items: 3 }, 'items must be a list, found 3'],
     [
       'a wrong namespace',
