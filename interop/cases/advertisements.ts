@@ -4,7 +4,7 @@
 import { bgpAdvertisement, bgpPeer, endpointSlice, service } from '../lab/manifests.ts'
 import { ip } from '../lab/wire.ts'
 import { type Case, expect, routerHolds } from './case.ts'
-import { CLUSTER_AS, Cluster, configuration, ownRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
+import { CLUSTER_AS, Cluster, configuration, originatedRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
 
 const TRANSPORT = { transport: 'ipv4' } as const
 const single = (address: string): string => `${address}/${address.includes(':') ? 128 : 32}`
@@ -45,7 +45,7 @@ const two: Case = {
     const other = await speaker.start(hosts[1], { asn: ROUTER_AS + 1, neighbors, networks: [] })
     await agent.start()
     const pods = podRoutes(host, 1, TRANSPORT)
-    const plain = allowed.map(({ cidr }) => ownRoute(host, cidr, TRANSPORT))
+    const plain = allowed.map(({ cidr }) => originatedRoute(host, cidr, TRANSPORT))
     const told = plain.map((route) => ({
       ...route,
       asPath: `${CLUSTER_AS} ${CLUSTER_AS}`,
@@ -53,7 +53,7 @@ const two: Case = {
       communities: ['64512:7'],
       largeCommunities: ['64512:1:2'],
     }))
-    const anycast = ownRoute(host, ANYCAST, TRANSPORT)
+    const anycast = originatedRoute(host, ANYCAST, TRANSPORT)
     await routerHolds(one, [...pods, ...told])
     await routerHolds(other, [...pods, anycast])
     await cluster.manifests.put(services(['router-2']))
@@ -92,7 +92,7 @@ const loopback: Case = {
     const side = await speaker.start(router, { asn: ROUTER_AS, neighbors, networks: [] })
     await agent.start()
     const pods = podRoutes(host, 1, TRANSPORT)
-    const [ipv4, ipv6] = LOOPBACK.map((address) => ownRoute(host, single(address), TRANSPORT))
+    const [ipv4, ipv6] = LOOPBACK.map((address) => originatedRoute(host, single(address), TRANSPORT))
     if (ipv4 === undefined || ipv6 === undefined) throw new Error('two families')
     await routerHolds(side, [...pods, ipv4, ipv6])
     await ip(host, [`address del ${LOOPBACK[0]}/32 dev lo`])

@@ -6,7 +6,7 @@ import type { Host } from '../lab/lab.ts'
 import { bgpPeer, type KubeObject, kubeNode } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
 import { type Case, expect, routerHolds, sessionsUp } from './case.ts'
-import { CLUSTER_AS, Cluster, configuration, ownRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
+import { CLUSTER_AS, Cluster, configuration, originatedRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
 
 const CALICO = 'crd.projectcalico.org/v1'
 const inCalico = (object: KubeObject): KubeObject => ({ ...object, apiVersion: CALICO })
@@ -57,7 +57,7 @@ const calicosIpam: Case = {
     await agent.start()
 
     const own = (...prefixes: readonly string[]) =>
-      prefixes.map((prefix) => ownRoute(host, prefix, { transport: 'ipv4' }))
+      prefixes.map((prefix) => originatedRoute(host, prefix, { transport: 'ipv4' }))
     await routerHolds(side, own('10.244.77.64/26', 'fd00:244:77::/122'))
     // The pod is there, and Felix writes the route to it.
     for (const command of ['link add cali1 type veth peer name pod1', 'link set cali1 up', 'link set pod1 up'])
@@ -149,7 +149,7 @@ const newerGroup: Case = {
     // The BGPPeer selects a label that nobody has set yet.
     await cluster.manifests.put(labelled(host, labels))
     const own = (...prefixes: readonly string[]) =>
-      prefixes.map((prefix) => ownRoute(host, prefix, { transport: 'ipv4' }))
+      prefixes.map((prefix) => originatedRoute(host, prefix, { transport: 'ipv4' }))
     await routerHolds(side, own('10.244.77.64/26', 'fd00:244:77::/122', '10.244.79.5/32'))
     await cluster.manifests.put(newer(affinity('four', '10.244.77.64/26', { deleted: true })))
     await routerHolds(side, own('fd00:244:77::/122', '10.244.79.5/32'))

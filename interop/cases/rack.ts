@@ -57,7 +57,7 @@ export class Cluster {
 
 /** What a router should hold of a node's pod CIDRs, learned over a session with `from`. */
 export const podRoutes = (host: Host, number: number, session: SessionKind): readonly Expected[] =>
-  podCidrs(number).map((prefix) => ({ ...ownRoute(host, prefix, session), ...POD_COMMUNITIES }))
+  podCidrs(number).map((prefix) => ({ ...originatedRoute(host, prefix, session), ...POD_COMMUNITIES }))
 
 export interface SessionKind {
   readonly internal?: boolean
@@ -66,7 +66,11 @@ export interface SessionKind {
 }
 
 /** A route the node originates, as a router sees it. */
-export const ownRoute = (host: Host, prefix: string, { internal = false, transport }: SessionKind): Expected => ({
+export const originatedRoute = (
+  host: Host,
+  prefix: string,
+  { internal = false, transport }: SessionKind,
+): Expected => ({
   prefix,
   nextHop: host.address(familyOf(prefix)),
   from: host.address(transport ?? familyOf(prefix)),

@@ -4,7 +4,7 @@ import { bgpPeer, endpointSlice, type KubeObject, type ServiceShape, service } f
 import { throughout } from '../lab/wait.ts'
 import { familyOf } from '../speakers/speaker.ts'
 import { type Case, type Expected, expect, expectRoutes, routerHolds } from './case.ts'
-import { CLUSTER_AS, Cluster, configuration, ownRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
+import { CLUSTER_AS, Cluster, configuration, originatedRoute, POOLS, podRoutes, ROUTER_AS } from './rack.ts'
 
 const COUNT = 200
 const CIDRS = {
@@ -92,7 +92,7 @@ const manyServices: Case = {
 
     const session = { transport: 'ipv4' } as const
     const own = (prefixes: readonly string[]): readonly Expected[] =>
-      prefixes.map((prefix) => ownRoute(host, prefix, session))
+      prefixes.map((prefix) => originatedRoute(host, prefix, session))
     const fixed = [...podRoutes(host, 1, session), ...own(Object.values(CIDRS).flat())]
     const everything = [...fixed, ...own(shops.flatMap(addresses).map(single))]
     await routerHolds(side, everything)

@@ -327,14 +327,14 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
     const name = `BGPAdvertisement/${object.name} held`
     // A route of pods or a covering prefix that another object wants too is still advertised, as if this
     // BGPAdvertisement did not exist.
-    const match: Rule['match'] = { source: 'own', named: [object.name], notNamed: [FOR_ALL] }
+    const match: Rule['match'] = { source: 'originated', named: [object.name], notNamed: [FOR_ALL] }
     return [{ name, match, action: 'reject', operations: [], reason }]
   })
   const covered = all.filter(({ object }) => mine.includes(object.name)).flatMap(coveredRules(mine))
   const others: Rule = {
     name: 'BGPAdvertisements for other peers',
     // Whatever other names there are: a route may still have that of an object which is gone.
-    match: { source: 'own', notNamed: [...mine, FOR_ALL] },
+    match: { source: 'originated', notNamed: [...mine, FOR_ALL] },
     action: 'reject',
     operations: [],
     reason: 'the BGPAdvertisements that name it are for other peers',
@@ -348,14 +348,14 @@ const coveredRules =
   (mine: readonly string[]) =>
   ({ object: { name, aggregation } }: NodeAdvertisement): Rule[] => {
     if (Object.keys(aggregation).length === 0) return []
-    const match: Rule['match'] = { source: 'own', named: [coveredBy(name)], notNamed: mine }
+    const match: Rule['match'] = { source: 'originated', named: [coveredBy(name)], notNamed: mine }
     const reason = `BGPAdvertisement/${name} advertises the covering prefix in its place`
     return [{ name: `BGPAdvertisement/${name} covered`, match, action: 'reject', operations: [], reason }]
   }
 
 function rulesOf({ object, operations }: NodeAdvertisement): Rule[] {
   const name = `BGPAdvertisement/${object.name}`
-  const match: Rule['match'] = { source: 'own', named: [object.name] }
+  const match: Rule['match'] = { source: 'originated', named: [object.name] }
   const hops = FAMILIES.flatMap((family): Rule[] => {
     const address = object.nextHops[family]
     if (address === undefined) return []

@@ -200,7 +200,7 @@ export class FramePlanner {
     const leave = store.ownNodeIsGone ? `Node/${me.name} is deleted` : whyLeave(node, settings)
     const ofPlans = [advertising, ranges.pools, plan, nodeRoutes, dataplane, rangeProblems]
     const podProblems = this.#podProblems(store, inputs)
-    const ofHolds = [held.own, held.all, ...held.unplaced, leave]
+    const ofHolds = [held.originated, held.all, ...held.unplaced, leave]
     const ofFrame = [settings, problems, podProblems, me, nodes, inputs.interfaces, ...ofHolds, ...ofPlans]
     return this.#answers.frame.ask('', ofFrame, this.#meter, nodes.size * LOOK_COST, () => ({
       node: planNode(me, settings),
@@ -249,10 +249,20 @@ export class FramePlanner {
     { pools, all }: RangesPlan,
     held: HeldExport,
   ): NodePolicies {
-    const { own, all: whole, unplaced } = held
+    const { originated, all: whole, unplaced } = held
     // Of the settings only service ranges count, and only beside a pool that closes an unknown range.
     const services = unplaced.length === 0 ? undefined : settings
-    const restsOn = [store, all, pools, advertising, services, store.revisionOf('BGPFilter'), own, whole, ...unplaced]
+    const restsOn = [
+      store,
+      all,
+      pools,
+      advertising,
+      services,
+      store.revisionOf('BGPFilter'),
+      originated,
+      whole,
+      ...unplaced,
+    ]
     return this.#answers.policies.ask('', restsOn, this.#meter, FEW_COST, () => {
       const around = services === undefined ? [] : serviceRanges(services, pools)
       const closed = [...unexportedRules(pools), ...unplacedRules(unplaced, pools, around)]

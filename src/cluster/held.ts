@@ -16,29 +16,29 @@ export function heldByConfiguration(store: ObjectStore, name: string): HeldParts
   return why === undefined ? {} : allHeld(why)
 }
 
-/** Why the export policy rejects own routes, and why all: some BGPAdvertisement or IPPool may restrict where they go. */
+/** Why the export policy rejects originated routes, and why all: some BGPAdvertisement or IPPool may restrict where they go. */
 export interface HeldExport {
-  readonly own: string | undefined
+  readonly originated: string | undefined
   readonly all: string | undefined
   /** Pools that close a range which is not known. */
   readonly unplaced: readonly UnplacedPool[]
 }
 
 export const heldExport = (store: ObjectStore): HeldExport => ({
-  own: store.whyHidden('BGPAdvertisement'),
+  originated: store.whyHidden('BGPAdvertisement'),
   all: store.whyHidden('IPPool'),
   unplaced: [...store.table('IPPool').values()].filter((pool) => pool.prefix === undefined),
 })
 
 /** A pool with `disableBGPExport` closes its range for learned routes too. */
-export function heldExportRules({ own, all }: Pick<HeldExport, 'own' | 'all'>): Rule[] {
+export function heldExportRules({ originated, all }: Pick<HeldExport, 'originated' | 'all'>): Rule[] {
   const rule = (match: Rule['match'], reason: string | undefined): Rule[] =>
     reason === undefined ? [] : [{ name: 'export held', match, action: 'reject', operations: [], reason }]
-  return [...rule({}, all), ...rule({ source: 'own' }, own)]
+  return [...rule({}, all), ...rule({ source: 'originated' }, originated)]
 }
 
-export function heldExportProblems({ own, all, unplaced: pools }: HeldExport): Problem[] {
-  const why = all ?? own
+export function heldExportProblems({ originated, all, unplaced: pools }: HeldExport): Problem[] {
+  const why = all ?? originated
   if (why === undefined) return pools.map(unplacedProblem)
   const what = all === undefined ? 'own route' : 'route'
   return [

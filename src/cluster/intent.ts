@@ -1,5 +1,5 @@
 /**
- * The desired state of this node as one value: neighbors, local routes, policies, and the reason for each thing that an
+ * The desired state of this node as one value: neighbors, originated routes, policies, and the reason for each thing that an
  * object asks for and that is not done. `diff.ts` computes the difference between two of them.
  */
 import type { Address } from '../base/address.ts'

@@ -59,7 +59,7 @@ const generationAfter = (earlier: Generations | undefined): Generations => ({
 export class NodePolicies {
   readonly #store: ObjectStore
   readonly #import: Policy
-  readonly #export: Readonly<Record<'own' | 'learned', Policy>>
+  readonly #export: Readonly<Record<'originated' | 'learned', Policy>>
   readonly #held: readonly Rule[]
   readonly #advertising: readonly NodeAdvertisement[]
   readonly #made: Generations
@@ -82,7 +82,7 @@ export class NodePolicies {
     }
     this.#store = store
     this.#import = builtinImport(ranges)
-    this.#export = { own: exportOf(false), learned: exportOf(true) }
+    this.#export = { originated: exportOf(false), learned: exportOf(true) }
   }
 
   for(request: PolicyRequest): PeerPolicies {
@@ -99,7 +99,7 @@ export class NodePolicies {
     return {
       exportBefore: [...this.#held, ...nextHopRules(nextHop), ...advertisementRules(this.#advertising, advertisements)],
       importAfter: this.#import,
-      exportAfter: this.#export[advertiseLearned ? 'learned' : 'own'],
+      exportAfter: this.#export[advertiseLearned ? 'learned' : 'originated'],
     }
   }
 
@@ -140,7 +140,7 @@ function nextHopRules(mode: PeerObject['nextHop']): Rule[] {
   if (mode === 'auto') return []
   const operation = { kind: 'set-next-hop', address: mode === 'self' ? 'self' : 'unchanged' } as const
   const match: Rule['match'] = {
-    // Our own routes have no next hop to keep.
+    // Originated routes have no next hop to keep.
     ...(mode !== 'self' && { source: 'peer' }),
     ...(mode === 'keep-external' && { peerType: 'external' }),
   }

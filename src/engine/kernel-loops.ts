@@ -1,6 +1,6 @@
 /**
  * When packets to advertised services are planned against loops (`dataplane/service-loops.ts`), and how much of a plan is
- * made in a turn. In: own routes, the intent, the routes of the kernel. Out: rules for nft.
+ * made in a turn. In: originated routes, the intent, the routes of the kernel. Out: rules for nft.
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { Millis } from '../base/units.ts'
@@ -38,7 +38,7 @@ export class KernelLoops {
     this.#loops.setIntent(intent)
   }
 
-  /** Own routes have changed. */
+  /** Originated routes have changed. */
   change(announce: readonly RouteIntent[], withdraw: readonly Prefix[]): void {
     this.#loops.change(announce, withdraw)
   }

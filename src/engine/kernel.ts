@@ -143,7 +143,7 @@ export class Kernel {
     this.#learned.setServiceRanges(ranges)
   }
 
-  /** Own routes: advertised as soon as their packets end here. */
+  /** Originated routes: advertised as soon as their packets end here. */
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly Prefix[], now: Millis): void {
     this.#loops.change(announce, withdraw)
     this.#own.change(announce, withdraw, now)

@@ -5,13 +5,13 @@
 import type { Family } from '../base/family.ts'
 import { contains, type Prefix } from '../base/prefix.ts'
 import type { RouteCount, RouteCursor, RoutePage, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
-import { ownAttributes } from '../bgp/wire/attribute.ts'
+import { originatedAttributes } from '../bgp/wire/attribute.ts'
 import type { NodeRouteWriter, WantedRoute } from '../dataplane/node-routes.ts'
 import type { RouteKeeper } from '../dataplane/route-keeper.ts'
-import { NODE_ROUTE } from '../show/own-kind.ts'
+import { NODE_ROUTE } from '../show/originated-kind.ts'
 import type { NodeRouteCounts, NodeRouteGap, NodeRouteGaps } from '../show/view.ts'
 
-const ATTRIBUTES = ownAttributes([])
+const ATTRIBUTES = originatedAttributes([])
 /** Rows that are checked for one page. */
 const MOST_LOOKS = 1_024
 /** Missing routes that are named. */

@@ -1,5 +1,5 @@
 /**
- * Applies the difference between two intents: starts, changes and stops neighbors, and adds and removes local routes.
+ * Applies the difference between two intents: starts, changes and stops neighbors, and adds and removes originated routes.
  * A neighbor whose objects have errors is not started; if its session is up, it keeps the rules of its last good filters
  * until the session ends, and all else applies at once.
  */
@@ -7,7 +7,7 @@ import type { Address } from '../base/address.ts'
 import type { Chance } from '../base/chance.ts'
 import type { Millis } from '../base/units.ts'
 import type { Rib } from '../bgp/rib/rib.ts'
-import type { LocalRoute } from '../bgp/rib/types.ts'
+import type { OriginatedRoute } from '../bgp/rib/types.ts'
 import { Peer } from '../bgp/session/peer.ts'
 import { AS_EVER, type OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
@@ -457,7 +457,7 @@ export class Objects {
 
   changeRoutes(announce: readonly RouteIntent[], withdraw: readonly RouteIntent['prefix'][], now: Millis): void {
     if (withdraw.length > 0) this.#rib.withdraw(withdraw)
-    if (announce.length > 0) this.#rib.originate(announce.map(localRoute), now)
+    if (announce.length > 0) this.#rib.originate(announce.map(originatedRoute), now)
   }
 }
 
@@ -467,6 +467,6 @@ const isHeldDownNoMore = (before: PeerIntent, after: PeerIntent): boolean =>
   before.maxRouteMemory !== after.maxRouteMemory ||
   before.address !== after.address
 
-function localRoute({ prefix, origin, objects, communities, named }: RouteIntent): LocalRoute {
+function originatedRoute({ prefix, origin, objects, communities, named }: RouteIntent): OriginatedRoute {
   return { prefix, origin, object: objects.join(', '), communities, named }
 }

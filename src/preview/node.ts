@@ -7,7 +7,7 @@ import type { Prefix } from '../base/prefix.ts'
 import type { Asn, RouterId } from '../base/units.ts'
 import { finish } from '../base/work.ts'
 import { type Evaluation, evaluator } from '../bgp/policy/evaluate.ts'
-import { ownAttributes } from '../bgp/wire/attribute.ts'
+import { originatedAttributes } from '../bgp/wire/attribute.ts'
 import type { PeerType } from '../bgp/wire/context.ts'
 import { IntentBuilder } from '../cluster/build-intent.ts'
 import type { Intent, NodeIntent, PeerIntent, Problem, RouteIntent } from '../cluster/intent.ts'
@@ -190,10 +190,10 @@ function routesTo(
     }
     const verdict = evaluate({
       prefix: route.prefix,
-      source: 'own',
+      source: 'originated',
       learnedFrom: undefined,
       named: route.named,
-      attributes: ownAttributes(route.communities),
+      attributes: originatedAttributes(route.communities),
     })
     if (verdict.kind !== 'accept') refused.push({ prefix, reason: verdict.reason })
     else if (nextHopOf(verdict) === intent.address) refused.push({ prefix, reason: OWN_NEXT_HOP })

@@ -105,7 +105,7 @@ const rulesOf = ({ rules, otherwise }: Policy): unknown => [
 /** The part of an export policy that decides on learned routes: up to the rule that decides on all of them. */
 function rulesForLearned(policy: Policy, peerType: PeerType): unknown {
   const may = policy.rules.filter(
-    ({ match }) => match.source !== 'own' && (match.peerType === undefined || match.peerType === peerType),
+    ({ match }) => match.source !== 'originated' && (match.peerType === undefined || match.peerType === peerType),
   )
   const last = may.findIndex(({ match, action }) => action !== 'next' && isForAll(match))
   return rulesOf({

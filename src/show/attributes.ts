@@ -15,7 +15,7 @@ export function lastAs({ asPath, origin }: PathAttributes): string {
   return `${asn === undefined ? '' : `AS${asn}`}${ORIGIN_SIGN[origin]}`
 }
 
-/** RFC 4271 §9.1.1: what came without a preference is given one. Our own routes have none before export. */
+/** RFC 4271 §9.1.1: what came without a preference is given one. Originated routes have none before export. */
 export const localPrefOf = ({ attributes, peer }: Pick<RouteRow, 'attributes' | 'peer'>): number | undefined =>
   attributes.localPref ?? (peer === undefined ? undefined : DEFAULT_LOCAL_PREF)
 
@@ -44,7 +44,7 @@ export function* attributeLines(row: RouteRow): Iterable<string> {
   }
 }
 
-/** Before export, our own routes carry at most these. */
+/** Before export, originated routes carry at most these. */
 export function* communityLines(attributes: PathAttributes): Iterable<string> {
   yield* standardCommunities(attributes)
   yield* extendedCommunities(attributes)

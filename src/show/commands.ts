@@ -4,7 +4,7 @@ import type { Family } from '../base/family.ts'
 import { lookUp } from '../base/look-up.ts'
 import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
 import type { Command, Reads, Which } from './command.ts'
-import { OWN_KINDS } from './own-kind.ts'
+import { ORIGINATED_KINDS } from './originated-kind.ts'
 import { isPattern } from './pattern.ts'
 import { parseSubject, type Subject } from './subject.ts'
 import type { Token } from './tokens.ts'
@@ -175,7 +175,7 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     words: ['show', 'static'],
-    options: [{ value: 'protocol', key: 'protocol', help: `of this kind only: ${OWN_KINDS.join(', ')}` }],
+    options: [{ value: 'protocol', key: 'protocol', help: `of this kind only: ${ORIGINATED_KINDS.join(', ')}` }],
     help: 'Show the routes that this node originates',
     build: ({ protocol }) => ({ kind: 'show-static', protocol: protocol as string | undefined }),
   },

@@ -8,7 +8,7 @@ import { advertisementCovering, FOR_ALL } from '../cluster/aggregation.ts'
 import type { Problem, RouteIntent } from '../cluster/intent.ts'
 import { podPools, poolAround } from '../cluster/pools.ts'
 import { abridged } from './abridged.ts'
-import { NODE_ROUTE } from './own-kind.ts'
+import { NODE_ROUTE } from './originated-kind.ts'
 import { paced } from './paced.ts'
 import { ownerSteps } from './pod-owner.ts'
 import { formatLastError, stateOf } from './protocols.ts'
@@ -41,7 +41,7 @@ export interface Explanation {
   readonly kernel: KernelWay | undefined
 }
 
-/** Paths, and own routes, that are listed of each prefix. */
+/** Paths, and originated routes, that are listed of each prefix. */
 const MOST_LISTED = 16
 /** Neighbors that are asked between two pauses: each costs two searches of the RIB. */
 const AT_ONCE = 16
@@ -123,7 +123,7 @@ function* peerSteps(paths: readonly RouteRow[], view: View): Generator<typeof PA
   return steps
 }
 
-/** Own routes inside or around a prefix, the most specific first; why it is not advertised itself; the pools around it. */
+/** Originated routes inside or around a prefix, the most specific first; why it is not advertised itself; the pools around it. */
 function objectSteps(prefix: Prefix, view: View): Step[] {
   const around = view.services().filter((route) => contains(route.prefix, prefix) || contains(prefix, route.prefix))
   const steps = around
@@ -157,7 +157,7 @@ function objectSteps(prefix: Prefix, view: View): Step[] {
   return steps
 }
 
-/** Why an own route is advertised to nobody yet; undefined: it may be. */
+/** Why an originated route is advertised to nobody yet; undefined: it may be. */
 function whyWaiting(route: RouteIntent, view: View): string | undefined {
   if (ownRow(route, view) !== undefined) return undefined
   const { text } = route.prefix
@@ -167,7 +167,7 @@ function whyWaiting(route: RouteIntent, view: View): string | undefined {
 
 const NOT_YET = 'it waits until the kernel ends its packets on this node'
 
-/** Why the prefix, or the block that it is in, is not advertised; up to `until`, the own route that it is in. */
+/** Why the prefix, or the block that it is in, is not advertised; up to `until`, the originated route that it is in. */
 function refusalAround(prefix: Prefix, until: Prefix | undefined, view: View): string | undefined {
   const refusals = view.refusals()
   const shortest = until === undefined || !contains(until, prefix) ? 0 : until.length

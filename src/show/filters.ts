@@ -55,7 +55,7 @@ const CONDITIONS: { readonly [Name in keyof RuleMatch]-?: (match: RuleMatch) => 
   prefixes: ({ prefixes }) => prefixes && `in ${anyOf(prefixes.map(prefixText))}`,
   notPrefixes: ({ notPrefixes }) => notPrefixes && `not in ${anyOf(notPrefixes.map(prefixText))}`,
   source: ({ source, learnedFrom }) =>
-    source === 'own' ? 'our own' : source === 'peer' && learnedFrom === undefined ? 'learned' : undefined,
+    source === 'originated' ? 'our own' : source === 'peer' && learnedFrom === undefined ? 'learned' : undefined,
   learnedFrom: ({ learnedFrom }) => learnedFrom && `learned from ${PEER_TYPE_NAMES[learnedFrom]}`,
   named: ({ named, notNamed }) =>
     named === undefined ? notNamed && 'named by a BGPAdvertisement' : anyOf(named.map(namedText)),

@@ -15,7 +15,7 @@ import { type Explanation, explain } from './explain.ts'
 import { filtersFor, ruleText } from './filters.ts'
 import { gatewaysOf } from './gateway.ts'
 import { notRunning } from './not-running.ts'
-import { isOwnKind } from './own-kind.ts'
+import { isOriginatedKind } from './originated-kind.ts'
 import { paced } from './paced.ts'
 import { helpFor } from './parse.ts'
 import { formatLastError, isUnknown, rangeState, remoteAsOf } from './protocols.ts'
@@ -63,7 +63,7 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
     case 'show-filters':
       return yield* filtersJson(command.which, view)
     case 'show-static':
-      return yield* command.protocol !== undefined && !isOwnKind(command.protocol)
+      return yield* command.protocol !== undefined && !isOriginatedKind(command.protocol)
         ? nothing(noProtocols(command.protocol))
         : list(staticRoutes(command.protocol, view).map(staticJson))
     case 'show-symbols':

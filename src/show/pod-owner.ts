@@ -11,7 +11,7 @@ export interface OwnerStep {
   readonly reason: string
 }
 
-/** `hasPath`: a route to it is known. Of pods of this node, the own routes tell. */
+/** `hasPath`: a route to it is known. Of pods of this node, the originated routes tell. */
 export function ownerSteps(prefix: Prefix, hasPath: boolean, view: View): OwnerStep[] {
   const owner = view.podOwner(prefix)
   if (owner === undefined || owner.object === `Node/${view.status().node}`) return []

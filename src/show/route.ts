@@ -4,7 +4,7 @@ import type { RouteRow } from '../bgp/rib/types.ts'
 import { attributeLines, communityLines, lastAs } from './attributes.ts'
 import type { ShowRoute } from './command.ts'
 import { gatewaysOf, interfaceToward } from './gateway.ts'
-import { ownKind } from './own-kind.ts'
+import { originatedKind } from './originated-kind.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { InterfaceView, View } from './view.ts'
@@ -61,7 +61,7 @@ function* headingRows(family: Family, second: boolean): Iterable<Row> {
 function headLine(row: RouteRow, name: string, view: View, style: TimeStyle): string {
   const since = formatTime(view.epoch + row.since, view.epoch + view.now, style)
   const from = row.from === undefined || row.nextHops.includes(row.from) ? '' : ` from ${row.from}`
-  const source = `[${row.peer ?? ownKind(row.origin)} ${since}${from}]`
+  const source = `[${row.peer ?? originatedKind(row.origin)} ${since}${from}]`
   const learned = row.peer !== undefined
   const tail = learned ? `(100) [${lastAs(row.attributes)}]` : '(200)'
   return `${name.padEnd(20)} unicast ${source}${row.best ? ' *' : ''} ${tail}`

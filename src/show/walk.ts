@@ -5,7 +5,7 @@ import { evaluator, type PolicyRoute } from '../bgp/policy/evaluate.ts'
 import type { RouteCount, RouteCursor, RouteQuery, RouteRow } from '../bgp/rib/types.ts'
 import { elementsOf } from '../bgp/wire/attribute.ts'
 import type { ShowRoute } from './command.ts'
-import { NODE_ROUTE, OWN_KINDS, ownKind } from './own-kind.ts'
+import { NODE_ROUTE, ORIGINATED_KINDS, originatedKind } from './originated-kind.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { symbolOf } from './symbol.ts'
 import type { View } from './view.ts'
@@ -24,13 +24,13 @@ const QUESTIONS = 16_384
 export interface Walk {
   readonly families: readonly Family[]
   readonly query: RouteQuery
-  /** Conditions that the RIB cannot check: kinds of own routes, `where` expressions, filters. All must hold. */
+  /** Conditions that the RIB cannot check: kinds of originated routes, `where` expressions, filters. All must hold. */
   readonly conditions: readonly Where[]
 }
 
 /** Turns a command into a walk, or returns the error to reply with. */
 export function planWalk(command: ShowRoute, view: View): Walk | Row {
-  const own = OWN_KINDS.find((name) => name === command.protocol)
+  const own = ORIGINATED_KINDS.find((name) => name === command.protocol)
   const names = protocolNames(own === undefined ? command : { ...command, protocol: undefined }, view)
   if ('code' in names) return names
   const filter = command.filter === undefined ? undefined : acceptedBy(command.filter, view)
@@ -40,7 +40,9 @@ export function planWalk(command: ShowRoute, view: View): Walk | Row {
   const conditions = [
     command.where,
     filter,
-    own === undefined ? undefined : ({ peer, origin }: RouteRow) => peer === undefined && ownKind(origin) === own,
+    own === undefined
+      ? undefined
+      : ({ peer, origin }: RouteRow) => peer === undefined && originatedKind(origin) === own,
     // A route is never advertised back to its neighbor, and a direct one to nobody, so export policy does not apply. As in
     // BIRD, such routes are not listed.
     asksPolicy === undefined ? undefined : ({ peer, origin }: RouteRow) => peer !== asksPolicy && origin !== NODE_ROUTE,
@@ -91,7 +93,7 @@ function acceptedBy(name: string, view: View): Where | Row {
 /** A row as a policy sees it. */
 function policyRoute({ prefix: text, peer, peerType: learnedFrom, ...row }: RouteRow): PolicyRoute | undefined {
   const prefix = parsePrefix(text)
-  const source = peer === undefined ? 'own' : 'peer'
+  const source = peer === undefined ? 'originated' : 'peer'
   return (
     prefix && { prefix, source, learnedFrom, interface: row.interface, named: row.named, attributes: row.attributes }
   )

@@ -6,7 +6,7 @@ import type { Intent, PeerIntent } from '../../src/cluster/intent.ts'
 import { type KeptObject, readKept } from '../../src/cluster/last-good.ts'
 import type { Kind, ObjectChange } from '../../src/cluster/source.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
-import { ownRoute, route } from '../bgp/policy/support.ts'
+import { originatedRoute, route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf, routesOf } from '../support/cluster.ts'
 import {
   type ApiObject,
@@ -350,7 +350,7 @@ describe('the last good version', () => {
     const told = ({ peers, routes }: Intent) => {
       const { named = [] } = routes.get('10.244.1.0/24') ?? {}
       const [own, other] = [
-        { ...ownRoute('10.244.1.0/24'), named },
+        { ...originatedRoute('10.244.1.0/24'), named },
         route('10.244.2.0/24', { learnedFrom: 'internal' }),
       ]
       const rule = (at: string, what: PolicyRoute) => {

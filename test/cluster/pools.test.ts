@@ -4,7 +4,7 @@ import { REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
 import { evaluate } from '../../src/bgp/policy/evaluate.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { cover } from '../../src/cluster/pools.ts'
-import { ownRoute, route } from '../bgp/policy/support.ts'
+import { originatedRoute, route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
 import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node, remove, upsert } from '../support/objects.ts'
 
@@ -121,7 +121,9 @@ describe('a pool whose cidr cannot be read, and never could be', () => {
   const open = ipPool('open', { cidr: '10.245.0.0/16' })
   const advertised = (spec: object) => {
     const { exportPolicy = REJECT_ALL } = peerOf(services, open, ipPool('lab', spec)) ?? {}
-    const own = ['10.244.1.0/24', '10.245.1.0/24', '203.0.113.7/32', 'fd00:244:1::/64'].map((text) => ownRoute(text))
+    const own = ['10.244.1.0/24', '10.245.1.0/24', '203.0.113.7/32', 'fd00:244:1::/64'].map((text) =>
+      originatedRoute(text),
+    )
     return own.map((one) => evaluate(exportPolicy, one, 'external').kind).join(' ')
   }
 
@@ -145,7 +147,7 @@ describe('a pool whose cidr cannot be read, and never could be', () => {
     )
     const told = () => {
       const { exportPolicy = REJECT_ALL } = builder.build(store).peers.get('Global_10_0_0_254') ?? {}
-      return evaluate(exportPolicy, ownRoute('10.244.1.0/24'), 'external')
+      return evaluate(exportPolicy, originatedRoute('10.244.1.0/24'), 'external')
     }
     expect(told()).toMatchObject({
       reason: 'IPPool/lab sets disableBGPExport for a cidr that cannot be read: it may lie there',

@@ -74,7 +74,10 @@ export function describeKernel(
   open: (feed: (input: Input) => void) => KernelRig,
   table = MAIN_TABLE,
 ): void {
-  const ownRoute = (text: string, ...hops: readonly Hop[]): KernelRoute => ({ ...ownRouteIn(text, ...hops), table })
+  const ownRoute = (text: string, ...hops: readonly Hop[]): KernelRoute => ({
+    ...ownRouteIn(text, ...hops),
+    table,
+  })
   const inOurTable = (key: string) => (table === MAIN_TABLE ? key : `${key} table ${table}`)
   describe(name, () => {
     let follower: Follower

@@ -48,7 +48,7 @@ function holds(match: RuleMatch, route: PolicyRoute, peerType: PeerType, attribu
     (match.communities === undefined || match.communities.some((one) => carried.includes(String(one)))) &&
     (match.asPathPrefix === undefined || match.asPathPrefix.every((asn, index) => path[index] === asn)) &&
     (match.localPref === undefined ||
-      match.localPref === (attributes.localPref ?? (route.source === 'own' ? 2147482623 : 100))) &&
+      match.localPref === (attributes.localPref ?? (route.source === 'originated' ? 2147482623 : 100))) &&
     (match.med === undefined || match.med === (attributes.med ?? 0))
   )
 }
@@ -97,7 +97,7 @@ const match = fc.record(
     family,
     prefixes: fc.array(prefixMatch, { maxLength: 20 }),
     notPrefixes: fc.array(prefixMatch, { maxLength: 5 }),
-    source: fc.constantFrom('own' as const, 'peer' as const),
+    source: fc.constantFrom('originated' as const, 'peer' as const),
     peerType,
     learnedFrom: peerType,
     communities: fc.array(community, { maxLength: 3 }),
@@ -172,7 +172,7 @@ const attributes: fc.Arbitrary<PathAttributes> = fc.record({
   unknown: fc.constant([]),
 })
 const origin = fc.constantFrom(
-  { source: 'own' as const, learnedFrom: undefined },
+  { source: 'originated' as const, learnedFrom: undefined },
   { source: 'peer' as const, learnedFrom: 'internal' as const },
   { source: 'peer' as const, learnedFrom: 'external' as const },
 )

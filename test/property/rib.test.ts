@@ -8,7 +8,7 @@ import { ACCEPT_ALL, REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
 import type { Policy, Rule } from '../../src/bgp/policy/rule.ts'
 import { AdjIn } from '../../src/bgp/rib/adj-in.ts'
 import { Decision } from '../../src/bgp/rib/decide.ts'
-import { OWN, Peers } from '../../src/bgp/rib/peers.ts'
+import { ORIGINATED, Peers } from '../../src/bgp/rib/peers.ts'
 import { PrefixTable } from '../../src/bgp/rib/prefix-table.ts'
 import { Rib } from '../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../src/bgp/rib/types.ts'
@@ -22,7 +22,7 @@ import {
   context,
   Listener,
   neighbor,
-  ownRoute,
+  originatedRoute,
   path,
   prefix,
   settle,
@@ -85,7 +85,7 @@ group('decision', () => {
             const ids = new Map<number, ModelPath>()
             for (const one of order) {
               const expected = model[all.indexOf(one)] as ModelPath
-              const id = paths.add(at, one.from === 0 ? OWN : (slots[one.from - 1] as number), 0)
+              const id = paths.add(at, one.from === 0 ? ORIGINATED : (slots[one.from - 1] as number), 0)
               const block = table.intern(encodeAttributes(expected.attributes))
               paths.set(id, block, block, 0, 0)
               ids.set(id, expected)
@@ -270,7 +270,7 @@ class World {
   }
 
   #own(a: number, b: number): void {
-    const route = ownRoute(at(PREFIXES, a), [[], [[65000, 2]], [[0xffff, 0xff01]]][b % 3])
+    const route = originatedRoute(at(PREFIXES, a), [[], [[65000, 2]], [[0xffff, 0xff01]]][b % 3])
     this.rib.originate([route], 0)
     this.model.own.set(route.prefix.text, route)
   }

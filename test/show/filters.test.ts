@@ -5,7 +5,7 @@ import { FOR_ALL } from '../../src/cluster/aggregation.ts'
 import { answer, newClient } from '../../src/show/answer.ts'
 import { ruleText } from '../../src/show/filters.ts'
 import type { View } from '../../src/show/view.ts'
-import { neighbor, ownRoute, path, prefix, settle } from '../support/rib.ts'
+import { neighbor, originatedRoute, path, prefix, settle } from '../support/rib.ts'
 import { Room } from '../support/rib-rooms.ts'
 import { viewOf } from '../support/view.ts'
 
@@ -17,10 +17,10 @@ const EACH: { readonly [Name in keyof RuleMatch]-?: readonly [RuleMatch, string]
   family: [{ family: 'ipv6' }, 'IPv6'],
   prefixes: [{ prefixes: [TEN] }, 'in 10.0.0.0/8'],
   notPrefixes: [{ notPrefixes: [TEN] }, 'not in 10.0.0.0/8'],
-  source: [{ source: 'own' }, 'our own'],
+  source: [{ source: 'originated' }, 'our own'],
   learnedFrom: [{ source: 'peer', learnedFrom: 'internal' }, 'learned from iBGP'],
   named: [
-    { source: 'own', named: ['pods', 'pods/covered'] },
+    { source: 'originated', named: ['pods', 'pods/covered'] },
     'our own, named by BGPAdvertisement/pods or covered by BGPAdvertisement/pods',
   ],
   notNamed: [
@@ -48,8 +48,8 @@ test('a rule that says by what a route must not be named asks for another name',
 
 test.each<[string, RuleMatch]>([
   ['an interface', { source: 'peer', interface: 'eth*' }],
-  ['a name', { source: 'own', named: ['pods'], notNamed: ['web'] }],
-  ['any name but one', { source: 'own', notNamed: ['web'] }],
+  ['a name', { source: 'originated', named: ['pods'], notNamed: ['web'] }],
+  ['any name but one', { source: 'originated', notNamed: ['web'] }],
   ['neither', { family: 'ipv4' }],
 ])('`show route filter` decides as export does: %s', (_what, match) => {
   const policy: Policy = { name: 'lab', rules: [rule(match)], otherwise: 'accept', otherwiseReason: '' }
@@ -58,8 +58,8 @@ test.each<[string, RuleMatch]>([
   const room = new Room(eth, wg, judge)
   room.say(eth, ['10.1.0.0/16'], path(65_101))
   room.say(wg, ['10.2.0.0/16'], path(65_102))
-  room.rib.originate([{ ...ownRoute('10.3.0.0/16'), named: ['pods'] }], 0)
-  room.rib.originate([{ ...ownRoute('10.4.0.0/16'), named: ['pods', 'web'] }], 0)
+  room.rib.originate([{ ...originatedRoute('10.3.0.0/16'), named: ['pods'] }], 0)
+  room.rib.originate([{ ...originatedRoute('10.4.0.0/16'), named: ['pods', 'web'] }], 0)
   settle(room.rib)
   room.heard(judge)
   const view: View = {

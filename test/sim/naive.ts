@@ -97,7 +97,7 @@ function holds(
     (match.family ?? prefix.family) === prefix.family &&
     (match.prefixes === undefined || match.prefixes.some(isIn)) &&
     (match.notPrefixes === undefined || !match.notPrefixes.some(isIn)) &&
-    (match.source === undefined || match.source === (learned === undefined ? 'own' : 'peer')) &&
+    (match.source === undefined || match.source === (learned === undefined ? 'originated' : 'peer')) &&
     (match.peerType ?? peerType) === peerType &&
     (match.learnedFrom === undefined || match.learnedFrom === learned) &&
     (match.communities === undefined || match.communities.some((one) => carried.includes(String(one)))) &&

@@ -52,7 +52,7 @@ const EXPORTS: readonly Policy[] = [
   policy('self', rule({}, 'next', { kind: 'set-next-hop', address: 'self' })),
   policy('keep', rule({ source: 'peer' }, 'next', { kind: 'set-next-hop', address: 'unchanged' })),
   policy('med', rule(HALF, 'accept', { kind: 'set-med', value: 5 })),
-  policy('named', rule({ source: 'own', notNamed: ['a'] }, 'reject')),
+  policy('named', rule({ source: 'originated', notNamed: ['a'] }, 'reject')),
   policy('by community', rule({ communities: [[7, 7]] }, 'accept', { kind: 'prepend', path: [65_000] })),
   policy('by link', rule({ interface: 'eth1' }, 'reject')),
 ]

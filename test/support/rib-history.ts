@@ -4,7 +4,7 @@ import type { DecisionSettings } from '../../src/bgp/rib/decide.ts'
 import type { Straying } from '../../src/bgp/rib/straying.ts'
 import type { ImportSide, RibPeer } from '../../src/bgp/rib/types.ts'
 import { encodeEndOfRib } from '../../src/bgp/wire/update-encode.ts'
-import { announcement, ownRoute, prefix, withdrawal } from './rib.ts'
+import { announcement, originatedRoute, prefix, withdrawal } from './rib.ts'
 import {
   at,
   carriedBy,
@@ -199,7 +199,7 @@ export class History {
     const named = at([[], ['a'], ['b'], ['a', 'b']], c)
     for (const text of this.#some(a, b).slice(0, 8)) {
       this.#facts.own.set(text, [communities, named])
-      this.scene.rib.originate([{ ...ownRoute(text, communities), named }], 0)
+      this.scene.rib.originate([{ ...originatedRoute(text, communities), named }], 0)
     }
   }
 
@@ -381,7 +381,8 @@ export class History {
     rib.setNodeAddresses(facts.nodeAddresses)
     rib.setServiceAddresses([...facts.served].map(prefix), [])
     for (const [text, straying] of facts.straying) rib.setStraying(prefix(text), straying)
-    for (const [text, [communities, named]] of facts.own) rib.originate([{ ...ownRoute(text, communities), named }], 0)
+    for (const [text, [communities, named]] of facts.own)
+      rib.originate([{ ...originatedRoute(text, communities), named }], 0)
     for (const known of facts.known.values()) bringUp(scene, known)
     scene.settle()
     return scene

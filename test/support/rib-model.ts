@@ -1,7 +1,7 @@
 /** The RIB as one would write it without a thought for speed: the measure for the real one. */
 import { formatAddress } from '../../src/base/address.ts'
 import { evaluate } from '../../src/bgp/policy/evaluate.ts'
-import type { LocalRoute, RibPeer } from '../../src/bgp/rib/types.ts'
+import type { OriginatedRoute, RibPeer } from '../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import { attributes, describe, prefix } from './rib.ts'
 
@@ -49,7 +49,7 @@ export function bestOf(paths: readonly ModelPath[]): ModelPath | undefined {
 export class RibModel {
   readonly peers = new Map<string, RibPeer>()
   readonly received = new Map<string, Map<string, ModelPath>>()
-  readonly own = new Map<string, LocalRoute>()
+  readonly own = new Map<string, OriginatedRoute>()
 
   expected(name: string): Map<string, string> {
     const to = this.peers.get(name) as RibPeer
@@ -82,7 +82,7 @@ export class RibModel {
       to.exportPolicy,
       {
         prefix: prefix(text),
-        source: best.peer === undefined ? 'own' : 'peer',
+        source: best.peer === undefined ? 'originated' : 'peer',
         learnedFrom: best.peer?.peerType,
         attributes: learned,
       },

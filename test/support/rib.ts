@@ -4,7 +4,7 @@ import { AFI, FAMILIES, type Family } from '../../src/base/family.ts'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { ACCEPT_ALL } from '../../src/bgp/policy/defaults.ts'
 import type { Rib } from '../../src/bgp/rib/rib.ts'
-import type { LocalRoute, RibPeer } from '../../src/bgp/rib/types.ts'
+import type { OriginatedRoute, RibPeer } from '../../src/bgp/rib/types.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../../src/bgp/wire/attribute.ts'
 import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
 import { writeHeader } from '../../src/bgp/wire/header.ts'
@@ -63,7 +63,7 @@ export const path = (...asns: number[]): Pick<PathAttributes, 'asPath'> => ({
   asPath: asns.length === 0 ? [] : [{ kind: 'sequence', asns }],
 })
 
-export const ownRoute = (text: string, communities: readonly (readonly number[])[] = []): LocalRoute => ({
+export const originatedRoute = (text: string, communities: readonly (readonly number[])[] = []): OriginatedRoute => ({
   prefix: prefix(text),
   origin: 'service',
   object: `Service/test/${text}`,

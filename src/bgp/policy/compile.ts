@@ -19,7 +19,7 @@ import type { Family } from '../../base/family.ts'
 import { DEFAULT_LOCAL_PREF } from '../route/attribute-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
-import { globOf, matchesAttributes, OWN_LOCAL_PREF, readsAttributes } from './match.ts'
+import { globOf, matchesAttributes, ORIGINATED_LOCAL_PREF, readsAttributes } from './match.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
 import { RuleIndex } from './rule-index.ts'
@@ -45,15 +45,15 @@ export interface PolicyInput {
   offset: number
   /** The prefix length: 0 to 32 or 128 bits. */
   length: number
-  /** 'own' for routes that this node originates, 'peer' for learned ones (on import always 'peer'). */
+  /** 'originated' for routes that this node originates, 'peer' for learned ones (on import always 'peer'). */
   source: RouteSource
-  /** The type of the neighbor that a learned route came from; undefined for own routes. */
+  /** The type of the neighbor that a learned route came from; undefined for originated routes. */
   learnedFrom: PeerType | undefined
   /** The type of the neighbor whose policy this is; on import the same as `learnedFrom`. */
   peerType: PeerType
-  /** The interface of the session that the route was learned over; undefined for own routes. */
+  /** The interface of the session that the route was learned over; undefined for originated routes. */
   interface: string | undefined
-  /** The BGPAdvertisements that select an own route. */
+  /** The BGPAdvertisements that select an originated route. */
   named: readonly string[] | undefined
   /** Decodes the attributes. Called at most once for a decision, and only when a rule that could match reads them. */
   readonly attributes: () => PathAttributes
@@ -147,7 +147,13 @@ export class CompiledPolicy {
         if (communities !== undefined && trail === start && input.lacksAll(communities)) continue
         original ??= input.attributes()
         current ??= trail.apply(original)
-        if (!matchesAttributes(step.rule.match, current, source === 'own' ? OWN_LOCAL_PREF : DEFAULT_LOCAL_PREF))
+        if (
+          !matchesAttributes(
+            step.rule.match,
+            current,
+            source === 'originated' ? ORIGINATED_LOCAL_PREF : DEFAULT_LOCAL_PREF,
+          )
+        )
           continue
       }
       this.hits[step.index] = (this.hits[step.index] as number) + 1
@@ -202,7 +208,7 @@ export class CompiledPolicy {
   #lane(family: Family, source: RouteSource, learnedFrom: PeerType | undefined, peerType: PeerType): Lane {
     const index =
       (family === 'ipv4' ? 0 : 1) |
-      (source === 'own' ? 0 : 2) |
+      (source === 'originated' ? 0 : 2) |
       (peerType === 'internal' ? 0 : 4) |
       (learnedFrom === undefined ? 0 : learnedFrom === 'internal' ? 8 : 16)
     const known = this.#lanes[index]

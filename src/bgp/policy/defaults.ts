@@ -17,7 +17,7 @@ export const REJECT_ALL: Policy = {
 /**
  * What is advertised to a neighbor.
  *
- * - Our own routes: everyone.
+ * - Originated routes: everyone.
  * - Learned from iBGP, to iBGP: all; only a route reflector gets that far (RFC 4456), the RIB sees to it.
  * - Learned from eBGP, to iBGP: inside `pools`, so that a default route of the rack does not enter the mesh.
  * - Learned, to eBGP: nothing; with `advertiseLearned` what lies inside `pools`, for clusters where only some nodes have
@@ -26,7 +26,7 @@ export const REJECT_ALL: Policy = {
  * `pools` are the ranges that belong to the cluster: IP pools, pod CIDRs, service ranges.
  */
 export function builtinExport(pools: readonly PrefixMatch[], advertiseLearned: boolean): Policy {
-  const own = accept('own routes', { source: 'own' })
+  const own = accept('own routes', { source: 'originated' })
   const reflected = accept('reflected routes', { source: 'peer', learnedFrom: 'internal', peerType: 'internal' })
   const toExternal: Rule = {
     name: 'no learned routes to eBGP',

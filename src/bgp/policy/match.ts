@@ -8,8 +8,8 @@ import type { RuleMatch } from './rule.ts'
 /** Calico's `priority` is a kernel metric: the lowest wins. LOCAL_PREF is this number minus the priority. */
 export const PRIORITY_BASE = 2_147_483_647
 
-/** LOCAL_PREF of our own routes, which have none yet: it corresponds to the priority of Calico's own routes. */
-export const OWN_LOCAL_PREF = PRIORITY_BASE - 1024
+/** LOCAL_PREF of originated routes, which have none yet: it corresponds to the priority of Calico's own routes. */
+export const ORIGINATED_LOCAL_PREF = PRIORITY_BASE - 1024
 
 export const readsAttributes = (match: RuleMatch): boolean =>
   match.communities !== undefined ||

@@ -8,7 +8,7 @@ import type { Asn } from '../../base/units.ts'
 import type { PeerType } from '../wire/context.ts'
 
 /** Where a route came from, as policy sees it. */
-export type RouteSource = 'own' | 'peer'
+export type RouteSource = 'originated' | 'peer'
 
 /** A prefix and which lengths inside it: `10.0.0.0/8` with 24 to 32. */
 export interface PrefixMatch {
@@ -29,18 +29,18 @@ export interface RuleMatch {
   /** The type of the neighbor a route was learned from. */
   readonly learnedFrom?: PeerType
   /**
-   * An own route that any of the BGPAdvertisements in `named` names, and none of those in `notNamed`. With `notNamed`
+   * An originated route that any of the BGPAdvertisements in `named` names, and none of those in `notNamed`. With `notNamed`
    * alone, any other BGPAdvertisement may name it, but one must.
    */
   readonly named?: readonly string[]
   readonly notNamed?: readonly string[]
-  /** The interface of the session it was learned over, with `*` and `?` as in a shell; our own routes have none. */
+  /** The interface of the session it was learned over, with `*` and `?` as in a shell; originated routes have none. */
   readonly interface?: string
   /** `64512:100`, `64512:1:2` as two or three numbers; any of them. */
   readonly communities?: readonly (readonly number[])[]
   /** The AS path begins with these; confederation segments are skipped, and a set ends the comparison. */
   readonly asPathPrefix?: readonly Asn[]
-  /** A route without LOCAL_PREF counts as 100, one of our own as `OWN_LOCAL_PREF`. */
+  /** A route without LOCAL_PREF counts as 100, one of our own as `ORIGINATED_LOCAL_PREF`. */
   readonly localPref?: number
   /** A route without MED counts as 0. */
   readonly med?: number

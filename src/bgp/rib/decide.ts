@@ -17,7 +17,7 @@ import { KIND, type Peers } from './peers.ts'
 
 /** The steps in their order. */
 const STEP = {
-  own: 0,
+  originated: 0,
   localPreference: 1,
   pathLength: 2,
   origin: 3,
@@ -33,7 +33,7 @@ const STEP = {
 } as const
 
 const STEP_NAMES: Readonly<Record<keyof typeof STEP, string>> = {
-  own: 'own route',
+  originated: 'own route',
   localPreference: 'higher local preference',
   pathLength: 'shorter AS path',
   origin: 'lower origin',
@@ -300,8 +300,8 @@ export class Decision {
     const id = this.#attributesOf(path)
     const peer = this.#paths.peer[path] as number
     switch (step) {
-      case STEP.own:
-        return this.#peers.kind[peer] === KIND.own ? 0 : 1
+      case STEP.originated:
+        return this.#peers.kind[peer] === KIND.originated ? 0 : 1
       case STEP.localPreference:
         return -(this.#attributes.localPref[id] as number)
       case STEP.pathLength:

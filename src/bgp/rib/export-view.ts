@@ -14,7 +14,7 @@ import type { Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import type { ServiceAddresses } from './service-addresses.ts'
 import type { StrayingPrefixes } from './straying.ts'
-import type { LocalRoute, RibPeer } from './types.ts'
+import type { OriginatedRoute, RibPeer } from './types.ts'
 
 /** Everything that changes what is advertised to a neighbor. Neighbors that agree in it form an update group. */
 export interface ExportView {
@@ -63,5 +63,5 @@ export interface ExportTables {
   /** Whether a learned route of this family was ever advertised with this node as its next hop. */
   readonly relaying: { began: boolean }
   /** By path: the routes that we originate. */
-  readonly local: ReadonlyMap<number, LocalRoute>
+  readonly originated: ReadonlyMap<number, OriginatedRoute>
 }

@@ -62,7 +62,7 @@ export class Exporter {
       bytes: this.#address,
       offset: 0,
       length: 0,
-      source: 'own',
+      source: 'originated',
       learnedFrom: undefined,
       peerType: view.peerType,
       interface: undefined,
@@ -114,9 +114,12 @@ export class Exporter {
     // For an internal route, reflection also depends on the neighbor it came from.
     if (kind === KIND.internal) return false
     const { family, peerType, policy } = this.view
-    const own = kind === KIND.own
-    if (!own && !(this.#tables.serviceAddresses.isEmpty && this.#tables.straying.isEmpty)) return false
-    return policy.acceptsAll || policy.isUniform(family, own ? 'own' : 'peer', own ? undefined : 'external', peerType)
+    const isOriginated = kind === KIND.originated
+    if (!isOriginated && !(this.#tables.serviceAddresses.isEmpty && this.#tables.straying.isEmpty)) return false
+    return (
+      policy.acceptsAll ||
+      policy.isUniform(family, isOriginated ? 'originated' : 'peer', isOriginated ? undefined : 'external', peerType)
+    )
   }
 
   #export(prefix: number, path: number): number {
@@ -135,7 +138,8 @@ export class Exporter {
 
   #noteRelaying(path: number): void {
     const { paths, peers, relaying } = this.#tables
-    if (this.#nextHop === this.#selfId && peers.kind[paths.peer[path] as number] !== KIND.own) relaying.began = true
+    if (this.#nextHop === this.#selfId && peers.kind[paths.peer[path] as number] !== KIND.originated)
+      relaying.began = true
   }
 
   whyNotExport(prefix: number, path: number): string | undefined {
@@ -161,9 +165,9 @@ export class Exporter {
     const { paths, attributes, peers, deferral } = this.#tables
     const flags = attributes.flags[paths.attributes[path] as number] as number
     const kind = peers.kind[paths.peer[path] as number] as number
-    if (deferral.isOn && kind !== KIND.own) return REASON.deferred
-    // RFC 1997: well-known communities are for the receivers of a route. Our own routes carry them to the neighbors.
-    if (kind !== KIND.own && (flags & BOUND) !== 0) {
+    if (deferral.isOn && kind !== KIND.originated) return REASON.deferred
+    // RFC 1997: well-known communities are for the receivers of a route. Originated routes carry them to the neighbors.
+    if (kind !== KIND.originated && (flags & BOUND) !== 0) {
       if ((flags & CARRIES.noAdvertise) !== 0) return REASON.noAdvertise
       if (this.#external && (flags & CARRIES.noExport) !== 0) return REASON.noExport
       if (this.#external && (flags & CARRIES.noExportSubconfed) !== 0) return REASON.noExportSubconfed
@@ -179,7 +183,7 @@ export class Exporter {
     this.#verdict = ACCEPT
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
     let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
-    if (kind !== KIND.own && nextHop === this.#selfId) {
+    if (kind !== KIND.originated && nextHop === this.#selfId) {
       const refusal = this.#whyNotThroughUs(prefix, path)
       if (refusal !== REASON.none) {
         nextHop = paths.nextHop[path] as number
@@ -205,16 +209,16 @@ export class Exporter {
   }
 
   #ask(prefix: number, path: number, kind: number): boolean {
-    const { prefixes, paths, peers, local } = this.#tables
+    const { prefixes, paths, peers, originated } = this.#tables
     prefixes.writeAddress(prefix, this.#address)
-    const own = kind === KIND.own
+    const isOriginated = kind === KIND.originated
     const input = this.#input
     this.#asked = path
     input.length = prefixes.lengths[prefix] as number
-    input.source = own ? 'own' : 'peer'
-    input.learnedFrom = own ? undefined : kind === KIND.internal ? 'internal' : 'external'
+    input.source = isOriginated ? 'originated' : 'peer'
+    input.learnedFrom = isOriginated ? undefined : kind === KIND.internal ? 'internal' : 'external'
     input.interface = peers.slots[paths.peer[path] as number]?.peer.interface
-    input.named = own ? local.get(path)?.named : undefined
+    input.named = isOriginated ? originated.get(path)?.named : undefined
     const verdict = this.view.policy.decide(input)
     if (verdict.kind === 'reject') {
       this.#refusal = verdict.reason

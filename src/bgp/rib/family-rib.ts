@@ -25,7 +25,7 @@ import { LocRib } from './loc-rib.ts'
 import type { MemoryLimit } from './memory-limit.ts'
 import { NeighborPaths } from './neighbor-paths.ts'
 import { OwnPods } from './own-pods.ts'
-import { OWN, type PeerSlot, type Peers } from './peers.ts'
+import { ORIGINATED, type PeerSlot, type Peers } from './peers.ts'
 import { Planes } from './planes.ts'
 import { PrefixTable } from './prefix-table.ts'
 import { Removal } from './removal.ts'
@@ -36,7 +36,7 @@ import { ServiceAddresses } from './service-addresses.ts'
 import { StaleRoutes } from './stale-routes.ts'
 import { type Straying, StrayingPrefixes } from './straying.ts'
 import { Sweeps } from './sweeps.ts'
-import type { LocalRoute } from './types.ts'
+import type { OriginatedRoute } from './types.ts'
 
 /** The tables that both families share. */
 export interface SharedTables {
@@ -58,7 +58,7 @@ export class FamilyRib {
   readonly decision: Decision
   readonly adjOut: Planes
   /** By path: the routes that we originate. */
-  readonly local = new Map<number, LocalRoute>()
+  readonly originated = new Map<number, OriginatedRoute>()
   /** Whether a learned route was ever advertised with this node as its next hop: all exporters share it. */
   readonly relaying = { began: false }
   readonly #peers: Peers
@@ -90,7 +90,7 @@ export class FamilyRib {
       ...tables,
       serviceAddresses: this.#serviceAddresses,
       straying: this.#straying,
-      local: this.local,
+      originated: this.originated,
       relaying: this.relaying,
     }
     this.adjOut = new Planes(exported, this.loc, this.decision, shared.logLimit, (sweep) => this.#sweeps.add(sweep))
@@ -143,12 +143,12 @@ export class FamilyRib {
 
   // ── Our own ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  originate(route: LocalRoute, attributes: number, now: Millis): void {
+  originate(route: OriginatedRoute, attributes: number, now: Millis): void {
     const { paths, prefixes } = this
     const prefix = prefixes.insert(route.prefix.bytes, 0, route.prefix.length)
-    const path = paths.find(prefix, OWN, 0) || paths.add(prefix, OWN, 0)
-    const before = this.local.get(path)
-    this.local.set(path, route)
+    const path = paths.find(prefix, ORIGINATED, 0) || paths.add(prefix, ORIGINATED, 0)
+    const before = this.originated.get(path)
+    this.originated.set(path, route)
     if (paths.received[path] === attributes) {
       // The path is the same, but export policy may decide otherwise.
       if (before?.named?.join() !== route.named?.join()) this.#reviewer.askAgain(path, ASK.export)
@@ -161,9 +161,9 @@ export class FamilyRib {
 
   withdrawOriginated(bytes: Uint8Array, length: number): void {
     const prefix = this.prefixes.find(bytes, 0, length)
-    const path = prefix === 0 ? 0 : this.paths.find(prefix, OWN, 0)
+    const path = prefix === 0 ? 0 : this.paths.find(prefix, ORIGINATED, 0)
     if (path === 0) return
-    this.local.delete(path)
+    this.originated.delete(path)
     this.#selection.removePath(path)
   }
 

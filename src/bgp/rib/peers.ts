@@ -15,9 +15,9 @@ import { NO_PEER } from './loc-rib.ts'
 import type { RibPeer } from './types.ts'
 
 /** The kind of a path, by its source. */
-export const KIND = { own: 0, internal: 1, external: 2 } as const
+export const KIND = { originated: 0, internal: 1, external: 2 } as const
 
-export const OWN = 0
+export const ORIGINATED = 0
 
 /** By family: the first next hop on the shared link that an external neighbor sent. */
 export type HeardNextHops = Readonly<Partial<Record<Family, Prefix>>>

@@ -19,7 +19,7 @@ import { AttributeTable } from '../route/attribute-table.ts'
 import { ByteTable } from '../route/byte-table.ts'
 import { type HashKey, KNOWN_KEY } from '../route/hash.ts'
 import { NextHopTable } from '../route/next-hop-table.ts'
-import { ownAttributes } from '../wire/attribute.ts'
+import { originatedAttributes } from '../wire/attribute.ts'
 import { BestRoutes } from './best-routes.ts'
 import type { DecisionSettings } from './decide.ts'
 import { familyCounts } from './family-counts.ts'
@@ -37,7 +37,7 @@ import type {
   BestRoute,
   FamilyCounts,
   ImportSide,
-  LocalRoute,
+  OriginatedRoute,
   OwnPodCidrs,
   PrefixLimitReport,
   ReceiveResult,
@@ -232,9 +232,9 @@ export class Rib {
   }
 
   /** Adds or changes routes of our own, one for each prefix. */
-  originate(routes: readonly LocalRoute[], now: Millis): void {
+  originate(routes: readonly OriginatedRoute[], now: Millis): void {
     for (const route of routes) {
-      const attributes = this.#attributes.encode(ownAttributes(route.communities))
+      const attributes = this.#attributes.encode(originatedAttributes(route.communities))
       this.#ribs[route.prefix.family].originate(route, attributes, now)
       this.#attributes.release(attributes)
     }
@@ -292,7 +292,7 @@ export class Rib {
     return this.#ribs[family].relaying.began
   }
 
-  /** `defers`: only our own routes are advertised. When that is over, the others follow. */
+  /** `defers`: only originated routes are advertised. When that is over, the others follow. */
   deferLearned(defers: boolean): void {
     if (this.#deferral.isOn === defers) return
     this.#deferral.revision++

@@ -14,7 +14,7 @@ import { REFUSED, REFUSED_TEXTS } from './eligible.ts'
 import type { FamilyRib } from './family-rib.ts'
 import { LOST } from './loc-rib.ts'
 import { OURS } from './pack.ts'
-import { OWN, type Peers } from './peers.ts'
+import { ORIGINATED, type Peers } from './peers.ts'
 import type { RouteCount, RouteCursor, RoutePage, RouteQuery, RouteRow } from './types.ts'
 
 /** The decision about a prefix, and the paths that share its traffic. */
@@ -145,7 +145,7 @@ export class RouteRows {
     const { paths, family } = rib
     const peer = paths.peer[path] as number
     const slot = this.#peers.slots[peer]
-    const local = peer === OWN ? rib.local.get(path) : undefined
+    const originated = peer === ORIGINATED ? rib.originated.get(path) : undefined
     const best = rib.loc.best[prefix] === path
     const exported = query.export === undefined ? undefined : this.#member(rib, query.export, prefix, path)
     const sent = exported === undefined ? undefined : this.#sent(exported, blockOf(exported, prefix))
@@ -156,9 +156,9 @@ export class RouteRows {
       from: slot?.peer.remoteAddress,
       peerType: slot?.peer.peerType,
       interface: slot?.peer.interface,
-      origin: local?.origin ?? 'bgp',
-      object: local?.object,
-      named: local?.named,
+      origin: originated?.origin ?? 'bgp',
+      object: originated?.object,
+      named: originated?.named,
       nextHops: sent?.nextHops ?? this.#nextHopsOf(paths, path),
       best,
       ...(best && sent === undefined && decided.shares.length > 1 && { alsoVia: this.#alsoVia(rib, decided.shares) }),

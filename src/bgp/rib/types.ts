@@ -67,7 +67,7 @@ export interface RibPeer {
 export type ImportSide = Pick<RibPeer, 'importPolicy' | 'nodeAs' | 'allowedOwnAs'>
 
 /** A route this node originates. */
-export interface LocalRoute {
+export interface OriginatedRoute {
   readonly prefix: Prefix
   /** For `show`: `pod-cidr`, `service-cidr`, `service`. */
   readonly origin: string
@@ -194,7 +194,7 @@ export interface RouteRow {
   /** `pod-cidr`, `service` … for our own, `bgp` for learned ones. */
   readonly origin: string
   readonly object: string | undefined
-  /** Names of one of our own for export policy, as in `LocalRoute`. */
+  /** Names of one of our own for export policy, as in `OriginatedRoute`. */
   readonly named: readonly string[] | undefined
   readonly nextHops: readonly Address[]
   readonly best: boolean

@@ -35,8 +35,8 @@ export function elementsOf(attributes: PathAttributes): number {
   return asPath.reduce((sum, { asns }) => sum + asns.length, ofLists)
 }
 
-/** The attributes of an own route: ORIGIN IGP, an empty path, and these communities of two or three numbers. */
-export function ownAttributes(communities: readonly (readonly number[])[]): PathAttributes {
+/** The attributes of an originated route: ORIGIN IGP, an empty path, and these communities of two or three numbers. */
+export function originatedAttributes(communities: readonly (readonly number[])[]): PathAttributes {
   return {
     origin: 'IGP',
     asPath: [],

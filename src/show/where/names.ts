@@ -6,7 +6,7 @@ import { parsePrefix } from '../../base/prefix.ts'
 import type { RouteRow } from '../../bgp/rib/types.ts'
 import type { AsSegment } from '../../bgp/wire/as-path.ts'
 import { localPrefOf } from '../attributes.ts'
-import { ownKind } from '../own-kind.ts'
+import { originatedKind } from '../originated-kind.ts'
 import { formatRouterId } from '../router-id.ts'
 import { VOID, type WhereValue, type WhereValueKind } from './values.ts'
 
@@ -24,15 +24,15 @@ const ip = (value: string | undefined): WhereValue => (value === undefined ? VOI
 const term = (type: WhereValueKind, read: Term['read']): Term => ({ type, read })
 
 /** BIRD's preference of static and of BGP routes. */
-const PREFERENCE = { own: 200, learned: 100 }
+const PREFERENCE = { originated: 200, learned: 100 }
 
 export const NAMES: Readonly<Record<string, Term>> = {
   net: term('prefix', ({ prefix }) => prefixOf(prefix)),
-  proto: term('text', ({ peer, origin }) => ({ kind: 'text', value: peer ?? ownKind(origin) })),
+  proto: term('text', ({ peer, origin }) => ({ kind: 'text', value: peer ?? originatedKind(origin) })),
   source: term('enum', ({ peer }) => ({ kind: 'enum', value: peer === undefined ? 'RTS_STATIC' : 'RTS_BGP' })),
   from: term('ip', ({ from }) => ip(from?.split('%')[0])),
   gw: term('ip', ({ nextHops }) => ip(nextHops[0]?.split('%')[0])),
-  preference: term('int', ({ peer }) => int(peer === undefined ? PREFERENCE.own : PREFERENCE.learned)),
+  preference: term('int', ({ peer }) => int(peer === undefined ? PREFERENCE.originated : PREFERENCE.learned)),
   bgp_next_hop: term('ip', ({ nextHops }) => ip(nextHops[0]?.split('%')[0])),
   bgp_path: term('path', ({ peer, attributes }) => ofPeer(peer, { kind: 'path', value: attributes.asPath })),
   bgp_origin: term('enum', ({ attributes }) => ({
@@ -48,7 +48,7 @@ export const NAMES: Readonly<Record<string, Term>> = {
   ),
 }
 
-/** Our own routes have no AS path before export. */
+/** Originated routes have no AS path before export. */
 const ofPeer = (peer: string | undefined, value: WhereValue): WhereValue => (peer === undefined ? VOID : value)
 
 function prefixOf(text: string): WhereValue {

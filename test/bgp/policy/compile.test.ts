@@ -5,13 +5,13 @@ import type { Policy, Rule, RuleMatch } from '../../../src/bgp/policy/rule.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
 import { BARE } from '../../support/attributes.ts'
-import { ownRoute, policy, policyInput, prefix, range, route, rule } from './support.ts'
+import { originatedRoute, policy, policyInput, prefix, range, route, rule } from './support.ts'
 
 const withPath = (...asPath: PathAttributes['asPath']) => route('10.0.0.0/24', { attributes: { ...BARE, asPath } })
 const sequence = (...asns: number[]) => ({ kind: 'sequence', asns }) as const
 const marked = route('10.0.0.0/24', { attributes: { ...BARE, communities: [[1, 2]], largeCommunities: [[1, 2, 3]] } })
 
-const unset = ownRoute('10.0.0.0/8')
+const unset = originatedRoute('10.0.0.0/8')
 const over = (name: string): PolicyRoute => route('10.0.0.0/8', { interface: name })
 const conditions: [string, RuleMatch, PolicyRoute, PeerType, boolean][] = [
   ['no condition', {}, route('10.0.0.0/8'), 'external', true],
@@ -36,13 +36,13 @@ const conditions: [string, RuleMatch, PolicyRoute, PeerType, boolean][] = [
     'external',
     true,
   ],
-  ['our own', { source: 'own' }, ownRoute('10.0.0.0/8'), 'external', true],
-  ['not our own', { source: 'own' }, route('10.0.0.0/8'), 'external', false],
+  ['our own', { source: 'originated' }, originatedRoute('10.0.0.0/8'), 'external', true],
+  ['not our own', { source: 'originated' }, route('10.0.0.0/8'), 'external', false],
   ['the type of this neighbor', { peerType: 'internal' }, route('10.0.0.0/8'), 'internal', true],
   ['not the type of this neighbor', { peerType: 'internal' }, route('10.0.0.0/8'), 'external', false],
   ['learned from that type', { learnedFrom: 'external' }, route('10.0.0.0/8'), 'internal', true],
   ['learned from the other type', { learnedFrom: 'internal' }, route('10.0.0.0/8'), 'internal', false],
-  ['learned, where it is our own', { learnedFrom: 'external' }, ownRoute('10.0.0.0/8'), 'internal', false],
+  ['learned, where it is our own', { learnedFrom: 'external' }, originatedRoute('10.0.0.0/8'), 'internal', false],
   [
     'one of the communities',
     {
@@ -269,7 +269,7 @@ test('rules that look at prefixes are known, by the kind of route that can meet 
 describe('twelve `next` rules that overlap in every way', () => {
   const names = Array.from({ length: 12 }, (_, at) => `a${at}`)
   const operation = (at: number) => ({ kind: 'add-community', community: [1, at] }) as const
-  const rules = names.map((name, at) => rule('next', { source: 'own', named: [name] }, operation(at)))
+  const rules = names.map((name, at) => rule('next', { source: 'originated', named: [name] }, operation(at)))
   const subsets = Array.from({ length: 1 << names.length }, (_, bits) => names.filter((_, at) => (bits >> at) & 1))
 
   test('keep a bounded number of verdicts, and each is right', () => {
@@ -278,7 +278,7 @@ describe('twelve `next` rules that overlap in every way', () => {
     const wrong: (readonly string[])[] = []
     for (const named of [...subsets, ...subsets.toReversed()]) {
       const { family, bytes, length } = prefix('10.0.0.0/8')
-      const own = { source: 'own', learnedFrom: undefined, named } as const
+      const own = { source: 'originated', learnedFrom: undefined, named } as const
       const verdict = compiled.decide(policyInput({ family, bytes, length }, own))
       const { communities } = (verdict.kind === 'accept' && verdict.edit?.apply(BARE)) || BARE
       if (communities.join(' ') !== named.map((name) => `1,${name.slice(1)}`).join(' ')) wrong.push(named)
@@ -326,7 +326,7 @@ test.each<[string, Policy, { depends: boolean; changes: boolean; all: boolean }]
   ],
   [
     'a rule that refuses changes nothing',
-    policy([rule('reject', { source: 'own' }, MARK)], 'accept'),
+    policy([rule('reject', { source: 'originated' }, MARK)], 'accept'),
     { depends: false, changes: false, all: false },
   ],
 ])('shortcuts: %s', (_, given, { depends, changes, all }) => {

@@ -5,15 +5,15 @@ import { within } from '../../../src/bgp/policy/prefix-set.ts'
 import type { PeerType } from '../../../src/bgp/wire/context.ts'
 import { whileDrained } from '../../../src/engine/drain.ts'
 import { BARE } from '../../support/attributes.ts'
-import { ownRoute, prefix, range, route, rule } from './support.ts'
+import { originatedRoute, prefix, range, route, rule } from './support.ts'
 
 const POOLS = [prefix('10.0.0.0/8'), prefix('2001:db8::/32')].map((one) => within(one))
 const internal = (text: string) => route(text, { learnedFrom: 'internal' })
 
 const rows: [string, PolicyRoute, PeerType, quiet: string, switched: string][] = [
-  ['own inside the pools to eBGP', ownRoute('10.0.0.0/26'), 'external', 'accept', 'accept'],
-  ['own outside the pools to eBGP', ownRoute('192.0.2.1/32'), 'external', 'accept', 'accept'],
-  ['own to iBGP', ownRoute('2001:db8::/64'), 'internal', 'accept', 'accept'],
+  ['own inside the pools to eBGP', originatedRoute('10.0.0.0/26'), 'external', 'accept', 'accept'],
+  ['own outside the pools to eBGP', originatedRoute('192.0.2.1/32'), 'external', 'accept', 'accept'],
+  ['own to iBGP', originatedRoute('2001:db8::/64'), 'internal', 'accept', 'accept'],
   ['eBGP to eBGP', route('10.0.0.0/26'), 'external', 'reject', 'accept'],
   ['iBGP to eBGP', internal('10.0.0.0/26'), 'external', 'reject', 'accept'],
   ['iBGP to eBGP outside the pools', internal('192.0.2.0/24'), 'external', 'reject', 'reject'],
@@ -55,7 +55,7 @@ test('a refusal says why and how to open it', () => {
 
 test('RFC 8212 §3: without pools only own routes go out and nothing comes in', () => {
   expect(evaluate(builtinExport([], true), route('10.0.0.0/8'), 'internal').kind).toBe('reject')
-  expect(evaluate(builtinExport([], true), ownRoute('10.0.0.0/8'), 'external').kind).toBe('accept')
+  expect(evaluate(builtinExport([], true), originatedRoute('10.0.0.0/8'), 'external').kind).toBe('accept')
   expect(evaluate(builtinImport([]), route('10.0.0.0/8'), 'external').kind).toBe('reject')
 })
 

@@ -40,7 +40,8 @@ export const route = (text: string, more: Partial<Omit<PolicyRoute, 'prefix'>> =
   ...more,
 })
 
-export const ownRoute = (text: string): PolicyRoute => route(text, { source: 'own', learnedFrom: undefined })
+export const originatedRoute = (text: string): PolicyRoute =>
+  route(text, { source: 'originated', learnedFrom: undefined })
 
 /** A question to a compiled policy: a route learned from eBGP unless said otherwise. */
 export const policyInput = (

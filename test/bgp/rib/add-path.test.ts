@@ -4,7 +4,7 @@ import { REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import type { Policy } from '../../../src/bgp/policy/rule.ts'
 import { MOST_PATHS } from '../../../src/bgp/rib/planes.ts'
 import { MOST_TAKEN } from '../../../src/bgp/rib/rejected-routes.ts'
-import { context, neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { context, neighbor, originatedRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'
@@ -50,7 +50,7 @@ describe('several paths to one who wants them', () => {
       const hop = text === Y ? '2001:db8::9' : undefined
       for (const peer of [a, b]) room.say(peer, [text], path(peer.remoteAs), hop)
     }
-    room.rib.originate([ownRoute(X)], 0)
+    room.rib.originate([originatedRoute(X)], 0)
     settle(room.rib)
     room.join(many)
     expect(keys(room)).toEqual([`${X} #1`, `${X} #2`, `${X} #3`, `${Y} #1`, `${Y} #2`])

@@ -4,7 +4,7 @@ import { formatAddress } from '../../../src/base/address.ts'
 import { Decision, type DecisionSettings } from '../../../src/bgp/rib/decide.ts'
 import type { Reachability, RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
-import { context, neighbor, ownRoute, path, settle, withdrawal } from '../../support/rib.ts'
+import { context, neighbor, originatedRoute, path, settle, withdrawal } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'
@@ -127,7 +127,7 @@ describe('sharing', () => {
 
   test('our own route shares with nobody', () => {
     const made = room({ relax: true })
-    made.rib.originate([ownRoute(X)], 0)
+    made.rib.originate([originatedRoute(X)], 0)
     made.say(a, [X], path(65_100), hopOf(1))
     expect(made.rows().map(({ alsoVia }) => alsoVia)).toEqual([undefined, undefined])
   })

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { contains, makePrefix } from '../../../src/base/prefix.ts'
 import { OwnPods } from '../../../src/bgp/rib/own-pods.ts'
-import { neighbor, ownRoute, path, prefix, settle } from '../../support/rib.ts'
+import { neighbor, originatedRoute, path, prefix, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const source = neighbor(1)
@@ -59,7 +59,7 @@ test('an address that was lent to another node is reached there, and is ours aga
 test('where this node advertises its pod CIDR no more, another route of the same prefix is no way either', () => {
   const room = new Room(source)
   room.rib.setOwnPods(pods(OWN))
-  room.rib.originate([ownRoute('10.244.1.0/24')], 0)
+  room.rib.originate([originatedRoute('10.244.1.0/24')], 0)
   say(room, '10.244.1.0/24')
   room.rib.withdraw([prefix('10.244.1.0/24')])
   settle(room.rib)

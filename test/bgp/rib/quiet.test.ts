@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { REJECT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import { Rib } from '../../../src/bgp/rib/rib.ts'
-import { Listener, neighbor, ownRoute, prefix, settle } from '../../support/rib.ts'
+import { Listener, neighbor, originatedRoute, prefix, settle } from '../../support/rib.ts'
 
 const X = '10.1.0.0/16'
 const [a, b] = [neighbor(1), neighbor(2)]
@@ -16,7 +16,7 @@ function scene() {
   }
   rib.addPeer(a)
   rib.addPeer(b)
-  rib.originate([ownRoute(X)], 0)
+  rib.originate([originatedRoute(X)], 0)
   drain(a, b)
   expect(rib.isQuiet).toBe(true)
   return { rib, drain }
@@ -26,7 +26,7 @@ test('it has read everything before the others had', () => {
   const { rib, drain } = scene()
   rib.refreshOut(a.name, 'ipv4')
   settle(rib)
-  rib.originate([ownRoute('10.2.0.0/16')], 0)
+  rib.originate([originatedRoute('10.2.0.0/16')], 0)
   drain(a, b)
   expect(rib.isQuiet).toBe(true)
 })

@@ -1,7 +1,7 @@
 /** RFC 2918 and RFC 7313. Numbers in brackets: reference list of what implementers get wrong. */
 import { describe, expect, test } from 'vitest'
 import { ACCEPT_ALL } from '../../../src/bgp/policy/defaults.ts'
-import { announcement, attributes, neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { announcement, attributes, neighbor, originatedRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const [X, Y, Z] = ['10.0.0.0/8', '10.1.0.0/16', '10.2.0.0/16']
@@ -90,7 +90,7 @@ describe('a neighbor refreshes', () => {
     const room = begun()
     room.say(b, [Z], path(b.remoteAs))
     room.say(a, ['2001:db8::/32'], path(a.remoteAs), '2001:db8::9')
-    room.rib.originate([ownRoute('10.9.0.0/16')], 0)
+    room.rib.originate([originatedRoute('10.9.0.0/16')], 0)
     room.rib.endRefresh(a.name, 'ipv4')
     settle(room.rib)
     expect(held(room).sort()).toEqual(['10.9.0.0/16', Z, '2001:db8::/32'].sort())

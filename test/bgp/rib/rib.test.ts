@@ -17,7 +17,7 @@ import {
   neighbor,
   OUR_V4,
   OUR_V6,
-  ownRoute,
+  originatedRoute,
   path,
   prefix,
   describe as route,
@@ -112,7 +112,7 @@ describe('what goes to whom', () => {
 
   test('our own: IGP, next hop self, in both families', () => {
     const rib = ribWith(a, internal)
-    rib.originate([ownRoute(X, [[65000, 1]]), ownRoute('2001:db8::/32')], 0)
+    rib.originate([originatedRoute(X, [[65000, 1]]), originatedRoute('2001:db8::/32')], 0)
     settle(rib)
     expect([...heard(rib, a)].sort()).toEqual([
       [X, route(OUR_V4, attributes({ ...path(65000), communities: [[65000, 1]] }))],
@@ -125,7 +125,7 @@ describe('what goes to whom', () => {
     const names = Array.from({ length: 11 }, (_, at) => `a${at}`)
     const rules = names.map((name, at): Rule => {
       const operations = [{ kind: 'add-community', community: [1, at] }] as const
-      return { name, match: { source: 'own', named: [name] }, action: 'next', operations }
+      return { name, match: { source: 'originated', named: [name] }, action: 'next', operations }
     })
     const to = neighbor(1, { exportPolicy: { ...ACCEPT_ALL, rules } })
     const rib = ribWith(to)
@@ -135,7 +135,7 @@ describe('what goes to whom', () => {
     const memory: number[] = []
     for (let bits = 0; bits < 1 << names.length; bits++) {
       const named = names.filter((_, at) => (bits >> at) & 1)
-      rib.originate([{ ...ownRoute(X), named }], 0)
+      rib.originate([{ ...originatedRoute(X), named }], 0)
       settle(rib)
       const communities = named.map((name) => [1, Number(name.slice(1))] as const)
       expect(listener.drain(rib, to.name).routes.get(X)).toBe(
@@ -149,7 +149,7 @@ describe('what goes to whom', () => {
 
   test.each([0xff01, 0xff02, 0xff03])('our own with the well-known community 65535:%i: told with it to all', (low) => {
     const rib = ribWith(a, internal)
-    rib.originate([ownRoute(X, [[0xffff, low]])], 0)
+    rib.originate([originatedRoute(X, [[0xffff, low]])], 0)
     settle(rib)
     const communities = [[0xffff, low]] as const
     expect(heard(rib, a).get(X)).toBe(route(OUR_V4, attributes({ ...path(65000), communities })))
@@ -159,7 +159,7 @@ describe('what goes to whom', () => {
   test('a family without a next hop of ours is held back, and its End-of-RIB is sent', () => {
     const peer = neighbor(1, { nextHops: { ipv4: addressBytes(OUR_V4) } })
     const rib = ribWith(peer)
-    rib.originate([ownRoute('2001:db8::/32')], 0)
+    rib.originate([originatedRoute('2001:db8::/32')], 0)
     settle(rib)
     const listener = new Listener(peer).drain(rib, peer.name)
     expect([listener.routes.size, listener.endOfRib]).toEqual([0, ['ipv4', 'ipv6']])
@@ -269,7 +269,7 @@ describe('what may be used (RFC 4271 §9.1.2)', () => {
 describe('telling', () => {
   test('[54] End-of-RIB per family behind the first feed, also when it is empty (RFC 4724 §4)', () => {
     const rib = ribWith(a)
-    rib.originate([ownRoute(X)], 0)
+    rib.originate([originatedRoute(X)], 0)
     settle(rib)
     const listener = new Listener(a).drain(rib, a.name)
     expect([listener.routes.size, listener.endOfRib, rib.pending(a.name)]).toEqual([1, ['ipv4', 'ipv6'], false])
@@ -279,7 +279,7 @@ describe('telling', () => {
   test('[54] no End-of-RIB while the replay is under way', () => {
     const rib = new Rib()
     rib.originate(
-      Array.from({ length: 200 }, (_, index) => ownRoute(`10.0.${index}.0/24`)),
+      Array.from({ length: 200 }, (_, index) => originatedRoute(`10.0.${index}.0/24`)),
       0,
     )
     settle(rib)
@@ -308,7 +308,10 @@ describe('telling', () => {
     const listener = new Listener(b).drain(rib, b.name)
     for (let index = 0; index < 2000; index++) {
       rib.originate(
-        [ownRoute(`10.${index >> 8}.${index & 255}.0/24`), ownRoute(`2001:db8:${index.toString(16)}::/48`)],
+        [
+          originatedRoute(`10.${index >> 8}.${index & 255}.0/24`),
+          originatedRoute(`2001:db8:${index.toString(16)}::/48`),
+        ],
         0,
       )
     }
@@ -453,7 +456,7 @@ describe('telling', () => {
 
   test('[68] a refresh tells everything again, between BoRR and EoRR where both know them', () => {
     const rib = ribWith(a)
-    rib.originate([ownRoute(X)], 0)
+    rib.originate([originatedRoute(X)], 0)
     settle(rib)
     heard(rib, a)
     rib.refreshOut(a.name, 'ipv4', true)
@@ -476,13 +479,16 @@ describe('telling', () => {
       rib.takeBest(1_000)
       const change = (turn: number) => {
         rib.originate(
-          Array.from({ length: 2_000 }, (__, index) => ({ ...ownRoute(nth(index)), communities: [[65_000, turn]] })),
+          Array.from({ length: 2_000 }, (__, index) => ({
+            ...originatedRoute(nth(index)),
+            communities: [[65_000, turn]],
+          })),
           0,
         )
         settle(rib)
       }
       change(0)
-      rib.originate([ownRoute(other)], 0)
+      rib.originate([originatedRoute(other)], 0)
       settle(rib)
       const listener = new Listener(a)
       const kernel: string[] = []
@@ -502,7 +508,9 @@ describe('telling', () => {
     const tables = (follows: boolean): number => {
       const rib = ribWith(a)
       if (follows) rib.trackForKernel()
-      const routes = Array.from({ length: 2_000 }, (_, index) => ownRoute(`10.${index >> 8}.${index & 255}.0/24`))
+      const routes = Array.from({ length: 2_000 }, (_, index) =>
+        originatedRoute(`10.${index >> 8}.${index & 255}.0/24`),
+      )
       rib.originate(routes, 0)
       settle(rib)
       return rib.memory()[0]?.bytes ?? 0
@@ -513,14 +521,14 @@ describe('telling', () => {
 
   test('who has been fed reads with the others, though nobody asks it in vain', () => {
     const rib = ribWith(a)
-    rib.originate([ownRoute(X)], 0)
+    rib.originate([originatedRoute(X)], 0)
     settle(rib)
     heard(rib, a)
     rib.addPeer(b)
     settle(rib)
     while (rib.pending(b.name)) rib.pull(b.name, 65_536)
     expect(rib.isQuiet).toBe(true)
-    rib.originate([ownRoute('10.1.0.0/16')], 0)
+    rib.originate([originatedRoute('10.1.0.0/16')], 0)
     settle(rib)
     expect(rib.isQuiet).toBe(false)
     const first = rib.pull(a.name, 65_536)?.bytes
@@ -531,7 +539,7 @@ describe('telling', () => {
 
   test('a neighbor that comes into a group of one that moved there is told everything', () => {
     const rib = ribWith(a)
-    rib.originate([ownRoute(X)], 0)
+    rib.originate([originatedRoute(X)], 0)
     settle(rib)
     const exportPolicy: Policy = { ...ACCEPT_ALL, name: 'another' }
     rib.setPeer({ ...a, exportPolicy })
@@ -594,7 +602,7 @@ describe('looking', () => {
   test('for an address: the longest match; for a prefix: itself; in a prefix: all inside', () => {
     const rib = ribWith(a)
     rib.originate(
-      [X, '10.1.0.0/16', '10.1.2.0/24', '11.0.0.0/8', '2001:db8::/32'].map((text) => ownRoute(text)),
+      [X, '10.1.0.0/16', '10.1.2.0/24', '11.0.0.0/8', '2001:db8::/32'].map((text) => originatedRoute(text)),
       0,
     )
     settle(rib)
@@ -610,11 +618,11 @@ describe('looking', () => {
   test('page after page, all rows once', () => {
     const rib = ribWith(a)
     rib.originate(
-      Array.from({ length: 50 }, (_, index) => ownRoute(`10.0.${index}.0/24`)),
+      Array.from({ length: 50 }, (_, index) => originatedRoute(`10.0.${index}.0/24`)),
       0,
     )
     rib.originate(
-      Array.from({ length: 50 }, (_, index) => ownRoute(`2001:db8:${index}::/48`)),
+      Array.from({ length: 50 }, (_, index) => originatedRoute(`2001:db8:${index}::/48`)),
       0,
     )
     settle(rib)

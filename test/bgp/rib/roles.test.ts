@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { Role } from '../../../src/bgp/wire/role.ts'
-import { context, neighbor, ownRoute, path, settle } from '../../support/rib.ts'
+import { context, neighbor, originatedRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'
@@ -69,7 +69,7 @@ describe('ONLY_TO_CUSTOMER of what goes out (RFC 9234 §5)', () => {
     const customer = to(2, 'provider')
     const internal = neighbor(5, { peerType: 'internal' })
     const room = new Room(customer, internal)
-    room.rib.originate([ownRoute(X)], 0)
+    room.rib.originate([originatedRoute(X)], 0)
     settle(room.rib)
     expect([otc(room, customer), otc(room, internal)]).toEqual([LOCAL_AS, undefined])
     const provider = to(3, 'customer')
@@ -118,7 +118,7 @@ describe('our own AS in a path', () => {
   test('towards such a neighbor our path begins with the AS that it sees', () => {
     const shown = neighbor(2, { localAs: 64_999, nodeAs: LOCAL_AS })
     const room = new Room(shown)
-    room.rib.originate([ownRoute(X)], 0)
+    room.rib.originate([originatedRoute(X)], 0)
     settle(room.rib)
     expect(room.heard(shown).routes.get(X)).toContain('"asns":[64999]')
   })
@@ -138,7 +138,7 @@ describe('IPv4 by IPv6 next hops (RFC 8950)', () => {
   test('[51] both agreed: told in MP_REACH_NLRI with an IPv6 next hop of ours', () => {
     const over = neighbor(2, { send: context('external', agreed), nextHops: { ipv4: six } })
     const room = new Room(over)
-    room.rib.originate([ownRoute(X)], 0)
+    room.rib.originate([originatedRoute(X)], 0)
     settle(room.rib)
     expect(room.heard(over).routes.get(X)).toMatch(/^via 2001:db8::7 /)
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { within } from '../../../src/bgp/policy/prefix-set.ts'
 import type { Policy, Rule } from '../../../src/bgp/policy/rule.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
-import { neighbor, ownRoute, prefix, settle } from '../../support/rib.ts'
+import { neighbor, originatedRoute, prefix, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const LINK = ['192.0.2.0/24', '2001:db8::/64'].map(prefix)
@@ -97,7 +97,7 @@ describe.each(FAMILIES)('$vip', ({ range, vip, alone, on, off }) => {
   test('our own route to the same address is told with ourselves, and hides the learned one', () => {
     const rooms = begin(far)
     rooms.say(from, [vip], {}, on)
-    rooms.rib.originate([ownRoute(vip)], 0)
+    rooms.rib.originate([originatedRoute(vip)], 0)
     settle(rooms.rib)
     expect(hop(rooms, far, vip)).toBeDefined()
     rooms.rib.withdraw([prefix(vip)])

@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { contains, type Prefix, parsePrefix } from '../../../src/base/prefix.ts'
 import type { Asn } from '../../../src/base/units.ts'
 import { evaluate, type PolicyRoute } from '../../../src/bgp/policy/evaluate.ts'
-import { ownAttributes, type PathAttributes } from '../../../src/bgp/wire/attribute.ts'
+import { originatedAttributes, type PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { intentOf } from '../../support/cluster.ts'
 import type { ApiObject } from '../../support/objects.ts'
 
@@ -100,14 +100,14 @@ function theirs(rules: readonly Rule[], sample: Sample): Decision {
 const numbers = (text: string): number[] => text.split(':').map(Number)
 
 function attributesOf({ communities, path, localPref }: Sample): PathAttributes {
-  const own = ownAttributes(communities.map(numbers))
+  const own = originatedAttributes(communities.map(numbers))
   return { ...own, localPref, asPath: path.length === 0 ? [] : [{ kind: 'sequence', asns: path as readonly Asn[] }] }
 }
 
 function ours(policy: Parameters<typeof evaluate>[0], sample: Sample): Decision {
   const route: PolicyRoute = {
     prefix: sample.prefix,
-    source: sample.learned ? 'peer' : 'own',
+    source: sample.learned ? 'peer' : 'originated',
     learnedFrom: sample.learned ? 'external' : undefined,
     interface: sample.interface,
     attributes: attributesOf(sample),

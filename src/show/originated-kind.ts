@@ -1,8 +1,8 @@
 /** Direct routes to pods of another node (`nodeRoutes: Direct`): not advertised, since that node advertises them. */
 export const NODE_ROUTE = 'node-route'
 
-/** The origin of an own route, in place of the name of a BIRD protocol. */
-export const OWN_KINDS = [
+/** The origin of an originated route, in place of the name of a BIRD protocol. */
+export const ORIGINATED_KINDS = [
   'pod_cidr',
   'service_cidr',
   'service',
@@ -12,7 +12,7 @@ export const OWN_KINDS = [
   'node_route',
 ] as const
 
-export const isOwnKind = (name: string): boolean => OWN_KINDS.some((kind) => kind === name)
+export const isOriginatedKind = (name: string): boolean => ORIGINATED_KINDS.some((kind) => kind === name)
 
 /** `pod-cidr` as the name of a protocol. */
-export const ownKind = (origin: string): string => origin.replaceAll('-', '_')
+export const originatedKind = (origin: string): string => origin.replaceAll('-', '_')
