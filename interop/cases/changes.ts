@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FIELD_CHANGES } from '../../src/cluster/field-changes.ts'
 import type { Kind } from '../../src/cluster/source.ts'
+import type { Host } from '../lab/lab.ts'
 import { bgpFilter, bgpPeer, ipPool, type KubeObject } from '../lab/manifests.ts'
 import { eventually } from '../lab/wait.ts'
 import { protocolName } from '../speakers/bird.ts'
@@ -32,6 +33,18 @@ const OF_PEER: readonly (readonly [field: string, spec: Spec])[] = [
   ['numAllowedLocalASNumbers', { numAllowedLocalASNumbers: 1 }],
   ['drain', { drain: true }],
   ['drain', { drain: false }],
+]
+
+/** Other words for the same session, which mean a reset where they mean another one. */
+const SAME_SESSION = ({ ipv4 }: Host): readonly (readonly [field: string, spec: Spec])[] => [
+  ['remoteAS', { asNumber: undefined, remoteAS: 'external' }],
+  ['nodeSelector', { nodeSelector: 'all()' }],
+  ['peerIP', { peerIP: `${ipv4}:179` }],
+  ['sourceAddress', { sourceAddress: 'None' }],
+  ['sourceAddress', { sourceAddress: 'UseNodeIP' }],
+  ['asNumber', { asNumber: ROUTER_AS, remoteAS: undefined }],
+  ['peerIP', { peerIP: ipv4 }],
+  ['nodeSelector', { nodeSelector: undefined }],
 ]
 
 const OF_CONFIGURATION: readonly (readonly [field: string, spec: Spec])[] = [
@@ -117,6 +130,10 @@ const walk: Case = {
     }
     for (const [field, spec] of OF_PEER) {
       expectStays('BGPPeer', field)
+      peerSpec = { ...peerSpec, ...spec }
+      await change('BGPPeer', field)
+    }
+    for (const [field, spec] of SAME_SESSION(router)) {
       peerSpec = { ...peerSpec, ...spec }
       await change('BGPPeer', field)
     }
