@@ -34,10 +34,14 @@ export function errorText(error: unknown): string {
   const { code, errno } = error as NodeJS.ErrnoException
   const known = code === undefined ? undefined : TEXTS[code]
   if (known !== undefined) return known
-  if (typeof errno === 'number' && errno < 0) return capital(getSystemErrorMessage(errno))
+  if (isOfSystem(errno, code)) return capital(getSystemErrorMessage(errno))
   if (error instanceof AggregateError && error.errors.length > 0) return errorText(error.errors[0])
   return error.message === '' ? (code ?? error.name) : (error.message.split('\n')[0] ?? error.message)
 }
+
+/** zlib numbers its errors too. */
+const isOfSystem = (errno: number | undefined, code: string | undefined): errno is number =>
+  errno !== undefined && errno < 0 && getSystemErrorName(errno) === code
 
 /** There is no such file. */
 export const isMissing = (error: unknown): boolean =>
