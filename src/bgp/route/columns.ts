@@ -16,11 +16,10 @@ const MODEST = 1 << 13
 /** The size for a full Internet table: most columns never grow beyond it. */
 const LARGE = 1 << 20
 
+type Column = Uint8Array | Uint16Array | Uint32Array | Int32Array
+
 /** Bytes that columns take in memory; the part from `end` on was never written. */
-export function usedBytes(
-  end: number,
-  ...columns: readonly (Uint8Array | Uint16Array | Uint32Array | Int32Array)[]
-): number {
+export function usedBytes(end: number, ...columns: readonly Column[]): number {
   let bytes = 0
   for (const column of columns) bytes += Math.min(column.length, end) * column.BYTES_PER_ELEMENT
   return bytes
@@ -28,26 +27,12 @@ export function usedBytes(
 
 // Each returns a column of the new size; a smaller one loses the values beyond its end.
 
-export function growU32(column: Uint32Array, size: number): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(size)
-  grown.set(column.length > size ? column.subarray(0, size) : column)
-  return grown
-}
+export const growU32 = (column: Uint32Array, size: number) => copied(column, new Uint32Array(size))
+export const growU16 = (column: Uint16Array, size: number) => copied(column, new Uint16Array(size))
+export const growU8 = (column: Uint8Array, size: number) => copied(column, new Uint8Array(size))
+export const growI32 = (column: Int32Array, size: number) => copied(column, new Int32Array(size))
 
-export function growU16(column: Uint16Array, size: number): Uint16Array<ArrayBuffer> {
-  const grown = new Uint16Array(size)
-  grown.set(column.length > size ? column.subarray(0, size) : column)
-  return grown
-}
-
-export function growU8(column: Uint8Array, size: number): Uint8Array<ArrayBuffer> {
-  const grown = new Uint8Array(size)
-  grown.set(column.length > size ? column.subarray(0, size) : column)
-  return grown
-}
-
-export function growI32(column: Int32Array, size: number): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(size)
-  grown.set(column.length > size ? column.subarray(0, size) : column)
-  return grown
+function copied<Grown extends Column>(column: Column, to: Grown): Grown {
+  to.set(column.length > to.length ? column.subarray(0, to.length) : column)
+  return to
 }
