@@ -26,11 +26,12 @@ import { familyCounts } from './family-counts.ts'
 import { FamilyRib } from './family-rib.ts'
 import { MemoryLimit } from './memory-limit.ts'
 import { type ChangedPrefixes, NextHopResolver, type ResolveNextHop } from './next-hop-resolver.ts'
+import { NodeSettings } from './node-settings.ts'
 import { PeerSessions } from './peer-sessions.ts'
 import { type HeardNextHops, NOTHING_HEARD, Peers } from './peers.ts'
 import { ReceiveLimits } from './receive-limits.ts'
-import { ASK } from './review.ts'
 import { RouteRows } from './rows.ts'
+import { Sending } from './sending.ts'
 import type { Straying } from './straying.ts'
 import { TableMemory } from './table-memory.ts'
 import type {
@@ -50,8 +51,6 @@ import type {
 import { LOG_LIMIT } from './update-log.ts'
 import { UpdateReader } from './update-reader.ts'
 
-const NO_PODS: OwnPodCidrs = { own: [], lent: [] }
-
 /** The result of most turns, shared to avoid an allocation. */
 const NONE_DUE: readonly never[] = []
 
@@ -69,15 +68,14 @@ export class Rib {
   readonly #peers = new Peers()
   readonly #ribs: Readonly<Record<Family, FamilyRib>>
   readonly #sessions: PeerSessions
+  readonly #sending: Sending
   readonly #reader: UpdateReader
   readonly #limits: ReceiveLimits
   readonly #resolver: NextHopResolver
   readonly #best: BestRoutes
   readonly #rows: RouteRows
   readonly #memory: TableMemory
-  readonly #deferral = { isOn: false, isUnread: false, revision: 0 }
-  #serviceRanges: readonly PrefixMatch[] = []
-  #ownPods: OwnPodCidrs = NO_PODS
+  readonly #settings: NodeSettings
 
   constructor({ hashKey = KNOWN_KEY, logLimit = LOG_LIMIT, memoryLimit }: RibOptions = {}) {
     const attributes = new AttributeTable(hashKey)
@@ -85,11 +83,14 @@ export class Rib {
     const blocks = new ByteTable(hashKey)
     const memory = new MemoryLimit(memoryLimit)
     const peers = this.#peers
-    const shared = { attributes, nextHops, blocks, peers, memory, deferral: this.#deferral, logLimit }
+    const deferral = { isOn: false, isUnread: false, revision: 0 }
+    const shared = { attributes, nextHops, blocks, peers, memory, deferral, logLimit }
     const ribs = { ipv4: new FamilyRib('ipv4', hashKey, shared), ipv6: new FamilyRib('ipv6', hashKey, shared) }
     this.#attributes = attributes
     this.#ribs = ribs
     this.#sessions = new PeerSessions(peers, ribs, nextHops)
+    this.#settings = new NodeSettings(ribs, deferral)
+    this.#sending = new Sending(ribs)
     this.#reader = new UpdateReader(attributes, nextHops, ribs)
     this.#limits = new ReceiveLimits(ribs, memory)
     this.#resolver = new NextHopResolver(nextHops, (id, asks) => this.#reviewNextHop(id, asks))
@@ -202,14 +203,7 @@ export class Rib {
 
   /** Changes the settings of decision, and decides all prefixes again. */
   setDecision(settings: DecisionSettings): void {
-    for (const family of FAMILIES) {
-      const { decision } = this.#ribs[family]
-      const { paths, relax, preferOldest, sameClusterLength } = decision.settings
-      const isSame = paths === settings.paths && relax === settings.relax && preferOldest === settings.preferOldest
-      if (isSame && sameClusterLength === settings.sameClusterLength) continue
-      decision.settings = settings
-      this.#ribs[family].review().noteAll(ASK.decision)
-    }
+    this.#settings.setDecision(settings)
   }
 
   /** One UPDATE, header included, in [start, end). Nothing of `bytes` is kept. */
@@ -248,16 +242,12 @@ export class Rib {
    * The configured service ranges: learned routes inside them are advertised with their own next hop, or not at all.
    */
   setServiceRanges(ranges: readonly PrefixMatch[]): void {
-    if (sameMatches(ranges, this.#serviceRanges)) return
-    this.#serviceRanges = ranges
-    for (const family of FAMILIES) this.#ribs[family].setServiceRanges(ranges)
+    this.#settings.setServiceRanges(ranges)
   }
 
   /** Sets the pod CIDRs of this node: no learned route inside them is used, except to lent addresses. */
   setOwnPods(pods: OwnPodCidrs): void {
-    if (samePrefixes(pods.own, this.#ownPods.own) && samePrefixes(pods.lent, this.#ownPods.lent)) return
-    this.#ownPods = pods
-    for (const family of FAMILIES) this.#ribs[family].setOwnPods(pods.own, pods.lent)
+    this.#settings.setOwnPods(pods)
   }
 
   /** Service addresses, as /32 and /128, were added and removed. They are treated as the ranges are. */
@@ -294,23 +284,17 @@ export class Rib {
 
   /** `defers`: only originated routes are advertised. When that is over, the others follow. */
   deferLearned(defers: boolean): void {
-    if (this.#deferral.isOn === defers) return
-    this.#deferral.revision++
-    this.#deferral.isOn = defers
-    for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
+    this.#settings.deferLearned(defers)
   }
 
   /** `isUnread`: the kernel's routes are not known, so that no learned route is advertised with this node as its next hop. */
   awaitKernel(isUnread: boolean): void {
-    if (this.#deferral.isUnread === isUnread) return
-    this.#deferral.isUnread = isUnread
-    this.#deferral.revision++
-    for (const family of FAMILIES) this.#ribs[family].review().noteAll(ASK.export)
+    this.#settings.awaitKernel(isUnread)
   }
 
   /** `withholds`: routes are advertised but End-of-RIB is not, since more routes of the first table follow. */
   withholdEnd(withholds: boolean): void {
-    for (const family of FAMILIES) this.#ribs[family].adjOut.withholdEnd(withholds)
+    this.#sending.withholdEnd(withholds)
   }
 
   /**
@@ -318,22 +302,12 @@ export class Rib {
    * After a long run the other family is next, so that it does not wait for the end of a large table.
    */
   pull(name: string, maxBytes: number): { bytes: Uint8Array; messages: number } | undefined {
-    const slot = this.#sessions.slot(name)
-    const { families } = slot.peer
-    for (let count = 0; count < families.length; count++) {
-      const family = families[(slot.turn + count) % families.length] as Family
-      const updates = this.#ribs[family].adjOut.pull(slot, maxBytes)
-      if (updates === undefined) continue
-      slot.turn = 2 * updates.bytes.length < maxBytes ? 0 : slot.turn + count + 1
-      return updates
-    }
-    slot.turn = 0
-    return undefined
+    return this.#sending.pull(this.#sessions.slot(name), maxBytes)
   }
 
   /** Nothing is due for any neighbor: `pending` would be false for all. */
   get isQuiet(): boolean {
-    return FAMILIES.every((family) => this.#ribs[family].adjOut.isQuiet)
+    return this.#sending.isQuiet
   }
 
   /** Changes whenever UPDATEs may have become due. */
@@ -343,15 +317,12 @@ export class Rib {
 
   /** Whether `pull` may return something. If true, it may still return nothing. */
   pending(name: string): boolean {
-    const slot = this.#sessions.slot(name)
-    return slot.peer.families.some((family) => this.#ribs[family].adjOut.pending(slot))
+    return this.#sending.pending(this.#sessions.slot(name))
   }
 
   /** Names of all neighbors for which `pending` is true, and of a few others, without a look at each neighbor. */
   pendingPeers(): Set<string> {
-    const names = new Set<string>()
-    for (const family of FAMILIES) this.#ribs[family].adjOut.visitPending(({ peer }) => names.add(peer.name))
-    return names
+    return this.#sending.pendingPeers()
   }
 
   /** From now on, changes are kept for `takeBest` and `resolveNextHops`: routes are written into the kernel. */
@@ -455,13 +426,3 @@ const ALL_WELL: ReceiveResult = {
   memory: undefined,
   crowded: undefined,
 }
-
-const sameMatches = (a: readonly PrefixMatch[], b: readonly PrefixMatch[]): boolean =>
-  a === b ||
-  (a.length === b.length &&
-    a.every(
-      ({ prefix, minLength }, index) => prefix.text === b[index]?.prefix.text && minLength === b[index]?.minLength,
-    ))
-
-const samePrefixes = (a: readonly Prefix[], b: readonly Prefix[]): boolean =>
-  a === b || (a.length === b.length && a.every(({ text }, index) => text === b[index]?.text))
