@@ -266,7 +266,8 @@ export class FramePlanner {
     return this.#answers.policies.ask('', restsOn, this.#meter, FEW_COST, () => {
       const around = services === undefined ? [] : serviceRanges(services, pools)
       const closed = [...unexportedRules(pools), ...unplacedRules(unplaced, pools, around)]
-      this.#policies = new NodePolicies(store, all, closed, advertising.all, held, this.#policies)
+      const sources = { store, ranges: all, closed, advertising: advertising.all, held }
+      this.#policies = new NodePolicies(sources, this.#policies)
       return this.#policies
     })
   }

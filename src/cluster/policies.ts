@@ -56,6 +56,17 @@ const generationAfter = (earlier: Generations | undefined): Generations => ({
   around: new Generation(earlier?.around),
 })
 
+/** What the policies of a node are made of. */
+interface PolicySources {
+  readonly store: ObjectStore
+  /** What belongs to the cluster. */
+  readonly ranges: readonly PrefixMatch[]
+  /** What pools reject of it. */
+  readonly closed: readonly Rule[]
+  readonly advertising: readonly NodeAdvertisement[]
+  readonly held: HeldExport
+}
+
 export class NodePolicies {
   readonly #store: ObjectStore
   readonly #import: Policy
@@ -64,15 +75,8 @@ export class NodePolicies {
   readonly #advertising: readonly NodeAdvertisement[]
   readonly #made: Generations
 
-  /** `ranges`: what belongs to the cluster. `closed`: what pools reject of it. `earlier`: the previous policies. */
-  constructor(
-    store: ObjectStore,
-    ranges: readonly PrefixMatch[],
-    closed: readonly Rule[],
-    advertising: readonly NodeAdvertisement[],
-    held: HeldExport,
-    earlier?: NodePolicies,
-  ) {
+  /** `earlier`: the previous policies. */
+  constructor({ store, ranges, closed, advertising, held }: PolicySources, earlier?: NodePolicies) {
     this.#held = heldExportRules(held)
     this.#advertising = advertising
     this.#made = generationAfter(earlier === undefined ? undefined : earlier.#made)

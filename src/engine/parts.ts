@@ -98,8 +98,13 @@ export class Parts {
     this.requested = new Requested(sourceKind)
     this.facts = this.#firstFacts(options)
     this.rib = new Rib({ ...(hashKey !== undefined && { hashKey }), memoryLimit })
-    this.sessions = new Sessions(this.neighbors, this.rib, this.links, this.out, this.bfd, (link, address) => {
-      return this.kernel?.isBeside(link, address) === true
+    this.sessions = new Sessions({
+      neighbors: this.neighbors,
+      rib: this.rib,
+      links: this.links,
+      out: this.out,
+      bfd: this.bfd,
+      isBeside: (link, address) => this.kernel?.isBeside(link, address) === true,
     })
     this.restart = this.#makeRestart(boot)
     this.byHand = new ByHand(boot)

@@ -42,6 +42,16 @@ import { type LeftChange, Twins } from './twins.ts'
 type Updates = Extract<PeerAction, { kind: 'updates' }>
 type Up = Extract<PeerAction, { kind: 'up' }>
 
+export interface SessionRooms {
+  readonly neighbors: Neighbors
+  readonly rib: Rib
+  readonly links: LinkTable
+  readonly out: Outbox
+  readonly bfd: BfdStates
+  /** Whether a kernel route leads to an address over a link without a gateway. */
+  readonly isBeside: (link: string, address: Address) => boolean
+}
+
 export class Sessions {
   readonly #neighbors: Neighbors
   readonly #rib: Rib
@@ -60,15 +70,7 @@ export class Sessions {
   readonly #twins: Twins
   readonly #failover: Failover
 
-  /** `isBeside`: whether a kernel route leads to an address over a link without a gateway. */
-  constructor(
-    neighbors: Neighbors,
-    rib: Rib,
-    links: LinkTable,
-    out: Outbox,
-    bfd: BfdStates,
-    isBeside: (link: string, address: Address) => boolean,
-  ) {
+  constructor({ neighbors, rib, links, out, bfd, isBeside }: SessionRooms) {
     this.#nextHops = new SessionNextHops(rib, links, isBeside)
     this.#received = new ReceivedUpdates(rib, out)
     this.#refresh = new RouteRefresh(rib, out)

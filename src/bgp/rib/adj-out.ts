@@ -44,8 +44,19 @@ import { UpdateLog } from './update-log.ts'
 
 export type Member = GroupMember<UpdateGroup>
 
-export class UpdateGroup {
+export interface GroupOptions {
   /** The key of the export view, which is equal for all neighbors of the group. */
+  readonly key: string
+  readonly view: ExportView
+  readonly tables: ExportTables
+  readonly loc: LocRib
+  /** Written with each prefix where that was agreed on (RFC 7911). */
+  readonly pathId: number
+  /** Octets kept for members that read slowly. */
+  readonly logLimit: Octets
+}
+
+export class UpdateGroup {
   readonly key: string
   readonly exporter: Exporter
   /** By prefix: the block to advertise, 0 for none; retained in the block table. */
@@ -57,8 +68,7 @@ export class UpdateGroup {
   readonly #loc: LocRib
   readonly #encoder: ChunkEncoder
   readonly #log: UpdateLog
-  /** In bytes. */
-  readonly #logLimit: number
+  readonly #logLimit: Octets
   /** Prefixes that no chunk has yet. */
   readonly #pending: Pending
   /** The one neighbor from which all that is pending came, so that it gets none of it; or `SEVERAL`. */
@@ -71,7 +81,7 @@ export class UpdateGroup {
   /** Empty, and free to use. */
   #scratch: Pending | undefined
 
-  constructor(key: string, view: ExportView, tables: ExportTables, loc: LocRib, pathId: number, logLimit: number) {
+  constructor({ key, view, tables, loc, pathId, logLimit }: GroupOptions) {
     this.key = key
     this.#logLimit = logLimit
     this.exporter = new Exporter(view, tables)
@@ -384,7 +394,7 @@ export class UpdateGroup {
   #pullOwn(member: Member, pending: Pending, maxBytes: number): Chunk | undefined {
     const chunk = pending.size > 0 ? this.#encodeFor(member, pending, maxBytes) : undefined
     if (chunk !== undefined) {
-      apply(member, chunk)
+      member.noteSent(chunk)
       this.#log.dispose(chunk)
     }
     this.syncIfCaughtUp(member)
@@ -393,8 +403,8 @@ export class UpdateGroup {
 
   /** The next chunk of the log as this member gets it. */
   #read(member: Member, standing: { position: number }, chunk: Chunk): Chunk {
-    const own = fits(member, chunk) ? chunk : this.#personal(member, chunk)
-    apply(member, own)
+    const own = member.fits(chunk) ? chunk : this.#personal(member, chunk)
+    member.noteSent(own)
     if (own !== chunk) this.#log.dispose(own)
     this.#log.pass(standing.position++)
     this.#dropPending()
@@ -449,20 +459,6 @@ export class UpdateGroup {
     for (const member of this.members()) bytes += member.memory()
     return bytes
   }
-}
-
-/** Whether a chunk is right for a member as it is. */
-function fits(member: Member, chunk: Chunk): boolean {
-  if (chunk.from.has(member.slot.index) || chunk.nextHops.has(member.addressHash)) return false
-  for (let index = 0; index < chunk.withdrawn; index++) {
-    if (!member.isAdvertised(chunk.prefixes[index] as number)) return false
-  }
-  return true
-}
-
-function apply(member: Member, { prefixes, withdrawn }: Chunk): void {
-  for (let index = 0; index < withdrawn; index++) member.noteWithdrawn(prefixes[index] as number)
-  for (let index = withdrawn; index < prefixes.length; index++) member.noteAnnounced(prefixes[index] as number)
 }
 
 const positionOf = ({ standing }: Member): number =>

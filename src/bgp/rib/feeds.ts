@@ -189,7 +189,14 @@ export class Feeds {
     const key = this.#groupKey(view)
     const known = this.#groups.get(key)
     if (known !== undefined) return known
-    const group = new UpdateGroup(key, view, this.#tables, this.#loc, this.#pathId, this.#logLimit)
+    const group = new UpdateGroup({
+      key,
+      view,
+      tables: this.#tables,
+      loc: this.#loc,
+      pathId: this.#pathId,
+      logLimit: this.#logLimit,
+    })
     this.#groups.set(key, group)
     this.#all = [...this.#groups.values()]
     return group

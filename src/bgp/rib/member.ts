@@ -3,6 +3,7 @@
 import { addressBytes } from '../../base/address.ts'
 import type { Octets } from '../../base/units.ts'
 import { growU32, usedBytes } from '../route/columns.ts'
+import type { Chunk } from './chunk.ts'
 import { addressHash } from './next-hop-hash.ts'
 import type { PeerSlot } from './peers.ts'
 import { Pending } from './pending.ts'
@@ -101,6 +102,19 @@ export class GroupMember<Group> {
     if (!this.isAdvertised(prefix)) return
     this.withdrawn++
     this.clearAdvertised(prefix)
+  }
+
+  /** Whether a chunk that was encoded for all is right for this neighbor as it is. */
+  fits({ from, nextHops, withdrawn, prefixes }: Chunk): boolean {
+    if (from.has(this.slot.index) || nextHops.has(this.addressHash)) return false
+    for (let index = 0; index < withdrawn; index++) if (!this.isAdvertised(prefixes[index] as number)) return false
+    return true
+  }
+
+  /** The chunk is sent to it. */
+  noteSent({ prefixes, withdrawn }: Chunk): void {
+    for (let index = 0; index < withdrawn; index++) this.noteWithdrawn(prefixes[index] as number)
+    for (let index = withdrawn; index < prefixes.length; index++) this.noteAnnounced(prefixes[index] as number)
   }
 
   /** Call only for a prefix that is advertised. */
