@@ -59,7 +59,7 @@ export class Clients {
     const session = newClient({ restricted, ...(bird1 !== undefined && { bird1 }) })
     const client: Connected = { session, waiting: [], reply: undefined, busy: false }
     this.#clients.set(id, client)
-    client.reply = greeting()[Symbol.iterator]()
+    client.reply = greeting(session)[Symbol.iterator]()
     this.#write(id, client)
   }
 

@@ -15,7 +15,7 @@ import { explainRows } from './explain.ts'
 import { filterRows } from './filters.ts'
 import { interfaceRows } from './interfaces.ts'
 import { jsonRows } from './json.ts'
-import { BIRD_VERSION } from './line-protocol.ts'
+import { BIRD_VERSION, BIRD1_VERSION } from './line-protocol.ts'
 import { memoryRows } from './memory.ts'
 import { natRows } from './nat.ts'
 import { notRunning } from './not-running.ts'
@@ -46,9 +46,11 @@ export function newClient(start: Partial<Client> = {}): Client {
 }
 
 /** The greeting. */
-export function greeting(): Iterable<ReplyLine | undefined> {
-  return frame([{ code: CODE.welcome, text: `BIRD ${BIRD_VERSION} ready.` }])
+export function greeting(client: Pick<Client, 'bird1'> = {}): Iterable<ReplyLine | undefined> {
+  return frame([{ code: CODE.welcome, text: `BIRD ${birdVersion(client)} ready.` }])
 }
+
+const birdVersion = ({ bird1 }: Pick<Client, 'bird1'>): string => (bird1 === undefined ? BIRD_VERSION : BIRD1_VERSION)
 
 /**
  * The answer to one line. Its last line is marked; reading to the end carries out the command.
@@ -96,7 +98,7 @@ function* rowsOf(asked: ReturnType<typeof parseCommand>, view: View, client: Cli
 function textRows(command: Asked['command'], view: View, client: Client): Iterable<Row> {
   switch (command.kind) {
     case 'show-status':
-      return statusRows(view, client.times.base)
+      return statusRows(view, client.times.base, birdVersion(client))
     case 'show-explain':
       return explainRows(command.subject, view)
     case 'show-summary':
@@ -104,7 +106,7 @@ function textRows(command: Asked['command'], view: View, client: Client): Iterab
     case 'show-protocols':
       return protocolRows(command, view, client.times.protocol, client.bird1)
     case 'show-route':
-      return routeRows(command, view, client.times.route)
+      return routeRows(command, view, { times: client.times.route, bird1: client.bird1 })
     case 'show-callers':
       return callerRows(view)
     case 'show-interfaces':

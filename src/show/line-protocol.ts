@@ -14,6 +14,8 @@ export type { ReplyLine }
 
 /** In the first line of every connection, after the word BIRD: exporters expect a plain version number there. */
 export const BIRD_VERSION = '2.0.12'
+/** On the sockets of BIRD 1.6, written as Calico's build of it does. */
+export const BIRD1_VERSION = 'v1.6.8'
 
 /** One line with its newline. What would break the framing, or steer a terminal, becomes `?`. */
 export function encodeReply(line: ReplyLine): string {

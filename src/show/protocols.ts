@@ -51,7 +51,10 @@ export function* protocolRows(
   } else yield noProtocols()
 }
 
-/** Neighbors and ranges of the family, sorted by name; undefined is a pause. */
+/**
+ * Neighbors and ranges of the family, sorted by name; undefined is a pause. A session may carry the family although its
+ * address is of the other.
+ */
 function* neighborsAndRanges(
   command: ShowProtocols,
   view: View,
@@ -69,7 +72,8 @@ function* neighborsAndRanges(
     }
     const after = ranges.findIndex(({ name }) => name >= protocol.name)
     yield* ranges.splice(0, after === -1 ? ranges.length : after).map(rangeLines)
-    if (isMeant(protocol.peer.config.remote.address)) yield protocolLines(protocol, view.now)
+    const carries = bird1 !== undefined && protocol.peer.session?.families.includes(bird1) === true
+    if (carries || isMeant(protocol.peer.config.remote.address)) yield protocolLines(protocol, view.now)
   }
   yield* ranges.map(rangeLines)
 }

@@ -1,50 +1,63 @@
 /** `show route` in BIRD's layout. */
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
-import { attributeLines, communityLines, lastAs } from './attributes.ts'
+import { attributeLines, communityLines } from './attributes.ts'
 import type { ShowRoute } from './command.ts'
-import { gatewaysOf, interfaceToward } from './gateway.ts'
-import { originatedKind } from './originated-kind.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
+import { bird1Lines, bird2Lines } from './route-layout.ts'
 import { formatTime, type TimeStyle } from './time.ts'
-import type { InterfaceView, View } from './view.ts'
+import type { View } from './view.ts'
 import { countRoutes, countWalk, planWalk, TABLES, type TableCounts, type Walk, walk } from './walk.ts'
 import { wrapped } from './wrap.ts'
 
-export function* routeRows(command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
-  const plan = planWalk(command, view)
-  if ('code' in plan) yield plan
-  else if (command.count) yield* countRows(plan, view)
-  else yield* listRows(plan, command, view, style)
+/** How the lines look. `bird1`: as BIRD 1.6 prints them, which has one family, and one table without a name. */
+interface Look {
+  readonly times: TimeStyle
+  readonly bird1?: Family | undefined
 }
 
-function* listRows(plan: Walk, command: ShowRoute, view: View, style: TimeStyle): Iterable<Row> {
+export function* routeRows(command: ShowRoute, view: View, look: Look): Iterable<Row> {
+  const { bird1 } = look
+  const family = command.table ?? command.for?.family ?? command.in?.family
+  if (bird1 !== undefined && family !== undefined && family !== bird1) {
+    yield { code: CODE.routeNotFound, text: `Network not found: this socket has ${FAMILY_WORDS[bird1]} alone` }
+    return
+  }
+  const plan = planWalk(bird1 === undefined ? command : { ...command, table: bird1 }, view)
+  if ('code' in plan) yield plan
+  else if (command.count) yield* countRows(plan, view, look)
+  else yield* listRows(plan, command, view, look)
+}
+
+function* listRows(plan: Walk, command: ShowRoute, view: View, { times, bird1 }: Look): Iterable<Row> {
   const interfaces = view.interfaces()
+  const layout = bird1 === undefined ? bird2Lines : bird1Lines
+  const hasHeadings = bird1 === undefined
   // A list of rejected routes always has the reasons.
   const listsRejected = command.filtered || command.noexport !== undefined
   const counts = command.stats ? yield* countBoth(plan, view) : undefined
   let found = false
   for (const family of plan.families) {
-    if (command.stats) yield* headingRows(family, family !== plan.families[0])
+    if (command.stats && hasHeadings) yield* headingRows(family, family !== plan.families[0])
     let before: string | undefined
     for (const row of walk(plan, family, view)) {
       if (row === undefined) {
         yield PAUSE
         continue
       }
-      if (before === undefined && !command.stats) yield* headingRows(family, found)
-      const name = row.prefix === before ? '' : row.prefix
-      yield { code: CODE.route, text: headLine(row, name, view, style) }
-      for (const gateway of gatewaysOf(row)) yield { code: CODE.route, text: viaLine(gateway, interfaces) }
-      if (command.all) yield* detailRows(row)
+      if (before === undefined && !command.stats && hasHeadings) yield* headingRows(family, found)
+      const prefix = row.prefix === before ? '' : row.prefix
+      const since = formatTime(view.epoch + row.since, view.epoch + view.now, times)
+      for (const text of layout({ row, prefix, since, interfaces })) yield { code: CODE.route, text }
+      if (command.all) yield* detailRows(row, bird1)
       else if (listsRejected) yield* reasonRow(row)
       before = row.prefix
       found = true
     }
-    if (counts !== undefined) yield countRow(family, counts)
+    if (counts !== undefined && bird1 === undefined) yield countRow(family, counts)
   }
   if (!found && command.for !== undefined) yield { code: CODE.routeNotFound, text: 'Network not found' }
-  else if (counts !== undefined) yield totalRow(plan, counts)
+  else if (counts !== undefined) yield totalRow(plan, counts, bird1)
   else yield { code: CODE.ok, text: '' }
 }
 
@@ -57,24 +70,9 @@ function* headingRows(family: Family, second: boolean): Iterable<Row> {
   yield { code: CODE.route, text: `Table ${TABLES[family]}:` }
 }
 
-/** `10.1.0.0/24          unicast [Global_10_0_0_9 01:30:07.907] * (100) [AS65002i]` */
-function headLine(row: RouteRow, name: string, view: View, style: TimeStyle): string {
-  const since = formatTime(view.epoch + row.since, view.epoch + view.now, style)
-  const from = row.from === undefined || row.nextHops.includes(row.from) ? '' : ` from ${row.from}`
-  const source = `[${row.peer ?? originatedKind(row.origin)} ${since}${from}]`
-  const learned = row.peer !== undefined
-  const tail = learned ? `(100) [${lastAs(row.attributes)}]` : '(200)'
-  return `${name.padEnd(20)} unicast ${source}${row.best ? ' *' : ''} ${tail}`
-}
-
-function viaLine(gateway: string, interfaces: readonly InterfaceView[]): string {
-  const name = interfaceToward(gateway, interfaces)
-  const bare = gateway.split('%')[0]
-  return name === undefined ? `\tvia ${bare}` : `\tvia ${bare} on ${name}`
-}
-
-function* detailRows(row: RouteRow): Iterable<Row> {
-  yield { code: CODE.routeDetails, text: `\tType: ${row.peer === undefined ? 'static' : 'BGP'} univ` }
+function* detailRows(row: RouteRow, bird1: Family | undefined): Iterable<Row> {
+  const source = row.peer === undefined ? 'static' : 'BGP'
+  yield { code: CODE.routeDetails, text: `\tType: ${source}${bird1 === undefined ? '' : ' unicast'} univ` }
   const attributes =
     row.peer === undefined && row.nextHops.length === 0 ? communityLines(row.attributes) : attributeLines(row)
   for (const text of attributes) yield { code: CODE.routeAttributes, text }
@@ -89,10 +87,10 @@ function* ourLines(row: RouteRow): Iterable<string> {
 }
 
 /** `show route count`: matching routes of all routes in each table. */
-function* countRows(plan: Walk, view: View): Iterable<Row> {
+function* countRows(plan: Walk, view: View, { bird1 }: Look): Iterable<Row> {
   const counts = yield* countBoth(plan, view)
-  for (const family of plan.families) yield countRow(family, counts)
-  yield totalRow(plan, counts)
+  if (bird1 === undefined) for (const family of plan.families) yield countRow(family, counts)
+  yield totalRow(plan, counts, bird1)
 }
 
 interface Counts {
@@ -108,16 +106,22 @@ function* countBoth(plan: Walk, view: View): Generator<Row, Counts> {
   return { matching, all: yield* countRoutes(query, FAMILIES, view) }
 }
 
-function countRow(family: Family, { matching, all }: Counts): Row {
+const countRow = (family: Family, counts: Counts): Row => ({
+  code: CODE.route,
+  text: `${countText(family, counts)} in table ${TABLES[family]}`,
+})
+
+function countText(family: Family, { matching, all }: Counts): string {
   const { prefixes, paths } = all[family]
-  const text = `${matching[family].paths} of ${paths} routes for ${prefixes} networks in table ${TABLES[family]}`
-  return { code: CODE.route, text }
+  return `${matching[family].paths} of ${paths} routes for ${prefixes} networks`
 }
 
-function totalRow({ families }: Walk, { matching, all }: Counts): Row {
+function totalRow({ families }: Walk, counts: Counts, bird1: Family | undefined): Row {
+  const { matching, all } = counts
+  if (bird1 !== undefined) return { code: CODE.routeCount, text: countText(bird1, counts) }
   if (families.length === 1) return { code: CODE.ok, text: '' }
-  const sum = (counts: TableCounts, what: 'paths' | 'prefixes') =>
-    families.reduce((total, family) => total + counts[family][what], 0)
+  const sum = (of: TableCounts, what: 'paths' | 'prefixes') =>
+    families.reduce((total, family) => total + of[family][what], 0)
   const shown = `${sum(matching, 'paths')} of ${sum(all, 'paths')} routes for ${sum(all, 'prefixes')} networks`
   return { code: CODE.routeCount, text: `Total: ${shown} in ${families.length} tables` }
 }

@@ -1,6 +1,5 @@
 /** `show status`: version, router ID, uptime, source of objects, sessions and problems. */
 import { counted } from '../base/counted.ts'
-import { BIRD_VERSION } from './line-protocol.ts'
 import { CODE, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { formatProblem } from './services.ts'
@@ -10,11 +9,11 @@ import type { View } from './view.ts'
 /** Beyond so many, what is not as wanted is only counted here. */
 const NAMED = 10
 
-export function* statusRows(view: View, style: TimeStyle): Iterable<Row> {
+export function* statusRows(view: View, style: TimeStyle, version: string): Iterable<Row> {
   const status = view.status()
   const time = (at: number) => formatTime(view.epoch + at, view.epoch + view.now, style)
   const report = (text: string): Row => ({ code: CODE.uptime, text })
-  yield { code: CODE.version, text: `BIRD ${BIRD_VERSION}` }
+  yield { code: CODE.version, text: `BIRD ${version}` }
   yield report(`Router ID is ${formatRouterId(status.routerId ?? 0)}`)
   yield report(`Hostname is ${status.hostName}`)
   yield report(`Current server time is ${time(view.now)}`)

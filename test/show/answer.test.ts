@@ -218,10 +218,50 @@ describe('to one who expects a BIRD 1.6', () => {
     expect(row?.slice(0, 6)).toEqual(['Global_10_0_0_9', 'BGP', 'master', 'up', '01:30:01.000', 'Established'])
   })
 
-  test('there is one family of neighbors, by their addresses', () => {
-    expect(rowsFor('ipv4').length).toBeGreaterThan(3)
-    expect(rowsFor('ipv6')).toEqual([['name', 'proto', 'table', 'state', 'since', 'info'], ['']])
+  test('neighbors are those with an address of the family, and those whose session carries it', () => {
+    const names = (family: Family) => rowsFor(family).flatMap(([name = '']) => (/_/.test(name) ? [name] : []))
+    expect(names('ipv4')).toEqual(['Global_10_0_0_9', 'Mesh_10_0_0_2', 'Node_10_0_0_3_port_1790'])
+    // Its session over IPv4 carries both.
+    expect(names('ipv6')).toEqual(['Global_10_0_0_9'])
   })
+
+  const saidTo = (bird1: Family, line: string, view = fakeView()) => said(line, view, newClient({ bird1 }))
+
+  test('its version is said by greeting and status', () => {
+    const [welcome] = greeting({ bird1: 'ipv4' })
+    expect(welcome?.text).toBe('BIRD v1.6.8 ready.')
+    expect(saidTo('ipv4', 'show status')).toMatch(/^1000-BIRD v1\.6\.8\n/)
+  })
+
+  test('routes of one family, in its layout: no table is named', () => {
+    expect(saidTo('ipv4', 'show route')).toBe(
+      '1007-0.0.0.0/0          via 10.0.0.9 on eth0 [Global_10_0_0_9 01:30:07.907] * (100/0) [AS65002i]\n' +
+        ' 10.1.0.0/24        blackhole [pod_cidr 01:30:07.907] * (200)\n' +
+        '                    via 10.7.7.7 [Global_10_0_0_9 01:30:07.907 from 10.0.0.9] (100/0) [AS65002i]\n' +
+        ' 10.2.0.0/24        via 10.0.0.9 on eth0 [Global_10_0_0_9 01:30:07.907] * (100/0) [?]\n' +
+        '0000 \n',
+    )
+    expect(saidTo('ipv6', 'show route')).toMatch(
+      /^1007-2001:db8:1::\/64 +blackhole .*\n 2001:db8:2::\/48 +via .*\n0000 \n$/,
+    )
+    expect(saidTo('ipv4', 'show route all')).toContain('\n1008-\tType: BGP unicast univ\n')
+  })
+
+  test('several gateways stand below the line of the route', () => {
+    const rows = ROUTES.map((row) => ({ ...row, alsoVia: row.prefix === '10.2.0.0/24' ? [['10.0.0.8']] : [] }))
+    expect(saidTo('ipv4', 'show route 10.2.0.0/24', fakeView(rows))).toMatch(
+      /^1007-10\.2\.0\.0\/24 +multipath \[.*\n \tvia 10\.0\.0\.9 on eth0 weight 1\n \tvia 10\.0\.0\.8 on eth0 weight 1\n/,
+    )
+  })
+
+  test.each([
+    ['show route count', '0014 4 of 4 routes for 3 networks\n'],
+    ['show route stats', '0014 4 of 4 routes for 3 networks\n'],
+    ['show route for 10.9.9.9', '8001 Network not found\n'],
+    ['show route 2001:db8:1::/64', '8001 Network not found: this socket has IPv4 alone\n'],
+    ['show route in 2001:db8::/32', '8001 Network not found: this socket has IPv4 alone\n'],
+    ['show route table master6', '8001 Network not found: this socket has IPv4 alone\n'],
+  ])('%s', (line, end) => expect(saidTo('ipv4', line).endsWith(end)).toBe(true))
 })
 
 describe('configure check', () => {

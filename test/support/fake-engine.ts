@@ -36,7 +36,7 @@ export class FakeEngine {
   #take(input: Input): void {
     switch (input.kind) {
       case 'client-opened':
-        this.#clients.set(input.client, { client: newClient(input), reply: greeting()[Symbol.iterator]() })
+        this.#clients.set(input.client, { client: newClient(input), reply: greeting(input)[Symbol.iterator]() })
         this.#write(input.client)
         return
       case 'command': {
