@@ -94,10 +94,13 @@ export const at = <T>(list: readonly T[], index: number): T => list[index % list
 
 const PATHS = { addPath: FAMILIES } as const
 
-/** 1 to 4 are external, 5 and 6 internal; 2 and 6 send and take several paths, 4 is an old one with short AS numbers. */
+/**
+ * 1 to 4 are external, 5 and 6 internal; 2 and 6 send and take several paths, 3 and 5 take IPv4 by IPv6 next hops (RFC 8950), 4
+ * is an old one with short AS numbers.
+ */
 export const neighborOf = (number: number): RibPeer => {
   const peerType = number > 4 ? 'internal' : 'external'
-  const several = number === 2 || number === 6 ? PATHS : {}
+  const several = number === 2 || number === 6 ? PATHS : number === 3 || number === 5 ? { extendedNextHop: true } : {}
   const short = number === 4 ? { fourOctetAs: false } : {}
   return neighbor(number, {
     peerType,
@@ -116,7 +119,7 @@ export function shaped(peer: RibPeer, a: number, b: number, c: number): RibPeer 
     importPolicy: at(IMPORTS, a),
     exportPolicy: at(EXPORTS, b),
     nextHops: {
-      ipv4: addressBytes(at(HOPS.ipv4, c % 11 === 0 ? 1 : 0)),
+      ipv4: addressBytes(at(peer.send.extendedNextHop && c % 4 === 0 ? HOPS.ipv6 : HOPS.ipv4, c % 11 === 0 ? 1 : 0)),
       ...(c % 13 !== 0 && { ipv6: addressBytes(at(HOPS.ipv6, c % 7 === 0 ? 1 : 0)) }),
     },
     link: c % 5 === 0 ? [] : LINK,
@@ -126,6 +129,24 @@ export function shaped(peer: RibPeer, a: number, b: number, c: number): RibPeer 
     ...(b % 5 === 0 && { lacksLink: true }),
     ...(c % 3 > 0 && { interface: `eth${c % 3}` }),
     ...(reflection !== undefined && { reflection }),
+  }
+}
+
+/** Another session with one that returns: with another router, of one family alone, or with one path to each prefix or several. */
+export function returnedAs(peer: RibPeer, a: number, b: number): RibPeer {
+  switch (a % 8) {
+    case 0:
+      return { ...peer, remoteRouterId: peer.remoteRouterId ^ 0x100 }
+    case 1:
+      return { ...peer, families: [at(FAMILIES, b)] }
+    case 2:
+      return { ...peer, families: FAMILIES }
+    case 3: {
+      const several = peer.receive.addPath.length > 0 ? { addPath: [] } : PATHS
+      return { ...peer, receive: { ...peer.receive, ...several }, send: { ...peer.send, ...several } }
+    }
+    default:
+      return peer
   }
 }
 

@@ -19,9 +19,11 @@ import {
   RANGES,
   REACHES,
   ROLES,
+  returnedAs,
   STRAYING,
   shaped,
 } from './rib-changes.ts'
+import { updateOf } from './rib-updates.ts'
 import { bringUp, Facts, type Held, type Known, type Mark, Scene } from './rib-scene.ts'
 
 export type Step = readonly [kind: string, peer: number, a: number, b: number, c: number]
@@ -78,6 +80,9 @@ export class History {
         if (lost !== undefined)
           this.#return(lost, at(KEEPS, b), c % 2 === 0 ? lost.peer : shaped(lost.peer, a, b >> 2, c >> 1))
         return
+      case 'other':
+        if (lost !== undefined) this.#return(lost, at(KEEPS, b), returnedAs(lost.peer, a, c))
+        return
       case 'long-lived':
         if (lost !== undefined) this.#beginLongLived(lost, at(KEEPS, a))
         return
@@ -92,7 +97,7 @@ export class History {
         return
       case 'begin-refresh':
         // RFC 7313 §4: the engine ignores it before End-of-RIB.
-        if (up === undefined || up.cycle[family] === 'stale') return
+        if (up === undefined || up.cycle[family] === 'stale' || !up.peer.families.includes(family)) return
         rib.beginRefresh(name, family, 0)
         up.cycle[family] = 'refreshing'
         for (const route of up.routes.values()) if (route.family === family) route.mark = 'stale'
@@ -114,8 +119,14 @@ export class History {
       case 'withdraw':
         if (up !== undefined) this.#withdraw(up, a, b, c)
         return
+      case 'mixed':
+        if (up !== undefined) this.#mixed(up, a, b, c)
+        return
+      case 'broken':
+        if (up !== undefined) this.#broken(up, a, b, c)
+        return
       case 'refresh':
-        if (up !== undefined) rib.refreshOut(name, family, b % 2 === 0)
+        if (up?.peer.families.includes(family)) rib.refreshOut(name, family, b % 2 === 0)
         return
       case 'advance':
         this.scene.advance(1 + (a % this.#budget))
@@ -252,11 +263,15 @@ export class History {
     this.scene.lose(known.peer.name, keep)
   }
 
-  #return(known: Known, keep: readonly Family[], peer: RibPeer): void {
+  #return(known: Known, keeps: readonly Family[], peer: RibPeer): void {
+    const { remoteRouterId, receive } = known.peer
+    // What another router has sent is removed; so is a family that is not agreed on any more.
+    const isSame = peer.remoteRouterId === remoteRouterId && peer.receive.addPath.length === receive.addPath.length
+    const keep = isSame ? keeps.filter((family) => peer.families.includes(family)) : []
     known.kept = undefined
     known.peer = peer
     for (const family of FAMILIES) if (!keep.includes(family)) this.#endCycle(known, family)
-    this.scene.join(peer, keep)
+    this.scene.join(peer, peer.remoteRouterId === remoteRouterId ? keep : keeps)
   }
 
   #beginLongLived(known: Known, families: readonly Family[]): void {
@@ -284,6 +299,7 @@ export class History {
   }
 
   #endOfRib(known: Known, family: Family): void {
+    if (!known.peer.families.includes(family)) return
     if (known.cycle[family] === 'stale') this.#endCycle(known, family)
     this.#receive(known, encodeEndOfRib(family))
   }
@@ -326,18 +342,56 @@ export class History {
   }
 
   #announce(known: Known, a: number, b: number, c: number): void {
-    const { peer, routes } = known
+    const some = this.#heldOf(known, a, b, c)
+    if (some === undefined) return
+    const { texts, pathId, carried, nextHop } = some
+    this.#receive(known, announcement(texts, carried, nextHop, pathId))
+  }
+
+  /** Some routes that the neighbor announces, and has from here on; undefined: it does not speak that family. */
+  #heldOf({ peer, routes }: Known, a: number, b: number, c: number) {
     const family = at(FAMILIES, a)
-    const pathId = peer.receive.addPath.length > 0 ? 1 + (c % 3) : undefined
+    if (!peer.families.includes(family)) return undefined
+    const pathId = pathIdOf(peer, c)
     const texts = this.#some(a, b)
     const carried = carriedBy(peer, c >> 2)
-    const nextHop = at(HOPS[family], b >> 4)
+    const nextHop = at(HOPS[peer.receive.extendedNextHop && c % 5 === 0 ? 'ipv6' : family], b >> 4)
     const isNoLongLived = carried.communities.some(([high, low]) => high === 0xffff && low === 7)
     for (const text of texts) {
       const update = announcement([text], carried, nextHop, pathId)
       routes.set(`${text} ${pathId}`, { text, family, update, isNoLongLived, mark: 'present' })
     }
-    this.#receive(known, announcement(texts, carried, nextHop, pathId))
+    return { family, texts, carried, nextHop, pathId }
+  }
+
+  /** One UPDATE withdraws some and announces some, of which a few are the same: these are announced (RFC 4271 §4.3). */
+  #mixed(known: Known, a: number, b: number, c: number): void {
+    const { families } = known.peer
+    const pathId = pathIdOf(known.peer, c)
+    const gone = FAMILIES.map((family, index) => {
+      const texts = families.includes(family) && (c >> index) % 3 > 0 ? this.#some(index, a + 7 * index) : []
+      for (const text of texts) known.routes.delete(`${text} ${pathId}`)
+      return { texts, pathId, family }
+    })
+    const some = this.#heldOf(known, a, b, c)
+    const [ipv4, ipv6] = gone as [(typeof gone)[0], (typeof gone)[0]]
+    const isClassic = some?.family === 'ipv4' && !some.nextHop.includes(':') && c % 2 === 0
+    this.#receive(
+      known,
+      updateOf({
+        ...(ipv4.texts.length > 0 && { withdrawn: ipv4 }),
+        ...(ipv6.texts.length > 0 && { unreach: ipv6 }),
+        ...(some !== undefined && { carried: some.carried, [isClassic ? 'announced' : 'reach']: some }),
+      }),
+    )
+  }
+
+  /** What a faulty UPDATE announces is withdrawn (RFC 7606 §2). */
+  #broken(known: Known, a: number, b: number, c: number): void {
+    const some = this.#heldOf(known, a, b, c)
+    if (some === undefined) return
+    for (const text of some.texts) known.routes.delete(`${text} ${some.pathId}`)
+    this.#receive(known, updateOf({ reach: some, carried: some.carried, isBroken: true }))
   }
 
   /** Some routes that are stale come as they were, just behind End-of-RIB: they may still be there. */
@@ -353,10 +407,16 @@ export class History {
   }
 
   #withdraw(known: Known, a: number, b: number, c: number): void {
-    const pathId = known.peer.receive.addPath.length > 0 ? 1 + (c % 3) : undefined
+    if (!known.peer.families.includes(at(FAMILIES, a))) return
+    const pathId = pathIdOf(known.peer, c)
     const texts = this.#some(a, b)
     for (const text of texts) known.routes.delete(`${text} ${pathId}`)
     this.#receive(known, withdrawal(texts, pathId))
+  }
+
+  /** The families of each neighbor that is up. */
+  familiesOf(name: string): readonly Family[] {
+    return this.#facts.known.get(name)?.peer.families ?? []
   }
 
   // ── The end ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -394,3 +454,6 @@ export class History {
     this.scene.settle()
   }
 }
+
+const pathIdOf = ({ receive }: RibPeer, c: number): number | undefined =>
+  receive.addPath.length > 0 ? 1 + (c % 3) : undefined
