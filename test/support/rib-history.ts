@@ -23,8 +23,8 @@ import {
   STRAYING,
   shaped,
 } from './rib-changes.ts'
-import { updateOf } from './rib-updates.ts'
 import { bringUp, Facts, type Held, type Known, type Mark, Scene } from './rib-scene.ts'
+import { updateOf } from './rib-updates.ts'
 
 export type Step = readonly [kind: string, peer: number, a: number, b: number, c: number]
 

@@ -56,8 +56,10 @@ const attribute = (flags: number, type: number, value: readonly number[]): numbe
 ]
 
 const octets = ({ texts, pathId }: Nlri): number[] =>
-  texts.map(prefix).flatMap(({ length, bytes }) => [
-    ...(pathId === undefined ? [] : [0, 0, 0, pathId]),
-    length,
-    ...bytes.subarray(0, (length + 7) >> 3),
-  ])
+  texts
+    .map(prefix)
+    .flatMap(({ length, bytes }) => [
+      ...(pathId === undefined ? [] : [0, 0, 0, pathId]),
+      length,
+      ...bytes.subarray(0, (length + 7) >> 3),
+    ])
