@@ -1,6 +1,7 @@
 /**
- * Objects come, go, are wrong for a while and are mended, in any order and with any pause: at rest an agent tells its neighbors,
- * and writes into its kernel, what an agent does that starts with the same objects.
+ * Objects come, go, are wrong for a while and are mended, other programs change the kernel, the agent is killed and starts again,
+ * in any order and with any pause: at rest an agent tells its neighbors, and writes into its kernel, what an agent does that
+ * starts with the same objects and the same kernel.
  * GODWIT_RUNS sets how many histories are tried.
  */
 import fc from 'fast-check'
@@ -24,6 +25,14 @@ import {
   service,
   upsert,
 } from '../support/objects.ts'
+import {
+  type Disturbance,
+  disturbances,
+  effectOf,
+  lastRoutes,
+  OtherPrograms,
+  POD_LINK,
+} from '../support/other-programs.ts'
 import { type Host, World } from '../support/world.ts'
 
 const RUNS = Number(process.env.GODWIT_RUNS ?? 60)
@@ -306,27 +315,46 @@ type Step =
   | { readonly kind: 'put' | 'remove'; readonly objects: readonly ApiObject[] }
   | { readonly kind: 'list'; readonly objects: readonly ApiObject[] }
   | { readonly kind: 'pause'; readonly millis: number }
+  /** After so long a time. `forgets`: its run directory is empty. */
+  | { readonly kind: 'restart'; readonly millis: number; readonly forgets: boolean }
+  | { readonly kind: 'disturb'; readonly by: readonly Disturbance[] }
 const several = fc.uniqueArray(object, { selector: keyOf, minLength: 1, maxLength: 4 })
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: several.map((objects): Step => ({ kind: 'put', objects })) },
   { weight: 3, arbitrary: several.map((objects): Step => ({ kind: 'remove', objects })) },
   { weight: 1, arbitrary: several.map((objects): Step => ({ kind: 'list', objects })) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ millis: fc.constantFrom(10, 5_000, 60_000), forgets: fc.boolean() })
+      .map((one): Step => ({ kind: 'restart', ...one })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.array(disturbances, { minLength: 1, maxLength: 3 }).map((by): Step => ({ kind: 'disturb', by })),
+  },
   { weight: 3, arbitrary: fc.constantFrom(10, 900, 20_000).map((millis): Step => ({ kind: 'pause', millis })) },
 )
 const isGood = (one: ApiObject): boolean =>
   parseObject({ kind: one.kind, namespace: one.metadata.namespace ?? '', name: one.metadata.name }, one).value !==
   undefined
 
+/** Where Felix is to write the routes to pods, a route of ours stays until Felix's is there. */
+const leavesToFelix = ({ kind, spec }: ApiObject): boolean =>
+  kind === 'FelixConfiguration' && (spec as Record<string, unknown>).programClusterRoutes === 'Enabled'
+
 const histories = fc.record({
   before: fc.array(step, { maxLength: 12, size: 'max' }),
   // What is wrong at the end has a last good version, which a fresh start does not know.
   end: fc.uniqueArray(
-    object.filter((one) => isGood(one) && one.kind !== 'Secret'),
+    object.filter((one) => isGood(one) && one.kind !== 'Secret' && !leavesToFelix(one)),
     { selector: keyOf, minLength: 4, maxLength: 18, size: 'max' },
   ),
   calico: fc.boolean(),
   /** Beside what is told, routes and blackholes in the kernel are compared. */
   kernel: fc.boolean(),
+  /** Routes of other programs that are there in the end. */
+  others: lastRoutes,
   /** In which the last changes come. */
   order: fc.nat(),
 })
@@ -370,12 +398,15 @@ interface Seen {
 
 class Scene {
   readonly world: World
-  readonly host: Host
+  host: Host
+  readonly #options: Parameters<World['add']>[3]
   /** What was put, and not removed. */
   readonly #there = new Map<string, ApiObject>()
   readonly #kernel: FakeKernel | undefined
+  readonly #others: OtherPrograms | undefined
 
-  constructor(objects: readonly ApiObject[], calico: boolean, hasKernel: boolean) {
+  /** `others`: routes of other programs that are there from the start. */
+  constructor(objects: readonly ApiObject[], calico: boolean, hasKernel: boolean, others: readonly number[]) {
     this.world = new World({
       watch: (host, _, effects) => {
         for (const effect of host.name === 'here' ? effects : [])
@@ -384,9 +415,27 @@ class Scene {
     })
     router(this.world, 1)
     router(this.world, 2)
-    if (hasKernel) this.#kernel = this.#makeKernel()
-    const options = { calico, namespace: 'godwit', ...(hasKernel && { dataplane: 'linux' as const }) }
-    this.host = this.world.add('here', [OWN, 'fd00:10::11'], undefined, options)
+    this.#options = { calico, namespace: 'godwit', ...(hasKernel && { dataplane: 'linux' as const }) }
+    if (hasKernel) {
+      this.#kernel = this.#makeKernel()
+      this.#others = new OtherPrograms(this.#kernel, `${OWN}/24`)
+      this.#others.settle(others)
+    }
+    this.host = this.#start(objects)
+  }
+
+  #makeKernel(): FakeKernel {
+    const kernel = new FakeKernel({
+      feed: (input) => this.world.feed(this.host, input),
+      later: (work) => this.world.at(this.world.now + 1, work),
+    })
+    kernel.addLink('eth0', `${OWN}/24`, 'fd00:10::11/64')
+    kernel.addLink(POD_LINK)
+    return kernel
+  }
+
+  #start(objects: readonly ApiObject[]): Host {
+    this.host = this.world.add('here', [OWN, 'fd00:10::11'], undefined, this.#options)
     this.#kernel?.open()
     this.world.change(
       this.host,
@@ -398,22 +447,25 @@ class Scene {
       ),
     )
     this.world.feed(this.host, { kind: 'synced' })
+    return this.host
   }
 
-  #makeKernel(): FakeKernel {
-    const kernel = new FakeKernel({
-      feed: (input) => this.world.feed(this.host, input),
-      later: (work) => this.world.at(this.world.now + 1, work),
-    })
-    kernel.addLink('eth0', `${OWN}/24`, 'fd00:10::11/64')
-    return kernel
+  /** The agent is killed. What was under way in the kernel ends without it. */
+  #restart({ millis, forgets }: Extract<Step, { kind: 'restart' }>): void {
+    this.world.crash(this.host)
+    if (forgets) this.world.forget('here')
+    this.world.pass(millis)
+    this.#start([...new Map([HERE, ...this.#there.values()].map((one) => [keyOf(one), one])).values()])
   }
 
   take(one: Step): void {
-    if (one.kind === 'pause') {
-      this.world.pass(one.millis)
-      return
-    }
+    if (one.kind === 'pause') this.world.pass(one.millis)
+    else if (one.kind === 'restart') this.#restart(one)
+    else if (one.kind === 'disturb') for (const by of one.by) this.#others?.take(by)
+    else this.#change(one)
+  }
+
+  #change(one: Extract<Step, { readonly objects: readonly ApiObject[] }>): void {
     const objects = one.objects.filter(
       ({ kind, metadata }) => one.kind === 'put' || kind !== 'Node' || metadata.name !== 'here',
     )
@@ -438,7 +490,8 @@ class Scene {
   }
 
   /** These and no others are there in the end: one after the other. */
-  end(objects: readonly ApiObject[], order: number): void {
+  end(objects: readonly ApiObject[], order: number, others: readonly number[]): void {
+    this.#others?.settle(others)
     const wanted = new Set(objects.map(keyOf))
     const gone = [...this.#there.values()].filter((one) => !wanted.has(keyOf(one))).map(remove)
     const chance = new Chance(order)
@@ -468,7 +521,9 @@ class Scene {
     const ask = (host: Host, line: string): unknown => {
       // Of several prefixes with one fault, the kernel names the one that had it first.
       const answer = this.#ask(host, `json ${line}`).replace(/\S+ and (\d+ more has no route)/g, 'one and $1')
-      const text = answer.replace(/^(?:\d{4}[- ]| )/gm, '')
+      const whole = answer.replace(/^(?:\d{4}[- ]| )/gm, '')
+      // Behind the problems stands how many there are.
+      const text = /^\{.*\}\n/.exec(whole)?.[0] ?? whole
       // Where nothing is found, the reason stands in place of it.
       return /^[[{]/.test(text) && /[\]}]\s*$/.test(text) ? stripped(JSON.parse(text)) : text
     }
@@ -480,6 +535,7 @@ class Scene {
       heard: ['r1', 'r2'].map((name) => ask(this.world.hosts.get(name) as Host, 'show route all')),
       services: ask(this.host, 'show services'),
       kernel: this.#kernel?.own,
+      rules: effectOf(this.#kernel?.table),
       status: ask(this.host, 'configure check'),
     }
   }
@@ -507,12 +563,12 @@ function whole(end: readonly ApiObject[]): readonly ApiObject[] {
   return [...[HERE, bgpFilter('f', {}), bgpFilter('g', {}), SECRET].filter((one) => !there.has(keyOf(one))), ...end]
 }
 
-const leavesNothing = fc.property(histories, ({ before, end, calico, kernel, order }) => {
+const leavesNothing = fc.property(histories, ({ before, end, calico, kernel, others, order }) => {
   const objects = whole(end)
-  const lived = new Scene([HERE], calico, kernel)
+  const lived = new Scene([HERE], calico, kernel, [])
   for (const one of before) lived.take(one)
-  lived.end(objects, order)
-  const fresh = new Scene(objects, calico, kernel)
+  lived.end(objects, order, others)
+  const fresh = new Scene(objects, calico, kernel, others)
   expect(lived.seen()).toEqual(fresh.seen())
 })
 
@@ -560,6 +616,7 @@ test('a history leaves nothing behind but its end', () => {
       end: [...end],
       calico: false,
       kernel: true,
+      others: [],
       order,
     })),
   )

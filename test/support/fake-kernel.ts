@@ -316,6 +316,9 @@ export class FakeKernel {
       script.matchAll(/^(add|delete) element inet godwit (\w+) \{ (.*) \}$/gm),
       /\{$/m.test(script),
     ]
+    // One transaction: without the table nothing of it is carried out.
+    if (!whole && this.#table === undefined && script.includes(' element inet '))
+      return [{ index: 0, reason: 'No such file or directory' }]
     for (const [, action, name = '', elements = ''] of edits) this.#edit(action === 'add', name, elements.split(', '))
     if (whole) this.#table = tableOf(script)
     else if (script.includes('delete table')) this.#table = undefined
