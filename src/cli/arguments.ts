@@ -39,7 +39,7 @@ export const USAGE = `godwit: a dual-stack BGP route advertiser for Kubernetes
   godwit completion bash|zsh|fish   print a completion script for the shell
   godwit --version | --help
 
-Options of commands to a running agent, doctor and check, before or after the command:
+Options of commands to a running agent, before or after the command (doctor has -s, -o and --json, check -o and --json):
   -s, --socket PATH                 the agent's control socket (GODWIT_SOCKET; ${DEFAULT_SOCKET})
   -o, --output text|wide|json|yaml|name
                                     wide: with all details; name: names only
@@ -253,7 +253,8 @@ function commandOf(words: readonly string[], options: ClientOptions): Arguments 
     case undefined:
       return format === 'text' ? { kind: 'shell', socket } : wrong(`-o ${format} needs a command`)
     case 'doctor':
-      return second === undefined ? { kind: 'doctor', socket, format } : wrong('doctor takes options only')
+      if (second !== undefined) return wrong('doctor takes options only')
+      return options.watch === undefined ? { kind: 'doctor', socket, format } : wrong('doctor has no --watch')
     case 'completion': {
       const shell = SHELLS.find((one) => one === second)
       if (shell === undefined || rest.length > 0) return wrong(`completion needs one of ${SHELLS.join(', ')}`)
@@ -421,6 +422,8 @@ function readArguments<Read>(read: () => Read): Read | string {
   try {
     return read()
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    const text = error instanceof Error ? error.message : String(error)
+    // Node goes on with how to type a word that begins with a hyphen.
+    return text.replace(/^Unknown option '([^']*)'.*$/s, 'unknown option $1')
   }
 }
