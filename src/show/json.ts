@@ -150,9 +150,10 @@ const explanationJson = ({ subject, steps, peers, kernel }: Explanation): Json =
       : { routes: [...kernel.routes], lookup: kernel.lookup ?? null, keptOut: kernel.keptOut ?? null },
 })
 
-function summaryJson({ inState, remoteAs, families, ...rest }: Summary): Json {
+function summaryJson({ inState, remoteAs, down, families, ...rest }: Summary): Json {
   return {
     ...rest,
+    down: down ?? null,
     remoteAs: remoteAs ?? null,
     stateSeconds: Math.max(0, Math.floor(inSeconds(inState))),
     families: Object.fromEntries(Object.entries(families).map(([family, counts]) => [family, { ...counts }])),

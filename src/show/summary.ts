@@ -14,6 +14,8 @@ export interface Summary {
   readonly peer: string
   readonly remoteAs: number | undefined
   readonly state: string
+  /** Why the session is kept down; undefined where it is not. */
+  readonly down: 'Disabled' | 'Held' | undefined
   /** How long it has been in that state. */
   readonly inState: Millis
   readonly families: Readonly<Partial<Record<Family, Counts>>>
@@ -43,6 +45,7 @@ function summaryOf(protocol: ProtocolView, now: Millis): Summary {
     peer: isUnknown(peer.config) ? (discovery?.interface ?? 'DefaultGateway') : peer.config.remote.address,
     remoteAs: remoteAsOf(peer),
     state: stateOf(protocol),
+    down: stateOf(protocol) !== 'Down' ? undefined : protocol.disabled ? 'Disabled' : 'Held',
     inState: now - peer.since,
     families: Object.fromEntries(carried),
   }
@@ -79,12 +82,12 @@ export function* summaryRows(view: View): Iterable<Row> {
   yield { code: CODE.ok, text: '' }
 }
 
-function cells({ name, peer, remoteAs, state, inState, families }: Summary): string[] {
+function cells({ name, peer, remoteAs, state, down, inState, families }: Summary): string[] {
   const counts = FAMILIES.flatMap((family) => {
     const found = families[family]
     return found === undefined ? ['-', '-', '-'] : [found.received, found.accepted, found.advertised].map(String)
   })
-  return [peer, String(remoteAs ?? '-'), state, formatSpan(inState), ...counts, name]
+  return [peer, String(remoteAs ?? '-'), down ?? state, formatSpan(inState), ...counts, name]
 }
 
 /** `00:12:34`, `3d04h`, `12w3d`: as routers write how long something has lasted. */
