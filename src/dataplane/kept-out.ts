@@ -14,6 +14,8 @@ export type KeptOut =
   | { readonly kind: 'conflict'; readonly prefix: Prefix; readonly conflict: Conflict }
   | { readonly kind: 'failed'; readonly prefix: Prefix; readonly reason: string }
   | { readonly kind: 'contested'; readonly prefix: Prefix; readonly reason: string }
+  /** The route of an earlier run is there until all neighbors have sent their routes. */
+  | { readonly kind: 'adopted'; readonly prefix: Prefix; readonly reason: string }
   /** Felix must write the route, and has not written it. */
   | { readonly kind: 'left'; readonly prefix: Prefix; readonly reason: string }
 
@@ -27,7 +29,7 @@ type Kind = KeptOut['kind']
 type OfKind<Of extends Kind> = Extract<KeptOut, { readonly kind: Of }>
 
 /** No other program has a route for exactly this prefix. */
-const WITHOUT_CONFLICT = ['unresolved', 'failed', 'contested', 'left'] as const
+const WITHOUT_CONFLICT = ['unresolved', 'failed', 'contested', 'adopted', 'left'] as const
 
 /** Routes that are kept out for one reason. */
 export interface ReasonGroup<Of extends Kind> {
@@ -42,6 +44,7 @@ export class KeptOutRoutes {
     conflict: new SplitMap(),
     failed: new SplitMap(),
     contested: new SplitMap(),
+    adopted: new SplitMap(),
     left: new SplitMap(),
   }
 

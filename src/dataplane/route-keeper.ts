@@ -17,7 +17,7 @@ import type { Millis } from '../base/units.ts'
 import { directWay, whyNoWay } from './direct.ts'
 import { ownKey, planRoute } from './fib.ts'
 import { Inheritance } from './inheritance.ts'
-import { describeKeptOut, type KeptOutRoutes } from './kept-out.ts'
+import { describeKeptOut, type KeptOut, type KeptOutRoutes } from './kept-out.ts'
 import {
   type Failure,
   GODWIT_PROTOCOL,
@@ -109,9 +109,7 @@ export class RouteKeeper {
     const place = this.#places.in(prefix.text, this.#places.home)
     const kept = this.keptOut.get(prefix.text)
     if (kept === undefined || place?.nextHops === undefined) return undefined
-    // The change has failed, and the route of before is still there.
-    const isBefore = kept.kind === 'failed' && place.present?.type === 'unicast'
-    const taken = isBefore ? place.present : this.table.covering(prefix)
+    const taken = isBefore(kept, place.present) ? place.present : this.table.covering(prefix)
     const learned = place.nextHops.flatMap(({ resolution }) => (resolution.kind === 'resolved' ? resolution.hops : []))
     return strayingOf(prefix, taken, learned, this.table.links)
   }
@@ -285,10 +283,17 @@ export class RouteKeeper {
       this.#places.touchAll(place.prefix.text)
     // The route is in the kernel exactly as wanted, or neighbors have no say in it: it is treated as written by this run.
     if (change === undefined || !this.#targets.restsOnNeighbors(place)) this.#places.adopt(place, false)
-    if (place.isAdopted) return undefined
+    if (place.isAdopted) {
+      if (target !== undefined) this.#targets.noteAdopted(place)
+      return undefined
+    }
     const replacesInherited = change?.action === 'add' && this.#inheritance.isInPlaceOf(change.route)
     return replacesInherited ? { ...change, action: 'replace' } : change
   }
 }
+
+/** The route of before is still there: its change has failed, or is due later. */
+const isBefore = ({ kind }: KeptOut, present: KernelRoute | undefined): boolean =>
+  kind === 'adopted' || (kind === 'failed' && present?.type === 'unicast')
 
 const ORDER = { remove: 0, replace: 1, add: 2 } as const

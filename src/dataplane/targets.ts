@@ -77,6 +77,12 @@ export class Targets {
     if (target !== undefined && sameRoute(target, route)) this.contested.noteDeletion(place.key, now)
   }
 
+  /** Another route is wanted here than the one of an earlier run, which stays until neighbors have sent all. */
+  noteAdopted({ prefix }: RoutePlace): void {
+    const reason = 'the route of an earlier run stays until all neighbors have sent their routes'
+    this.keptOut.set({ kind: 'adopted', prefix, reason })
+  }
+
   noteFailure(key: string, prefix: Prefix, reason: string, now: Millis): void {
     this.failed.add(key, now)
     this.keptOut.set({ kind: 'failed', prefix, reason })

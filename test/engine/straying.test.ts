@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type KernelRoute, MAIN_TABLE } from '../../src/dataplane/kernel.ts'
 import type { Link } from '../../src/dataplane/links.ts'
-import { linkOf } from '../support/fake-kernel.ts'
+import { linkOf, ownRoute } from '../support/fake-kernel.ts'
 import { bgpFilter } from '../support/objects.ts'
 import { announcement, attributes, path, prefix } from '../support/rib.ts'
 import { type RawNeighbor, Rig } from '../support/rig.ts'
@@ -211,4 +211,36 @@ describe('once the routes of the kernel have been read', () => {
     expect(first).toBeGreaterThan(40)
     expect(ends.sort()).toEqual([23, 29])
   })
+})
+
+/** Of an earlier run: packets follow it until all neighbors have sent their routes, and most of these never come. */
+test.each([
+  [
+    'that leads back to a neighbor',
+    ownRoute(PODS, { gateway: '10.9.0.90', interface: 'eth2', onlink: false, weight: 1 }),
+  ],
+  ['that drops packets', { ...ownRoute(PODS), type: 'blackhole' as const }],
+])('a route of an earlier run %s is no way for what is told that neighbor, until ours is in its place', (_, before) => {
+  const rig = new Rig({
+    neighbors: 92,
+    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
+    objects: [TELL_ALL],
+    more: { dataplane: 'linux' },
+  })
+  const [teller, hearer] = [rig.neighbors[0] as RawNeighbor, rig.neighbors[90] as RawNeighbor]
+  const isTold = () => {
+    const asked = { for: prefix(PODS), export: hearer.name }
+    return rig.engine.view(rig.now).routes(asked, undefined, 1).rows.length > 0
+  }
+  rig.feed({ kind: 'links', change: { full: false, gone: [], present: [linkOf(4, 'eth2', true, ['10.9.0.100/24'])] } })
+  const present = [overLink('10.0.0.0/24', 'eth0'), overLink('10.9.0.0/24', 'eth2'), before]
+  rig.feed({ kind: 'kernel', change: { full: true, more: false, gone: [], present } })
+  teller.establish()
+  hearer.connect('10.9.0.100').send(hearer.open()).keepAlive()
+  teller.send(announcement([PODS], attributes(path(teller.asn)), teller.address))
+  rig.pass(10_000)
+  const told = [isTold()]
+  rig.pass(60_000)
+  told.push(isTold())
+  expect(told).toEqual([false, true])
 })
