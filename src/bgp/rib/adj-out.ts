@@ -31,13 +31,12 @@
  * 4. The log is empty or its first chunk has a reader. Pending prefixes and those of chunks are retained.
  */
 import type { Octets } from '../../base/units.ts'
-import { growU32, usedBytes } from '../route/columns.ts'
 import { type Chunk, ChunkEncoder, joinUpdates, NO_CHUNK, SEVERAL, type Updates, writeNextHop } from './chunk.ts'
 import { Exporter } from './export.ts'
 import type { ExportTables, ExportView } from './export-view.ts'
+import { GroupBlocks } from './group-blocks.ts'
 import type { LocRib } from './loc-rib.ts'
 import type { GroupMember } from './member.ts'
-import { leadsTo } from './next-hop-hash.ts'
 import { Pending } from './pending.ts'
 import type { Sweep } from './sweep.ts'
 import { UpdateLog } from './update-log.ts'
@@ -59,8 +58,7 @@ export interface GroupOptions {
 export class UpdateGroup {
   readonly key: string
   readonly exporter: Exporter
-  /** By prefix: the block to advertise, 0 for none; retained in the block table. */
-  blocks = new Uint32Array(0)
+  readonly blocks: GroupBlocks
   /** Sweeps that are still filling `blocks`. */
   builds = 0
 
@@ -76,8 +74,6 @@ export class UpdateGroup {
   #synced: Member[] = []
   readonly #apart = new Set<Member>()
   readonly #followers = new Set<Member>()
-  /** How many prefixes have a block. */
-  #size = 0
   /** Empty, and free to use. */
   #scratch: Pending | undefined
 
@@ -90,7 +86,7 @@ export class UpdateGroup {
     this.#encoder = new ChunkEncoder(tables.prefixes, tables.blocks, loc, view.context, pathId)
     this.#log = new UpdateLog(tables.prefixes)
     this.#pending = new Pending(tables.prefixes)
-    this.blocks = new Uint32Array(tables.prefixes.capacity)
+    this.blocks = new GroupBlocks(tables.blocks, tables.prefixes.capacity)
   }
 
   get isEmpty(): boolean {
@@ -118,7 +114,7 @@ export class UpdateGroup {
   }
 
   grow(capacity: number): void {
-    this.blocks = growU32(this.blocks, capacity)
+    this.blocks.grow(capacity)
     this.#pending.grow(capacity)
     this.#scratch?.grow(capacity)
     for (const member of this.#synced) member.grow(capacity)
@@ -132,13 +128,7 @@ export class UpdateGroup {
    * True if an UPDATE is due for it.
    */
   set(prefix: number, block: number, moved: boolean): boolean {
-    const before = this.blocks[prefix] as number
-    if (before !== 0) {
-      this.#tables.blocks.release(before)
-      this.#size--
-    }
-    this.blocks[prefix] = block
-    if (block !== 0) this.#size++
+    const before = this.blocks.set(prefix, block)
     // Nothing was advertised, and nothing is: most of what a mesh brings.
     if (before === block && (!moved || block === 0)) return false
     const source = block !== 0 && (before === 0 || !moved) ? (this.#loc.from[prefix] as number) : SEVERAL
@@ -172,13 +162,12 @@ export class UpdateGroup {
   /** The block of a prefix for a member, 0 for none: nothing of a route that came from it or leads to it. */
   blockFor(member: Member, prefix: number): number {
     if (this.#loc.from[prefix] === member.slot.index || this.leadsTo(member, prefix)) return 0
-    return this.blocks[prefix] as number
+    return this.blocks.at(prefix)
   }
 
   /** RFC 4271 §5.1.3: the next hop would be the member's own address. */
   leadsTo(member: Member, prefix: number): boolean {
-    const block = this.blocks[prefix] as number
-    return block !== 0 && leadsTo(this.#tables.blocks, block, member.address)
+    return this.blocks.leadTo(member.address, prefix)
   }
 
   /** Adds a prefix to a pending set, unless it is a withdrawal of what was never advertised. */
@@ -195,7 +184,7 @@ export class UpdateGroup {
    */
   join(member: Member, walk: Sweep): boolean {
     this.#begin(member)
-    if (this.#size === 0 && this.#pending.size === 0 && this.#log.isEmpty) {
+    if (this.blocks.size === 0 && this.#pending.size === 0 && this.#log.isEmpty) {
       this.#sync(member)
       return true
     }
@@ -315,7 +304,7 @@ export class UpdateGroup {
       return false
     }
     const previous = standing.kind === 'moving' ? standing.previous : undefined
-    if (previous?.blocks[prefix] === block && isAdvertised && !pending.has(prefix)) return true
+    if (previous?.blocks.at(prefix) === block && isAdvertised && !pending.has(prefix)) return true
     pending.put(prefix, block)
     return true
   }
@@ -441,19 +430,8 @@ export class UpdateGroup {
     }
   }
 
-  // ── The end ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Releases what the group holds for a prefix. Only for groups without members. */
-  dissolve(prefix: number): boolean {
-    const block = this.blocks[prefix] as number
-    if (block === 0) return false
-    this.#tables.blocks.release(block)
-    this.blocks[prefix] = 0
-    return true
-  }
-
   memory(): Octets {
-    let bytes = usedBytes(this.#tables.prefixes.end, this.blocks)
+    let bytes = this.blocks.memory(this.#tables.prefixes.end)
     bytes += this.#pending.memory() + (this.#scratch?.memory() ?? 0)
     bytes += this.exporter.memory() + this.#encoder.memory() + this.#log.size
     for (const member of this.members()) bytes += member.memory()

@@ -107,7 +107,7 @@ export class Feeds {
 
   /** Whether the prefix is advertised in any group. */
   advertises(prefix: number): boolean {
-    return this.#all.some(({ blocks }) => blocks[prefix] !== 0)
+    return this.#all.some(({ blocks }) => blocks.at(prefix) !== 0)
   }
 
   pull(slot: PeerSlot, maxBytes: number): Updates | undefined {
@@ -223,7 +223,7 @@ export class Feeds {
       const best = loc.best[prefix] as number
       // A prefix that has lost its best path is dirty: decision will advertise it.
       if (prefixes.refs[prefix] === 0 || best === 0 || best === LOST) return false
-      if (group.blocks[prefix] !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
+      if (group.blocks.at(prefix) !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
       group.set(prefix, group.exporter.export(prefix, best), false)
       return true
     }
@@ -279,7 +279,7 @@ export class Feeds {
     const { end } = this.#tables.prefixes
     const sweep = new Sweep(
       () => end,
-      (prefix) => group.dissolve(prefix),
+      (prefix) => group.blocks.drop(prefix),
       () => group.exporter.dispose(),
     )
     this.#schedule(sweep)
