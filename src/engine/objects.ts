@@ -42,6 +42,13 @@ interface ObjectsParts {
   readonly sources: SourceAddresses
 }
 
+const NOT_DEFINED = { subcode: CEASE.deconfigured as number, reason: 'no object defines this neighbor any more' }
+/** RFC 4486 §4: Out of Resources. */
+const MADE_ROOM = {
+  subcode: CEASE.outOfResources,
+  reason: 'it has sent no OPEN, and the places of its range are taken',
+}
+
 export class Objects {
   readonly #neighbors: Neighbors
   readonly #sessions: Sessions
@@ -184,16 +191,20 @@ export class Objects {
     return this.#addNeighbor(intent, node, now)
   }
 
-  /** A host that only may come back gives way to one that calls. */
+  /**
+   * A host that only may come back gives way to one that calls; else the one that has connected first of those that have sent no
+   * OPEN: otherwise a few silent hosts, or one with many addresses, would keep all others out for minutes.
+   */
   #makeRoom({ name: range }: RangeIntent, now: Millis): boolean {
-    for (const name of this.#ranges.membersOf(range)) {
-      const neighbor = this.#neighbors.get(name)
-      if (neighbor?.peer.isDialling !== true || neighbor.peer.hasStaleRoutes || neighbor.disabled !== undefined)
-        continue
-      this.#remove(name, now)
-      return true
-    }
-    return false
+    const spare = this.#ranges
+      .membersOf(range)
+      .map((name) => this.#neighbors.get(name))
+      .filter((member) => member !== undefined && !member.peer.hasStaleRoutes && member.disabled === undefined)
+    const away = spare.find((member) => member?.peer.isDialling)
+    const least = away ?? spare.find((member) => member?.peer.state === 'OpenSent')
+    if (least === undefined) return false
+    this.#remove(least.name, now, away === undefined ? MADE_ROOM : NOT_DEFINED)
+    return true
   }
 
   /**
@@ -321,7 +332,7 @@ export class Objects {
     this.#remove(name, now)
   }
 
-  #remove(name: string, now: Millis): void {
+  #remove(name: string, now: Millis, { subcode, reason } = NOT_DEFINED): void {
     this.revision++
     if (this.#ranges.has(name)) {
       for (const member of this.#ranges.membersOf(name)) this.#remove(member, now)
@@ -334,8 +345,7 @@ export class Objects {
     this.unnumbered.remove(name)
     this.gateways.remove(name)
     this.#sources.remove(name)
-    const reason = 'no object defines this neighbor any more'
-    this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.deconfigured, text: '', reason }, now)
+    this.#sessions.handle(neighbor, { kind: 'stop', subcode, text: '', reason }, now)
     this.#sessions.remove(neighbor)
     this.#neighbors.remove(name)
   }
