@@ -161,13 +161,7 @@ export class UpdateGroup {
 
   /** The block of a prefix for a member, 0 for none: nothing of a route that came from it or leads to it. */
   blockFor(member: Member, prefix: number): number {
-    if (this.#loc.from[prefix] === member.slot.index || this.leadsTo(member, prefix)) return 0
-    return this.blocks.at(prefix)
-  }
-
-  /** RFC 4271 §5.1.3: the next hop would be the member's own address. */
-  leadsTo(member: Member, prefix: number): boolean {
-    return this.blocks.leadTo(member.address, prefix)
+    return this.#loc.from[prefix] === member.slot.index ? 0 : this.blocks.forAddress(member.address, prefix)
   }
 
   /** Adds a prefix to a pending set, unless it is a withdrawal of what was never advertised. */

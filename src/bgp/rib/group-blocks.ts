@@ -37,10 +37,15 @@ export class GroupBlocks {
     return before
   }
 
-  /** RFC 4271 §5.1.3: the next hop would be the address of the neighbor itself. */
-  leadTo(address: Uint8Array, prefix: number): boolean {
+  /** The same for a neighbor: nothing where `leadsTo`. */
+  forAddress(address: Uint8Array, prefix: number): number {
     const block = this.#blocks[prefix] as number
-    return block !== 0 && leadsTo(this.#table, block, address)
+    return block !== 0 && leadsTo(this.#table, block, address) ? 0 : block
+  }
+
+  /** RFC 4271 §5.1.3: the next hop would be the address of the neighbor itself. */
+  leadsTo(address: Uint8Array, prefix: number): boolean {
+    return this.at(prefix) !== 0 && this.forAddress(address, prefix) === 0
   }
 
   /** For groups without members; whether there was a block. */

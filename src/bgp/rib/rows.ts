@@ -225,7 +225,8 @@ export class RouteRows {
     if (member === undefined) return 'the session is not Established for this family'
     if (rib.paths.peer[path] === member.slot.index) return 'learned from this neighbor'
     const why = member.group.exporter.whyNotExport(prefix, path)
-    if (why === undefined && member.group.leadsTo(member, prefix)) return 'its next hop is the address of this neighbor'
+    if (why === undefined && member.group.blocks.leadsTo(member.address, prefix))
+      return 'its next hop is the address of this neighbor'
     return why ?? 'not yet advertised'
   }
 
