@@ -32,6 +32,12 @@ export class Gateways {
     return this.#wanted.size === 0
   }
 
+  /** With the address that it has now, where it is the default gateway. */
+  locate(intent: PeerIntent): PeerIntent {
+    const address = intent.gateway && this.#routes.gateway(intent.gateway)
+    return address === undefined ? intent : { ...intent, address }
+  }
+
   /** Those first that keep an address which several have (`comesBefore`). */
   all(): PeerIntent[] {
     return [...this.#wanted.values()].sort((a, b) => (comesBefore(a, b) ? -1 : 1))

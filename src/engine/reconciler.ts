@@ -15,6 +15,7 @@ import { askedBeforeLine } from './by-hand.ts'
 import type { AgentEnding } from './ending.ts'
 import type { Objects } from './objects.ts'
 import type { Parts } from './parts.ts'
+import { withFound } from './renamed-neighbors.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 const NO_RANGES: readonly PrefixMatch[] = []
@@ -152,8 +153,9 @@ export class Reconciler {
    * Without a node there are no neighbors to add or change. Changed neighbors come before the change of the node, whose
    * new values they already have: otherwise each would be reset twice, for the node and for its own change.
    */
-  *#changePeers({ node: change, peers }: IntentDiff, node: NodeIntent | undefined): Work {
-    const { facts, objects } = this.#parts
+  *#changePeers({ node: change, peers: named }: IntentDiff, node: NodeIntent | undefined): Work {
+    const { facts, objects, neighbors } = this.#parts
+    const peers = withFound(named, neighbors, objects.gateways)
     for (const name of peers.removed) {
       objects.removePeer(name, facts.now)
       yield NEIGHBOR_COST

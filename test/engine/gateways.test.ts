@@ -77,6 +77,26 @@ describe.each(['linux', 'none'] as const)('peerIP: DefaultGateway, dataplane %s'
     expect(both.peers().Global_10_0_0_1).toBe('10.0.0.1 Established')
   })
 
+  test('it keeps its session where an object names its address instead, and the other way round', () => {
+    const made = lab(GATEWAY)
+    const named = ['10.0.0.1', 'fd00:10::1'].map((peerIP, index) =>
+      bgpPeer(`named-${index}`, { peerIP, asNumber: 65000 }),
+    )
+    const gone = ({ metadata: { name } }: ReturnType<typeof bgpPeer>) =>
+      ({ kind: 'delete', ref: { kind: 'BGPPeer', namespace: '', name } }) as const
+    const ups = () => made.worker.lines.filter(({ code }) => code === 'session-up').length
+    made.change(gone(GATEWAY), ...named.map((one) => upsert(one)))
+    expect(made.peers()).toEqual({
+      Global_10_0_0_1: '10.0.0.1 Established',
+      Global_fd00_10__1: 'fd00:10::1 Established',
+    })
+    expect(ups()).toBe(2)
+    made.change(upsert(GATEWAY), ...named.map((one) => gone(one)))
+    made.world.pass(20_000)
+    expect(made.peers()).toEqual({ [V4]: '10.0.0.1 Established', [V6]: 'fd00:10::1 Established' })
+    expect(ups()).toBe(2)
+  })
+
   test('a change of its object is no reset, and its end ends it', () => {
     const made = lab(GATEWAY)
     made.change(upsert(bgpPeer('gateway', { peerIP: 'DefaultGateway', asNumber: 65000, advertiseLearned: true })))
