@@ -7,6 +7,7 @@ import { Metrics } from '../../src/edge/operate/metrics.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import type { NatView } from '../../src/show/view.ts'
 import { bfdView } from '../bfd/support.ts'
+import { ENGINE_OPTIONS } from '../support/engine-options.ts'
 import { bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from '../support/objects.ts'
 import { viewOf } from '../support/view.ts'
 import { DEPLOY } from './support/crds.ts'
@@ -36,13 +37,7 @@ const shown = new Map<string, Set<string>>()
 
 beforeAll(async () => {
   const engine = new Engine({
-    node: 'worker-1',
-    version: 'test',
-    hostName: 'worker-1',
-    sourceKind: 'manifests',
-    seed: 1,
-    now: 0,
-    epoch: 0,
+    ...ENGINE_OPTIONS,
   })
   const worker = node('worker-1', { addresses: ['10.0.0.11', 'fd00::11'], podCIDRs: ['10.244.1.0/24'] })
   const objects = [worker, bgpConfiguration({}), LAB, TOR]

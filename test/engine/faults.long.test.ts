@@ -30,9 +30,9 @@ import {
   POSITIONS,
   parts,
 } from '../support/faults.ts'
-import { fromHex, MARKER, message, update } from '../support/messages.ts'
+import { context, fromHex, MARKER, message, update } from '../support/messages.ts'
 import { bgpFilter } from '../support/objects.ts'
-import { context, Listener } from '../support/rib.ts'
+import { Listener } from '../support/rib.ts'
 import { OUR_AS, type RawNeighbor, Rig } from '../support/rig.ts'
 
 const GIVE_ALL = bgpFilter('give-all', { exportV4: [{ action: 'Accept' }], exportV6: [{ action: 'Accept' }] })

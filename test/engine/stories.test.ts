@@ -4,6 +4,7 @@ import type { KeptObject } from '../../src/cluster/last-good.ts'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
+import { ENGINE_OPTIONS } from '../support/engine-options.ts'
 import { isLong } from '../support/long.ts'
 import {
   bgpConfiguration,
@@ -95,17 +96,8 @@ const RANGES = [
 ]
 
 test('what is good is handed out to be kept, and what was kept is in force after a restart with an error', () => {
-  const options = {
-    node: 'worker-1',
-    version: 'test',
-    hostName: 'h',
-    sourceKind: 'manifests',
-    epoch: 0,
-    seed: 1,
-    now: 0,
-  } as const
   const begin = (before: readonly KeptObject[], objects: readonly ObjectChange[]) => {
-    const engine = new Engine({ ...options, keepsLastGood: true })
+    const engine = new Engine({ ...ENGINE_OPTIONS, keepsLastGood: true })
     const inputs: Input[] = [
       { kind: 'remembered', objects: before },
       { kind: 'objects', changes: objects },

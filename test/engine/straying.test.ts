@@ -20,14 +20,18 @@ const overLink = (text: string, name: string, gateway?: string): KernelRoute => 
   hops: [{ gateway, interface: name, onlink: false, weight: 1 }],
 })
 
-/** PODS come from a neighbor on eth0, the static route for them leads over eth1, and another neighbor is on eth2. */
-class Lab {
-  readonly #rig = new Rig({
+/** So many neighbors that some are on no link; each is told what the others tell. */
+const rigOfMany = (): Rig =>
+  new Rig({
     neighbors: 92,
     spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
     objects: [TELL_ALL],
     more: { dataplane: 'linux' },
   })
+
+/** PODS come from a neighbor on eth0, the static route for them leads over eth1, and another neighbor is on eth2. */
+class Lab {
+  readonly #rig = rigOfMany()
   readonly #hearer = this.#rig.neighbors[90] as RawNeighbor
 
   constructor() {
@@ -85,12 +89,7 @@ test.each([
   ['a route for exactly the prefix', [overLink(PODS, 'eth2', '10.9.0.91')], '10.0.0.20'],
   ['the way to the next hop', [overLink('10.77.0.7/32', 'eth2', '10.9.0.91')], '10.77.0.7'],
 ])('a neighbor on a link without networks is told no route that leads back to it by %s', (_, foreign, nextHop) => {
-  const rig = new Rig({
-    neighbors: 92,
-    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
-    objects: [TELL_ALL],
-    more: { dataplane: 'linux' },
-  })
+  const rig = rigOfMany()
   const [teller, hearer] = [rig.neighbors[0] as RawNeighbor, rig.neighbors[90] as RawNeighbor]
   const setForeign = (gone: readonly KernelRoute[], present: readonly KernelRoute[]) =>
     rig.feed({ kind: 'kernel', change: { full: false, more: false, gone, present } })
@@ -123,12 +122,7 @@ test.each([
   ['on our link is reached there by that', ['10.9.0.100/24'], true],
   ['beyond a router is reached by its global address, and a neighbor on the way is not told', [], false],
 ])('a next hop with a link-local address of a neighbor %s', (_, near, expected) => {
-  const rig = new Rig({
-    neighbors: 92,
-    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
-    objects: [TELL_ALL],
-    more: { dataplane: 'linux' },
-  })
+  const rig = rigOfMany()
   const [hearer, teller] = [rig.neighbors[0] as RawNeighbor, rig.neighbors[90] as RawNeighbor]
   const own = linkOf(2, 'eth0', true, ['10.0.0.100/24', 'fd00:10::100/64', 'fe80::100/64', ...near])
   rig.feed({ kind: 'links', change: { full: false, gone: [], present: [own] } })
@@ -221,12 +215,7 @@ test.each([
   ],
   ['that drops packets', { ...ownRoute(PODS), type: 'blackhole' as const }],
 ])('a route of an earlier run %s is no way for what is told that neighbor, until ours is in its place', (_, before) => {
-  const rig = new Rig({
-    neighbors: 92,
-    spec: { advertiseLearned: true, filters: ['take-all', 'tell-all'] },
-    objects: [TELL_ALL],
-    more: { dataplane: 'linux' },
-  })
+  const rig = rigOfMany()
   const [teller, hearer] = [rig.neighbors[0] as RawNeighbor, rig.neighbors[90] as RawNeighbor]
   const isTold = () => {
     const asked = { for: prefix(PODS), export: hearer.name }

@@ -1,7 +1,8 @@
 /** A whole agent with a neighbor that says anything, and a good one that must not notice, nor be told anything wrong. */
 import { KEEPALIVE } from '../../src/bgp/wire/keepalive.ts'
+import { context } from '../support/messages.ts'
 import { bgpFilter } from '../support/objects.ts'
-import { announcement, attributes, context, Listener } from '../support/rib.ts'
+import { announcement, attributes, Listener } from '../support/rib.ts'
 import { Rig } from '../support/rig.ts'
 import type { Dice } from './grammar.ts'
 

@@ -7,7 +7,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Rib } from '../../src/bgp/rib/rib.ts'
 import type { RibPeer } from '../../src/bgp/rib/types.ts'
-import { announcement, attributes, context, Listener, neighbor, path, settle, withdrawal } from '../support/rib.ts'
+import { context } from '../support/messages.ts'
+import { announcement, attributes, Listener, neighbor, path, settle, withdrawal } from '../support/rib.ts'
 
 const RUNS = Number(process.env.GODWIT_RUNS ?? 400)
 const both = { addPath: ['ipv4', 'ipv6'] } as const

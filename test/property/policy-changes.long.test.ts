@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ObjectChange } from '../../src/cluster/source.ts'
 import type { Effect } from '../../src/engine/effect.ts'
+import { context } from '../support/messages.ts'
 import {
   type ApiObject,
   bgpAdvertisement,
@@ -18,7 +19,7 @@ import {
   remove,
   upsert,
 } from '../support/objects.ts'
-import { context, Listener } from '../support/rib.ts'
+import { Listener } from '../support/rib.ts'
 import { type Host, World } from '../support/world.ts'
 
 const AS = 64512

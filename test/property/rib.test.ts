@@ -16,10 +16,10 @@ import { AttributeTable } from '../../src/bgp/route/attribute-table.ts'
 import { KNOWN_KEY } from '../../src/bgp/route/hash.ts'
 import { NextHopTable } from '../../src/bgp/route/next-hop-table.ts'
 import { encodeAttributes, type PathAttributes } from '../../src/bgp/wire/attribute.ts'
+import { context } from '../support/messages.ts'
 import {
   announcement,
   attributes,
-  context,
   Listener,
   neighbor,
   originatedRoute,

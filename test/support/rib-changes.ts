@@ -9,7 +9,8 @@ import type { DecisionSettings } from '../../src/bgp/rib/decide.ts'
 import type { Straying } from '../../src/bgp/rib/straying.ts'
 import type { Reachability, RibPeer } from '../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../src/bgp/wire/attribute.ts'
-import { attributes, context, neighbor, path, prefix } from './rib.ts'
+import { context } from './messages.ts'
+import { attributes, neighbor, path, prefix } from './rib.ts'
 
 export const HOPS = {
   ipv4: [

@@ -6,11 +6,12 @@ import { ACCEPT_ALL } from '../../src/bgp/policy/defaults.ts'
 import type { Rib } from '../../src/bgp/rib/rib.ts'
 import type { OriginatedRoute, RibPeer } from '../../src/bgp/rib/types.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../../src/bgp/wire/attribute.ts'
-import type { PeerType, WireContext } from '../../src/bgp/wire/context.ts'
+import type { WireContext } from '../../src/bgp/wire/context.ts'
 import { writeHeader } from '../../src/bgp/wire/header.ts'
 import { formatNlri } from '../../src/bgp/wire/nlri.ts'
 import { UpdateDecoder } from '../../src/bgp/wire/update.ts'
 import { BARE } from './attributes.ts'
+import { context } from './messages.ts'
 
 const LOCAL_AS = 65_000
 export const OUR_V4 = '192.0.2.1'
@@ -21,16 +22,6 @@ export const prefix = (text: string): Prefix => {
   if (parsed === undefined) throw new Error(`not a prefix: ${text}`)
   return parsed
 }
-
-export const context = (peerType: PeerType, over: Partial<WireContext> = {}): WireContext => ({
-  fourOctetAs: true,
-  families: FAMILIES,
-  addPath: [],
-  extendedNextHop: false,
-  messageSize: 4096,
-  peerType,
-  ...over,
-})
 
 /** Neighbor `number`, in AS 65000 + number unless internal, at 192.0.2.(10 + number). */
 export function neighbor(number: number, over: Partial<RibPeer> = {}): RibPeer {

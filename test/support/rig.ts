@@ -11,6 +11,7 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { LogLine } from '../../src/engine/log-line.ts'
 import { countAll } from './count.ts'
+import { ENGINE_OPTIONS } from './engine-options.ts'
 import { linkOf } from './fake-kernel.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, upsert } from './objects.ts'
 
@@ -37,15 +38,6 @@ export interface RigOptions {
 export class Rig {
   readonly engine: Engine
   readonly options: EngineOptions
-  readonly #usual: EngineOptions = {
-    node: 'worker-1',
-    version: 'test',
-    hostName: 'worker-1',
-    sourceKind: 'manifests',
-    seed: 1,
-    now: 0,
-    epoch: 0,
-  }
   now = 0
   readonly neighbors: readonly RawNeighbor[]
   readonly lines: LogLine[] = []
@@ -70,7 +62,7 @@ export class Rig {
       record,
       through,
     } = options
-    this.options = { ...this.#usual, ...more }
+    this.options = { ...ENGINE_OPTIONS, ...more }
     this.engine = new Engine(this.options)
     this.#turns = through?.(this.engine, this.options) ?? this.engine
     this.#record = record

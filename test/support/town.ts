@@ -7,6 +7,7 @@ import type { Effect } from '../../src/engine/effect.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import type { LogLine } from '../../src/engine/log-line.ts'
+import { ENGINE_OPTIONS } from './engine-options.ts'
 import { FakeKernel } from './fake-kernel.ts'
 import { type ApiObject, upsert } from './objects.ts'
 import { linesOf } from './town-picture.ts'
@@ -61,9 +62,8 @@ export class Town {
   constructor(options: TownOptions) {
     this.#options = options
     const { calico = false } = options
-    const common = { node: 'worker-1', version: 'test', hostName: 'worker-1', sourceKind: 'manifests' } as const
     const more = { dataplane: 'linux', cni: 'bridge', boot: 'first', keepsLastGood: true } as const
-    this.engine = new Engine({ ...common, ...more, calico, seed: 1, now: 0, epoch: 0 })
+    this.engine = new Engine({ ...ENGINE_OPTIONS, ...more, calico })
     this.kernel = new FakeKernel({ feed: (input) => this.feed(input), later: (work) => this.#queue.push(work) })
     for (const [name, addresses] of Object.entries(options.links)) this.kernel.addLink(name, ...addresses)
     for (const via of options.gateways) this.kernel.addForeign(via.includes(':') ? '::/0' : '0.0.0.0/0', via)

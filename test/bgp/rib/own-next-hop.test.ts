@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest'
 import { ACCEPT_ALL } from '../../../src/bgp/policy/defaults.ts'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
-import { context, neighbor, path } from '../../support/rib.ts'
+import { context } from '../../support/messages.ts'
+import { neighbor, path } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'

@@ -1,7 +1,8 @@
 /** RFC 4456. Numbers in brackets: reference list of what implementers get wrong. */
 import { describe, expect, test } from 'vitest'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
-import { attributes, context, neighbor, path, describe as route } from '../../support/rib.ts'
+import { context } from '../../support/messages.ts'
+import { attributes, neighbor, path, describe as route } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'

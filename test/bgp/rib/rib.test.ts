@@ -9,10 +9,10 @@ import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { PathAttributes } from '../../../src/bgp/wire/attribute.ts'
 import { countAll } from '../../support/count.ts'
 import { longTest } from '../../support/long.ts'
+import { context } from '../../support/messages.ts'
 import {
   announcement,
   attributes,
-  context,
   Listener,
   neighbor,
   OUR_V4,

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import type { RibPeer } from '../../../src/bgp/rib/types.ts'
 import type { Role } from '../../../src/bgp/wire/role.ts'
-import { context, neighbor, originatedRoute, path, settle } from '../../support/rib.ts'
+import { context } from '../../support/messages.ts'
+import { neighbor, originatedRoute, path, settle } from '../../support/rib.ts'
 import { Room } from '../../support/rib-rooms.ts'
 
 const X = '10.0.0.0/8'

@@ -11,6 +11,7 @@ import type { CniMode } from '../../../src/engine/cni.ts'
 import type { Effect } from '../../../src/engine/effect.ts'
 import { Engine } from '../../../src/engine/engine.ts'
 import type { Input } from '../../../src/engine/input.ts'
+import { ENGINE_OPTIONS } from '../../support/engine-options.ts'
 import { FakeKernel } from '../../support/fake-kernel.ts'
 import { bgpConfiguration, node, remove, upsert } from '../../support/objects.ts'
 
@@ -85,13 +86,7 @@ describe('the engine', () => {
 
   const newEngine = (cni: CniMode, dataplane: 'linux' | 'none') =>
     new Engine({
-      node: 'worker-1',
-      version: 'test',
-      hostName: 'worker-1',
-      sourceKind: 'manifests',
-      seed: 1,
-      now: 0,
-      epoch: 0,
+      ...ENGINE_OPTIONS,
       cni,
       dataplane,
     })
