@@ -6,7 +6,10 @@
  */
 import { addressBytes } from '../base/address.ts'
 import { FAMILIES, type Family } from '../base/family.ts'
+import { isIn } from '../base/overlap.ts'
 import { hostPrefix, type Prefix } from '../base/prefix.ts'
+import { sorted } from '../base/sort.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { Operation, Rule } from '../bgp/policy/rule.ts'
 import { coveredBy, FOR_ALL, type Naming, nameRoute } from './aggregation.ts'
 import type { Problem } from './intent.ts'
@@ -14,9 +17,10 @@ import type { ClusterNode } from './node.ts'
 import type { AdvertisementObject, PeerObject, RouteChoice, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { PoolObject } from './pool.ts'
 import { placed, podPools, poolAround } from './pools.ts'
-import { makeProblem } from './problem.ts'
+import { MOST_PER_OBJECT, makeProblem } from './problem.ts'
 import type { Claim } from './route-book.ts'
-import { matches } from './selector.ts'
+import { same } from './same.ts'
+import { matches, questionsOf } from './selector.ts'
 import { SERVICE_FIELDS } from './settings.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -35,36 +39,114 @@ export interface NodeAdvertisement {
   readonly held: string | undefined
 }
 
-export function surveyAdvertisements(store: ObjectStore, me: ClusterNode): Advertising {
+/** Approximate costs in microseconds: to look at a BGPAdvertisement, at a name in it, and to ask a question of a selector. */
+const ADVERTISEMENT_COST = 4
+const NAME_COST = 0.2
+const QUESTION_COST = 0.1
+
+export function* surveyAdvertisements(store: ObjectStore, me: ClusterNode): Work<Advertising> {
   const problems: Problem[] = []
-  const aliases = communityAliases(store)
-  const ours = [...store.table('BGPAdvertisement').values()]
-    .filter(({ nodeSelector }) => nodeSelector === undefined || matches(nodeSelector, me.labels))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-  const all = ours.map((object): NodeAdvertisement => {
-    const unknown = unknownCommunity(object, aliases)
-    problems.push(...referencesOf(object, aliases, store))
+  const references = new References(store)
+  const meter = new CostMeter()
+  const ours: AdvertisementObject[] = []
+  for (const object of store.table('BGPAdvertisement').values()) {
+    const { nodeSelector } = object
+    if (nodeSelector === undefined || matches(nodeSelector, me.labels)) ours.push(object)
+    meter.add(NAME_COST + QUESTION_COST * questionsOf(nodeSelector))
+    if (meter.isDue) yield meter.take()
+  }
+  const all: NodeAdvertisement[] = []
+  for (const object of yield* sorted(ours, (a, b) => (a.name < b.name ? -1 : 1))) {
+    const unknown = unknownCommunity(object, references.aliases)
+    for (const problem of references.of(object)) problems.push(problem)
     const held =
       unknown === undefined ? undefined : `BGPAdvertisement/${object.name}: no community has the name ${unknown}`
-    return { object, operations: operationsOf(object, aliases), held: object.held ?? held }
-  })
+    all.push({ object, operations: operationsOf(object, references.aliases), held: object.held ?? held })
+    meter.add(references.costOf(object))
+    if (meter.isDue) yield meter.take()
+  }
   return { all, pools: podPools(placed(store.table('IPPool').values())), problems }
 }
 
+/** Objects that have not changed are the same values: their routes need no comparison. */
+export const sameAdvertising = (a: Advertising, b: Advertising): boolean =>
+  a.all.length === b.all.length &&
+  a.all.every((one, index) => {
+    const other = b.all[index]
+    return one.object === other?.object && one.held === other.held && same(one.operations, other.operations)
+  }) &&
+  same(a.pools, b.pools) &&
+  same(a.problems, b.problems)
+
 type Aliases = ReadonlyMap<string, readonly number[]>
 
-export const communityAliases = (store: ObjectStore): Aliases =>
-  store.get('BGPConfiguration', 'default')?.communities ?? new Map<string, readonly number[]>()
+/** What BGPAdvertisements name and what does not exist: peers, pools and community aliases. */
+export class References {
+  readonly aliases: Aliases
+  readonly #store: ObjectStore
+  /** By kind of ranges: the length of the shortest of each family, for covering prefixes. */
+  readonly #shortest = new Map<ServiceAddressKind | 'pods', Readonly<Partial<Record<Family, number>>>>()
 
-/** The peers, pools and community aliases that it names and that do not exist. */
-export function referencesOf(object: AdvertisementObject, aliases: Aliases, store: ObjectStore): Problem[] {
-  const unknown = unknownCommunity(object, aliases)
-  return [
-    ...(unknown === undefined ? [] : [unknownAlias(object, unknown)]),
-    ...unknownPeers(object, store),
-    ...unknownPools(object, store),
-    ...aggregationOutside(object, store),
-  ]
+  constructor(store: ObjectStore) {
+    this.#store = store
+    this.aliases = store.get('BGPConfiguration', 'default')?.communities ?? new Map<string, readonly number[]>()
+  }
+
+  /** As many of one object as are reported of its fields. */
+  of(object: AdvertisementObject): Problem[] {
+    const unknown = unknownCommunity(object, this.aliases)
+    return [
+      ...(unknown === undefined ? [] : [unknownAlias(object, unknown)]),
+      ...unknownPeers(object, this.#store),
+      ...unknownPools(object, this.#store),
+      ...this.#aggregationOutside(object),
+    ].slice(0, MOST_PER_OBJECT)
+  }
+
+  /** About what `of` takes, in microseconds. */
+  costOf({ peers = [], routes, communities }: AdvertisementObject): number {
+    const pools = routes.reduce((sum, choice) => sum + (choice.kind === 'pools' ? (choice.names?.length ?? 0) : 0), 0)
+    return ADVERTISEMENT_COST + (peers.length + routes.length + pools + communities.length) * NAME_COST
+  }
+
+  /** A covering prefix that no range contains is not advertised: the length has no effect there. */
+  #aggregationOutside({ name, routes, aggregation }: AdvertisementObject): Problem[] {
+    const kinds = Object.keys(aggregation).length === 0 ? [] : coverableKinds(routes)
+    return FAMILIES.flatMap((family) => {
+      const length = aggregation[family]
+      if (length === undefined) return []
+      return kinds.flatMap((kind) => {
+        const shortest = this.#shortestOf(kind)[family]
+        const hasNone = shortest === undefined && kind !== 'pods'
+        if (hasNone || (shortest !== undefined && shortest <= length)) return []
+        const what = kind === 'pods' ? 'IPPool: pod CIDRs' : `range of ${SERVICE_FIELDS[kind]}: its addresses`
+        const says = `is shorter than the prefix length of every ${what} are advertised without a covering prefix`
+        const at = { object: `BGPAdvertisement/${name}`, field: `spec.aggregationLength.${family}`, value: length }
+        return makeProblem({ code: 'aggregation-outside', ...at, says, level: 'warning' })
+      })
+    })
+  }
+
+  #shortestOf(kind: ServiceAddressKind | 'pods'): Readonly<Partial<Record<Family, number>>> {
+    const known = this.#shortest.get(kind)
+    if (known !== undefined) return known
+    const found: Partial<Record<Family, number>> = {}
+    for (const { family, length } of this.#ranges(kind)) found[family] = Math.min(found[family] ?? length, length)
+    this.#shortest.set(kind, found)
+    return found
+  }
+
+  #ranges(kind: ServiceAddressKind | 'pods'): readonly Prefix[] {
+    if (kind !== 'pods') return this.#store.get('BGPConfiguration', 'default')?.serviceCidrs[kind] ?? []
+    return podPools(placed(this.#store.table('IPPool').values())).map(({ prefix }) => prefix)
+  }
+}
+
+/** A covering prefix must lie in one of these. */
+function coverableKinds(routes: readonly RouteChoice[]): (ServiceAddressKind | 'pods')[] {
+  const namesPods = routes.some(({ kind }) => kind === 'podCIDRs' || kind === 'pools')
+  const kinds = new Set(routes.flatMap((choice) => (choice.kind === 'services' ? choice.kinds : [])))
+  return [...(namesPods ? ['pods' as const] : []), ...kinds]
 }
 
 const unknownCommunity = ({ communities }: AdvertisementObject, aliases: Aliases) =>
@@ -103,41 +185,6 @@ function unknownPools({ name, routes }: AdvertisementObject, store: ObjectStore)
   })
 }
 
-/** A covering prefix that no range contains is not advertised: the length has no effect there. */
-function aggregationOutside({ name, routes, aggregation }: AdvertisementObject, store: ObjectStore): Problem[] {
-  const ranges = coverableRanges(routes, store)
-  return FAMILIES.flatMap((family) => {
-    const length = aggregation[family]
-    if (length === undefined) return []
-    return ranges.flatMap(({ field, prefixes }) => {
-      const there = prefixes.filter((range) => range.family === family)
-      if (there.some((range) => range.length <= length) || (there.length === 0 && field !== 'IPPool')) return []
-      const what = field === 'IPPool' ? 'IPPool: pod CIDRs' : `range of ${field}: its addresses`
-      const says = `is shorter than the prefix length of every ${what} are advertised without a covering prefix`
-      const at = { object: `BGPAdvertisement/${name}`, field: `spec.aggregationLength.${family}`, value: length }
-      return makeProblem({ code: 'aggregation-outside', ...at, says, level: 'warning' })
-    })
-  })
-}
-
-/** A covering prefix must lie in one of these. */
-interface CoverableRanges {
-  /** `IPPool`, or the field of BGPConfiguration. */
-  readonly field: string
-  readonly prefixes: readonly Prefix[]
-}
-
-function coverableRanges(routes: readonly RouteChoice[], store: ObjectStore): CoverableRanges[] {
-  const cidrs = store.get('BGPConfiguration', 'default')?.serviceCidrs
-  const namesPods = routes.some(({ kind }) => kind === 'podCIDRs' || kind === 'pools')
-  const kinds = new Set(routes.flatMap((choice) => (choice.kind === 'services' ? choice.kinds : [])))
-  const pools = namesPods ? podPools(placed(store.table('IPPool').values())).map(({ prefix }) => prefix) : []
-  return [
-    ...(namesPods ? [{ field: 'IPPool', prefixes: pools }] : []),
-    ...[...kinds].map((kind) => ({ field: SERVICE_FIELDS[kind], prefixes: cidrs?.[kind] ?? [] })),
-  ]
-}
-
 /** The lengths of covering prefixes that nodes may advertise for LoadBalancer addresses. This node need not be selected. */
 export function coveringLengths(store: ObjectStore): Readonly<Record<Family, readonly number[]>> {
   const choosing = [...store.table('BGPAdvertisement').values()].filter(({ routes }) =>
@@ -172,43 +219,93 @@ export const advertisementsChoosing = (
   chooses: (choice: RouteChoice) => boolean,
 ): NodeAdvertisement[] => all.filter(({ object }) => object.routes.some(chooses))
 
+/** The same in steps. `kind`: of the choices that are asked. */
+function* choosingInSteps(
+  all: readonly NodeAdvertisement[],
+  kind: RouteChoice['kind'],
+  chooses: (choice: RouteChoice) => boolean,
+): Work<NodeAdvertisement[]> {
+  const found: NodeAdvertisement[] = []
+  const meter = new CostMeter()
+  for (const one of all) {
+    if (one.object.routes.some(chooses)) found.push(one)
+    meter.add(costOfObject(one.object, kind))
+    if (meter.isDue) yield meter.take()
+  }
+  yield meter.take()
+  return found
+}
+
+/** About what it takes to ask it for a route, in microseconds. Objects do not change. */
+function costOfObject(object: AdvertisementObject, kind: RouteChoice['kind']): number {
+  const known = COSTS.get(object)?.[kind]
+  if (known !== undefined) return known
+  const questions = object.routes.reduce(
+    (sum, choice) => sum + (choice.kind === kind && 'selector' in choice ? questionsOf(choice.selector) : 0),
+    0,
+  )
+  const cost = (1 + object.routes.length) * LOOK_COST + questions * QUESTION_COST
+  COSTS.set(object, { ...COSTS.get(object), [kind]: cost })
+  return cost
+}
+
+const COSTS = new WeakMap<AdvertisementObject, Partial<Record<RouteChoice['kind'], number>>>()
+/** Approximate cost of looking at one entry of `routes`, in microseconds. */
+const LOOK_COST = 0.05
+
+/** The BGPAdvertisements that name the addresses of a service, by their kind. */
+export type ChosenByKind = Readonly<Record<ServiceAddressKind, readonly NodeAdvertisement[]>>
+
+export function* advertisementsOfService(
+  all: readonly NodeAdvertisement[],
+  { namespace, labels, loadBalancerClass, clusterIps, externalIps, loadBalancerIps }: ServiceObject,
+): Work<ChosenByKind> {
+  const chooses = (kind: ServiceAddressKind) => (choice: RouteChoice) =>
+    choice.kind === 'services' &&
+    choice.kinds.includes(kind) &&
+    (choice.namespaces === undefined || isIn(choice.namespaces, namespace)) &&
+    (choice.loadBalancerClasses === undefined || isIn(choice.loadBalancerClasses, loadBalancerClass)) &&
+    (choice.selector === undefined || matches(choice.selector, labels))
+  function* of(kind: ServiceAddressKind, addresses: readonly Prefix[]): Work<readonly NodeAdvertisement[]> {
+    return addresses.length === 0 || all.length === 0 ? NOBODY : yield* choosingInSteps(all, 'services', chooses(kind))
+  }
+  return {
+    cluster: yield* of('cluster', clusterIps),
+    external: yield* of('external', externalIps),
+    'load-balancer': yield* of('load-balancer', loadBalancerIps),
+  }
+}
+
+const NOBODY: readonly NodeAdvertisement[] = []
+
 /** Names a pod CIDR, an IPAM block or a single pod address. */
-export function namePods({ all, pools }: Advertising, prefix: Prefix): Naming {
+export function* namePods({ all, pools }: Advertising, prefix: Prefix): Work<Naming> {
+  if (all.length === 0) return { named: [] }
   const pool = poolAround(pools, prefix)
-  const chosenBy = advertisementsChoosing(
+  yield pools.length * LOOK_COST
+  const chosenBy = yield* choosingInSteps(
     all,
+    'pools',
     (choice) => choice.kind === 'podCIDRs' || (choice.kind === 'pools' && choosesPool(choice, pool)),
   )
   const ranges = pools.map((one) => one.prefix)
+  yield ranges.length * chosenBy.filter(covers).length * LOOK_COST
   return nameRoute(chosenBy, prefix, { ranges, origin: 'pod-cidr', keepsSpecific: true })
 }
+
+/** Whether it asks for covering prefixes, each of which is looked for in all ranges. */
+export const covers = ({ object }: NodeAdvertisement): boolean => Object.keys(object.aggregation).length > 0
 
 function choosesPool({ names, selector }: Extract<RouteChoice, { kind: 'pools' }>, pool: PoolObject | undefined) {
   if (pool === undefined) return false
   if (names === undefined && selector === undefined) return true
-  return names?.includes(pool.name) === true || (selector !== undefined && matches(selector, pool.labels))
+  return (names !== undefined && isIn(names, pool.name)) || (selector !== undefined && matches(selector, pool.labels))
 }
 
 export const advertisementsOfRange = (all: readonly NodeAdvertisement[], kind: ServiceAddressKind): string[] =>
   advertisementsChoosing(all, (choice) => choice.kind === 'serviceRanges' && choice.kinds.includes(kind)).map(
     ({ object }) => object.name,
   )
-
-export function advertisementsOfService(
-  all: readonly NodeAdvertisement[],
-  { namespace, labels, loadBalancerClass }: ServiceObject,
-  kind: ServiceAddressKind,
-): NodeAdvertisement[] {
-  return advertisementsChoosing(
-    all,
-    (choice) =>
-      choice.kind === 'services' &&
-      choice.kinds.includes(kind) &&
-      choice.namespaces?.includes(namespace) !== false &&
-      choice.loadBalancerClasses?.includes(loadBalancerClass) !== false &&
-      (choice.selector === undefined || matches(choice.selector, labels)),
-  )
-}
 
 /** The addresses of an interface of this node, as /32 and /128. */
 export interface InterfaceAddresses {
@@ -259,48 +356,59 @@ export function interfaceProblems(
 }
 
 /** Routes that exist only because a BGPAdvertisement asks for them: prefixes, node and interface addresses. */
-export function ownClaims(
+export function* ownClaims(
   { object }: NodeAdvertisement,
   me: ClusterNode,
   interfaces: ReadonlyMap<string, InterfaceAddresses>,
-): { readonly claims: Claim[]; readonly why: string | undefined } {
-  const named = object.routes.flatMap((choice) => interfacesIn(choice))
-  const there = named.flatMap((name) => interfaces.get(name)?.prefixes ?? [])
-  const leftOut = named.flatMap((name) => interfaces.get(name)?.leftOut ?? [])
-  const whys = named.flatMap((name) => {
-    const { why } = interfaces.get(name) ?? UNKNOWN
-    return why === undefined ? [] : [`interface ${name}: ${why}`]
-  })
-  const unique = new Map(there.map((prefix) => [prefix.text, prefix]))
-  const own = prefixClaims(object, me)
+): Work<{ readonly claims: Claim[]; readonly why: string | undefined }> {
+  const named = [object.name]
   // What is asked for by itself does not depend on an interface that has it too.
-  for (const { prefix } of own) unique.delete(prefix.text)
-  const addresses = [...unique.values()].map(
-    (prefix): Claim => ({ prefix, origin: 'interface', refused: undefined, named: [object.name] }),
-  )
-  const taken = new Set([...own.map(({ prefix }) => prefix.text), ...unique.keys()])
-  const refused = leftOut
-    .filter(({ prefix }) => !taken.has(prefix.text))
-    .map(({ prefix, why }): Claim => ({ prefix, origin: 'interface', refused: why, named: [object.name] }))
-  return { claims: [...own, ...addresses, ...refused], why: whys.length === 0 ? undefined : whys.join('; ') }
-}
-
-function prefixClaims(object: AdvertisementObject, me: ClusterNode): Claim[] {
-  const prefixes = object.routes.flatMap((choice) => {
-    if (choice.kind === 'prefixes') return choice.prefixes
-    if (choice.kind !== 'nodeAddresses') return []
-    return FAMILIES.flatMap((family) => hostPrefix(me.addresses[family] ?? '') ?? [])
-  })
-  const byText = new Map(prefixes.map((prefix) => [prefix.text, prefix]))
-  return [...byText.values()].map((prefix) => ({
-    prefix,
-    origin: 'advertisement',
-    refused: undefined,
-    named: [object.name],
-  }))
+  const claims = new Map<string, Claim>()
+  const meter = new CostMeter()
+  function* add(prefixes: readonly Prefix[], origin: Claim['origin']): Work {
+    for (const prefix of prefixes) {
+      if (!claims.has(prefix.text)) claims.set(prefix.text, { prefix, origin, refused: undefined, named })
+      meter.add(NAME_COST)
+      if (meter.isDue) yield meter.take()
+    }
+  }
+  for (const choice of object.routes) {
+    if (choice.kind === 'prefixes') yield* add(choice.prefixes, 'advertisement')
+    if (choice.kind === 'nodeAddresses')
+      yield* add(
+        FAMILIES.flatMap((family) => hostPrefix(me.addresses[family] ?? '') ?? []),
+        'advertisement',
+      )
+  }
+  const names = object.routes.flatMap((choice) => interfacesIn(choice))
+  const whys: string[] = []
+  const asked = new Map(names.map((name) => [name, interfaces.get(name) ?? UNKNOWN]))
+  for (const [name, { prefixes, why }] of asked) {
+    yield* add(prefixes, 'interface')
+    if (why !== undefined) whys.push(`interface ${name}: ${why}`)
+  }
+  const refused: Claim[] = []
+  for (const { leftOut } of asked.values()) {
+    for (const { prefix, why } of leftOut) {
+      if (!claims.has(prefix.text)) refused.push({ prefix, origin: 'interface', refused: why, named })
+      meter.add(NAME_COST)
+      if (meter.isDue) yield meter.take()
+    }
+  }
+  yield meter.take()
+  return { claims: [...claims.values(), ...refused], why: whys.length === 0 ? undefined : whys.join('; ') }
 }
 
 // ── To whom, with what ───────────────────────────────────────────────────────────────────────────────────────────────
+
+/** About what it takes to ask all of them whether they name a pod, in microseconds. */
+export const costOfPods = (all: readonly NodeAdvertisement[]): number =>
+  all.reduce((sum, { object }) => sum + costOfObject(object, 'pods'), 0)
+
+/** About what it takes to find those for a peer, and to make its rules, in microseconds. */
+export const costOfPeers = (all: readonly NodeAdvertisement[]): number =>
+  all.reduce((sum, { object }) => sum + RULE_COST + questionsOf(object.peerSelector) * QUESTION_COST, 0)
+const RULE_COST = 1
 
 /** Names of the BGPAdvertisements for this peer. Undefined stands for the mesh: only those without `peers` apply. */
 export function forPeer(
@@ -316,7 +424,10 @@ function isFor(
 ): boolean {
   if (peers === undefined && peerSelector === undefined) return true
   if (peer === undefined) return false
-  return peers?.includes(peer.name) === true || (peerSelector !== undefined && matches(peerSelector, peer.labels))
+  return (
+    (peers !== undefined && isIn(peers, peer.name)) ||
+    (peerSelector !== undefined && matches(peerSelector, peer.labels))
+  )
 }
 
 /** These rules run before BGPFilters, so that filters see the routes as they would be advertised. */
@@ -330,7 +441,7 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
     const match: Rule['match'] = { source: 'originated', named: [object.name], notNamed: [FOR_ALL] }
     return [{ name, match, action: 'reject', operations: [], reason }]
   })
-  const covered = all.filter(({ object }) => mine.includes(object.name)).flatMap(coveredRules(mine))
+  const covered = all.filter(({ object }) => isIn(mine, object.name)).flatMap(coveredRules(mine))
   const others: Rule = {
     name: 'BGPAdvertisements for other peers',
     // Whatever other names there are: a route may still have that of an object which is gone.
@@ -339,7 +450,7 @@ export function advertisementRules(all: readonly NodeAdvertisement[], mine: read
     operations: [],
     reason: 'the BGPAdvertisements that name it are for other peers',
   }
-  const ours = all.filter(({ object, held: reason }) => reason === undefined && mine.includes(object.name))
+  const ours = all.filter(({ object, held: reason }) => reason === undefined && isIn(mine, object.name))
   return [...held, ...covered, ...(mine.length < all.length ? [others] : []), ...ours.flatMap(rulesOf)]
 }
 

@@ -126,8 +126,8 @@ export class IntentBuilder {
     if (this.#isStale || touched === undefined || touched.some(({ kind }) => FRAME_KINDS.has(kind)))
       yield* this.#layFrame(store, touched)
     const keys = touched?.flatMap(({ kind, key }) => (kind === 'Service' ? [key] : []))
-    for (const key of new Set(keys)) yield this.#originated.redecideService(store, key)
-    for (const { kind, key } of touched ?? []) if (kind === 'Pod') this.#originated.redecidePod(store, key)
+    for (const key of new Set(keys)) yield* this.#originated.redecideService(store, key)
+    for (const { kind, key } of touched ?? []) if (kind === 'Pod') yield this.#originated.redecidePod(store, key)
     this.#setProxied()
     this.#revision = store.revision
     const { announce, withdraw, serviceAddresses } = yield* this.#originated.book.takeChanges()
@@ -179,7 +179,7 @@ export class IntentBuilder {
     const originated = this.#originated
     const { settings, problems } = planner.settingsOf(store)
     const source = planner.sourceOf(settings)
-    yield* this.#cluster.follow(store, touched, source, this.#meter)
+    yield* this.#cluster.follow(store, touched, source)
     yield* this.#clashes.follow(originated.book.routes)
     const me = this.#cluster.nodes.nodes.get(this.#name)
     yield* originated.usePrefixSettings(settings.advertisements)
@@ -188,13 +188,13 @@ export class IntentBuilder {
       return
     }
     const interfaces = this.#interfaces
-    const advertising = planner.advertisingOf(store, me)
+    const advertising = yield* planner.advertisingOf(store, me)
     const frame = yield* planner.plan(store, { settings, problems, source, me, advertising, interfaces })
     if (frame !== this.#planned) this.#setFrame(frame)
     this.#planned = frame
-    originated.setPodCidrs(me, source, advertising, planner.whyPodsHeld(settings, source))
-    originated.setAdvertised(advertising.all, me, interfaces)
-    originated.setPods(store, advertising.all)
+    yield* originated.setPodCidrs(me, source, advertising, planner.whyPodsHeld(settings, source))
+    yield* originated.setAdvertised(advertising.all, me, interfaces)
+    yield* originated.setPods(store, advertising.all)
     const health = this.#whyUnhealthy(settings.guards.health)
     yield* originated.setServices(store, serviceSettings(me.name, me.labels, settings, health, advertising.all))
   }

@@ -4,7 +4,7 @@
  */
 import type { Family } from '../base/family.ts'
 import type { Prefix } from '../base/prefix.ts'
-import type { CostMeter, Work } from '../base/work.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import { Answers } from './answers.ts'
 import type { Touched } from './change-log.ts'
@@ -12,7 +12,7 @@ import type { PeerObject } from './objects.ts'
 import type { Alike } from './peer-candidates.ts'
 import { type PodCidrSource, PodSources } from './pods.ts'
 import type { PoolObject } from './pool.ts'
-import { labelsNamedBy } from './selector.ts'
+import { labelsNamedBy, questionsOf, type Selector } from './selector.ts'
 import { EXCLUDE_LABEL } from './services.ts'
 import type { ObjectStore } from './store.ts'
 import { NodeSurvey } from './survey.ts'
@@ -40,12 +40,12 @@ export class ClusterSurvey {
   }
 
   /** `touched`: undefined where anything may have changed. */
-  *follow(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource, meter: CostMeter): Work {
+  *follow(store: ObjectStore, touched: readonly Touched[] | undefined, source: PodCidrSource): Work {
     const { revision } = store
     const at = this.#at
     if (at?.store === store && at.revision === revision && at.source === source) return
     const selecting = [store, store.revisionOf('BGPPeer'), store.revisionOf('BGPAdvertisement')]
-    const labels = this.#labels.ask('', selecting, meter, LABELS_COST, () => namedLabels(store))
+    const labels = yield* this.#labels.askLong('', selecting, () => namedLabels(store))
     const moved = yield* this.#pods.follow(source, store, touched)
     const nodes = touched?.flatMap(({ kind, key }) => (kind === 'Node' ? [key] : []))
     yield* this.nodes.follow(store, nodes && [...nodes, ...moved], labels)
@@ -53,18 +53,26 @@ export class ClusterSurvey {
   }
 }
 
-/** Approximate cost of reading the selectors, in microseconds. */
-const LABELS_COST = 20
+/** Approximate cost of reading one comparison of a selector, in microseconds. */
+const QUESTION_COST = 0.1
 
 /** The labels and annotations of Nodes that some object reads: changes of all others are ignored. */
-function namedLabels(store: ObjectStore): string[] {
-  const selectors = [
-    ...[...store.table('BGPPeer').values()].flatMap(({ nodeSelector, peerSelector }) => [nodeSelector, peerSelector]),
-    ...[...store.table('BGPAdvertisement').values()].map(({ nodeSelector }) => nodeSelector),
-  ]
-  const named = selectors.flatMap((selector) => (selector === undefined ? [] : labelsNamedBy(selector)))
-  const values = [...store.table('BGPPeer').values()].flatMap(({ asNumberFrom, localAsNumberFrom, peerIpFrom }) =>
-    [asNumberFrom, localAsNumberFrom, peerIpFrom].flatMap((from) => (from === undefined ? [] : from.key)),
-  )
-  return [...new Set([EXCLUDE_LABEL, ...named, ...values])].sort()
+function* namedLabels(store: ObjectStore): Work<string[]> {
+  const named = new Set([EXCLUDE_LABEL])
+  const meter = new CostMeter()
+  function* read(...selectors: readonly (Selector | undefined)[]): Work {
+    for (const selector of selectors) {
+      if (selector !== undefined) for (const label of labelsNamedBy(selector)) named.add(label)
+      meter.add(QUESTION_COST * (1 + questionsOf(selector)))
+      if (meter.isDue) yield meter.take()
+    }
+  }
+  for (const { nodeSelector, peerSelector, asNumberFrom, localAsNumberFrom, peerIpFrom } of peers(store)) {
+    yield* read(nodeSelector, peerSelector)
+    for (const from of [asNumberFrom, localAsNumberFrom, peerIpFrom]) if (from !== undefined) named.add(from.key)
+  }
+  for (const { nodeSelector } of store.table('BGPAdvertisement').values()) yield* read(nodeSelector)
+  return [...named].sort()
 }
+
+const peers = (store: ObjectStore): Iterable<PeerObject> => store.table('BGPPeer').values()

@@ -13,12 +13,13 @@ import {
   type InterfaceAddresses,
   interfaceProblems,
   interfacesOf,
+  sameAdvertising,
   surveyAdvertisements,
 } from './advertisements.ts'
 import { groupAlike } from './alike.ts'
 import { Answers } from './answers.ts'
 import type { ClusterSurvey } from './cluster-survey.ts'
-import { planDataplane } from './dataplane.ts'
+import { planDataplane, planOwnPods } from './dataplane.ts'
 import { type HeldExport, heldExport, heldExportProblems } from './held.ts'
 import {
   type DataplaneIntent,
@@ -117,10 +118,11 @@ export class FramePlanner {
   readonly #meter: CostMeter
   readonly #answers = {
     settings: new Answers<NodeSettings>(),
-    advertising: new Answers<Advertising>(),
+    advertising: new Answers<Advertising>(sameAdvertising),
     policies: new Answers<NodePolicies>(Object.is),
     peers: new Answers<PeerPlan>(),
     nodeRoutes: new Answers<NodeRoutesPlan>(),
+    ownPods: new Answers<DataplaneIntent['ownPods']>(),
     dataplane: new Answers<DataplaneIntent>(),
     problems: new Answers<readonly Problem[]>(),
     frame: new Answers<IntentFrame>(),
@@ -162,9 +164,9 @@ export class FramePlanner {
   }
 
   /** What BGPAdvertisements mean for this node. */
-  advertisingOf(store: ObjectStore, me: ClusterNode): Advertising {
+  *advertisingOf(store: ObjectStore, me: ClusterNode): Work<Advertising> {
     const restsOn = [store, me, ...revisions(store, 'BGPAdvertisement', 'BGPConfiguration', 'BGPPeer', 'IPPool')]
-    return this.#answers.advertising.ask('', restsOn, this.#meter, FEW_COST, () => surveyAdvertisements(store, me))
+    return yield* this.#answers.advertising.askLong('', restsOn, () => surveyAdvertisements(store, me))
   }
 
   /** In a preview: the nodes that this neighbor stands for. */
@@ -311,15 +313,16 @@ export class FramePlanner {
 
   *#planKernel({ settings, source, me }: FrameInputs, { pools, podCidrs }: RangesPlan): Work<KernelPlan> {
     const answers = this.#answers
-    const { nodes, hosts } = this.#nodes
+    const { nodes, hosts, podCidrs: podIndex } = this.#nodes
     const cost = nodes.size * LOOK_COST
     const nodeRoutes = yield* answers.nodeRoutes.askLong('', [me, nodes, pools, settings, source], () =>
       this.#planNodeRoutes(me, nodes, pools, settings, source),
     )
     if (this.#options.asPreview) return { nodeRoutes, dataplane: undefined }
-    const restsOn = [pools, me, nodes, podCidrs, hosts.revision, settings, nodeRoutes]
+    const ownPods = yield* answers.ownPods.askLong('', [me, podIndex.revision], () => planOwnPods(me, podIndex))
+    const restsOn = [pools, me, nodes, podCidrs, ownPods, hosts.revision, settings, nodeRoutes]
     const dataplane = answers.dataplane.ask('', restsOn, this.#meter, cost, () =>
-      planDataplane(pools, { me, nodes, podCidrs, hosts: hosts.values() }, settings, nodeRoutes.intent),
+      planDataplane(pools, { me, nodes, podCidrs, ownPods, hosts: hosts.values() }, settings, nodeRoutes.intent),
     )
     return { nodeRoutes, dataplane }
   }

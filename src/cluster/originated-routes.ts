@@ -6,16 +6,20 @@ import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
 import {
   type Advertising,
+  advertisementsOfService,
+  costOfPods,
+  covers,
   type InterfaceAddresses,
   type NodeAdvertisement,
   namePods,
   ownClaims,
 } from './advertisements.ts'
+import { sameDependencies } from './answers.ts'
 import type { ClusterNode } from './node.ts'
 import { decidePod } from './pod-routes.ts'
-import { type PodCidrSource, podClaims, whyNoPods } from './pods.ts'
+import { type PodCidrSource, whyNoPods } from './pods.ts'
 import { PrefixSettingsTable } from './prefix-settings.ts'
-import { RouteBook } from './route-book.ts'
+import { type Claim, RouteBook } from './route-book.ts'
 import { same } from './same.ts'
 import { decideService, rangeClaims, type ServiceDecision, type ServiceSettings } from './services.ts'
 import type { ResolvedAdvertisement } from './settings.ts'
@@ -41,8 +45,8 @@ export class OriginatedRoutes {
   #services: ServiceSettings | undefined
   /** The BGPAdvertisements by which pods were last decided. */
   #advertisingOfPods: readonly NodeAdvertisement[] | undefined
-  /** Names of the BGPAdvertisements that have claims in `book`. */
-  #advertised: ReadonlySet<string> = new Set()
+  /** The BGPAdvertisements that have claims in `book`, each with what these rest on. */
+  #advertised: ReadonlyMap<string, readonly unknown[]> = new Map()
   /** The `prefixAdvertisements` in force. */
   #prefixSettings: readonly ResolvedAdvertisement[] = []
   /** Addresses with `ipMode: Proxy`, by service. */
@@ -71,35 +75,45 @@ export class OriginatedRoutes {
   /** Nothing is originated any more. */
   *clear(): Work {
     this.startOver()
-    this.#advertised = new Set()
+    this.#advertised = new Map()
     this.#proxied.clear()
     this.#allProxied = undefined
     for (const claimed of [...this.book.objects()]) {
-      this.book.set(claimed, [])
-      yield SERVICE_COST
+      yield* this.book.setInSteps(claimed, [])
     }
     this.book.refusals.clear()
   }
 
   /** `held`: why none is advertised. */
-  setPodCidrs(me: ClusterNode, source: PodCidrSource, advertising: Advertising, held: string | undefined): void {
-    const claims = podClaims(me, held, (prefix) => namePods(advertising, prefix))
-    this.book.set(`Node/${me.name}`, claims, held ?? whyNoPods(me, source))
+  *setPodCidrs(me: ClusterNode, source: PodCidrSource, advertising: Advertising, held: string | undefined): Work {
+    const claims: Claim[] = []
+    for (const prefix of me.podCidrs) {
+      claims.push({ prefix, origin: 'pod-cidr', refused: held, ...(yield* namePods(advertising, prefix)) })
+      this.#meter.add(LOOK_COST)
+      if (this.#meter.isDue) yield this.#meter.take()
+    }
+    yield* this.book.setInSteps(`Node/${me.name}`, claims, held ?? whyNoPods(me, source))
   }
 
   /** Sets the routes that exist only because of BGPAdvertisements, and removes those of deleted ones. */
-  setAdvertised(
+  *setAdvertised(
     advertising: readonly NodeAdvertisement[],
     me: ClusterNode,
     interfaces: ReadonlyMap<string, InterfaceAddresses>,
-  ): void {
-    const there = new Set(advertising.map(({ object }) => ADVERTISEMENT + object.name))
-    for (const object of this.#advertised) if (!there.has(object)) this.book.set(object, [])
+  ): Work {
+    const before = this.#advertised
+    const now = new Map<string, readonly unknown[]>()
+    for (const { object } of advertising) now.set(ADVERTISEMENT + object.name, [object, me.addresses, interfaces])
+    this.#advertised = now
+    for (const object of before.keys()) if (!now.has(object)) yield* this.book.setInSteps(object, [])
     for (const one of advertising) {
-      const { claims, why } = ownClaims(one, me, interfaces)
-      this.book.set(ADVERTISEMENT + one.object.name, claims, why)
+      const object = ADVERTISEMENT + one.object.name
+      this.#meter.add(LOOK_COST)
+      if (this.#meter.isDue) yield this.#meter.take()
+      if (sameDependencies(before.get(object) ?? [], now.get(object) ?? [])) continue
+      const { claims, why } = yield* ownClaims(one, me, interfaces)
+      yield* this.book.setInSteps(object, claims, why)
     }
-    this.#advertised = there
   }
 
   *usePrefixSettings(advertisements: readonly ResolvedAdvertisement[]): Work {
@@ -115,47 +129,52 @@ export class OriginatedRoutes {
     this.book.set(CONFIGURATION, rangeClaims(settings), settings.whyExcluded)
     for (const object of [...this.book.objects()]) {
       const key = object.startsWith(SERVICE) ? object.slice(SERVICE.length) : undefined
-      if (key !== undefined && store.get('Service', key) === undefined)
-        this.#meter.add(this.redecideService(store, key))
+      if (key !== undefined && store.get('Service', key) === undefined) yield* this.redecideService(store, key)
       this.#meter.add(LOOK_COST)
       if (this.#meter.isDue) yield this.#meter.take()
     }
-    for (const key of store.table('Service').keys()) yield this.redecideService(store, key)
+    for (const key of store.table('Service').keys()) yield* this.redecideService(store, key)
   }
 
   /** Decides all pods again. The API serves only pods of this node; a folder of manifests may have others too. */
-  setPods(store: ObjectStore, advertising: readonly NodeAdvertisement[]): void {
+  *setPods(store: ObjectStore, advertising: readonly NodeAdvertisement[]): Work {
     if (advertising === this.#advertisingOfPods) return
     this.#advertisingOfPods = advertising
     const known = [...this.book.objects()].flatMap((object) =>
       object.startsWith(POD) ? [object.slice(POD.length)] : [],
     )
-    for (const key of new Set([...known, ...store.table('Pod').keys()])) this.redecidePod(store, key)
-  }
-
-  redecidePod(store: ObjectStore, key: string): void {
-    const pod = store.get('Pod', key)
-    if (this.#advertisingOfPods === undefined) return
-    const { claims, whyNotAdvertised } =
-      pod === undefined ? NO_CLAIMS : decidePod(pod, this.#node, this.#advertisingOfPods)
-    this.book.set(POD + key, claims, whyNotAdvertised)
+    yield this.book.size * LOOK_COST
+    for (const key of new Set([...known, ...store.table('Pod').keys()])) yield this.redecidePod(store, key)
   }
 
   /** Returns about what it took, in microseconds. */
-  redecideService(store: ObjectStore, key: string): number {
-    if (this.#services === undefined) return 0
-    this.decided++
+  redecidePod(store: ObjectStore, key: string): number {
+    const pod = store.get('Pod', key)
+    if (this.#advertisingOfPods === undefined) return 0
     const { spent } = this.book
+    const { claims, whyNotAdvertised } =
+      pod === undefined ? NO_CLAIMS : decidePod(pod, this.#node, this.#advertisingOfPods)
+    this.book.set(POD + key, claims, whyNotAdvertised)
+    return SERVICE_COST + this.book.spent - spent + costOfPods(this.#advertisingOfPods)
+  }
+
+  *redecideService(store: ObjectStore, key: string): Work {
+    if (this.#services === undefined) return
+    this.decided++
     const { advertising, cidrs } = this.#services
     const service = store.get('Service', key)
     const slices = store.slicesOf(key)
+    const chosen = service && (yield* advertisementsOfService(advertising, service))
+    const { spent } = this.book
     const { claims, whyNotAdvertised } =
-      service === undefined ? NO_CLAIMS : decideService(service, slices, this.#services)
+      service === undefined || chosen === undefined ? NO_CLAIMS : decideService(service, slices, chosen, this.#services)
     this.book.set(SERVICE + key, claims, whyNotAdvertised)
     this.#noteProxied(key, service?.proxiedIps ?? [])
     const ranges = cidrs.cluster.length + cidrs.external.length + cidrs['load-balancer'].length
-    const looks = slices.length + advertising.length + claims.length * ranges
-    return SERVICE_COST + this.book.spent - spent + looks * LOOK_COST
+    const covering = chosen === undefined ? 0 : Object.values(chosen).flat().filter(covers).length
+    const looks = slices.length + claims.length * ranges * (1 + covering)
+    this.#meter.add(SERVICE_COST + this.book.spent - spent + looks * LOOK_COST)
+    if (this.#meter.isDue) yield this.#meter.take()
   }
 
   #noteProxied(key: string, proxied: readonly Prefix[]): void {

@@ -84,7 +84,9 @@ export class PeerPlanner {
     const meter = new CostMeter()
     for (const candidate of chosen) {
       const { object } = candidate
-      const policy = policies.get(object) ?? inputs.policies.for(object ?? meshRequest(inputs.settings))
+      const known = policies.get(object)
+      const policy = known ?? inputs.policies.for(object ?? meshRequest(inputs.settings))
+      if (known === undefined) meter.add(inputs.policies.cost)
       policies.set(object, policy)
       const { peer, problems: found } = this.#make(candidate, policy, inputs, meter)
       problems.push(...found)
@@ -200,6 +202,7 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
     if (object !== undefined) return `a neighbor by BGPPeer/${object.name}`
     return inMesh && node.clusterId === undefined ? 'in the mesh' : undefined
   }
+  const questions = selectors.reduce((sum, { peerSelector }) => sum + 1 + questionsOf(peerSelector), 0)
   const found: Problem[] = []
   const meter = new CostMeter()
   for (const node of nodes.values()) {
@@ -208,6 +211,7 @@ function* unreachableNodes({ me, nodes, settings, objects, alike }: PeerInputs):
     if (meter.isDue) yield meter.take()
     if (shareFamily(me, node)) continue
     const what = wanted(node)
+    meter.add(MATCH_COST * questions)
     if (what === undefined) continue
     const families = FAMILIES.filter((family) => me.addresses[family] !== undefined).map(
       (family) => FAMILY_WORDS[family],

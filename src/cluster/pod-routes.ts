@@ -1,4 +1,5 @@
 /** Routes of single pods that BGPAdvertisements name by label: a /32 or /128 for each ready pod on this node. */
+import { isIn } from '../base/overlap.ts'
 import { advertisementsChoosing, type NodeAdvertisement } from './advertisements.ts'
 import type { PodSelection } from './intent.ts'
 import { labelSelectorOf } from './label-selector.ts'
@@ -29,7 +30,7 @@ export function decidePod(
     all,
     (choice) =>
       choice.kind === 'pods' &&
-      choice.namespaces?.includes(pod.namespace) !== false &&
+      (choice.namespaces === undefined || isIn(choice.namespaces, pod.namespace)) &&
       (choice.selector === undefined || matches(choice.selector, pod.labels)),
   ).map(({ object }) => object.name)
   if (pod.node !== node || named.length === 0) return { claims: [], whyNotAdvertised: undefined }

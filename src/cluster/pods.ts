@@ -3,14 +3,13 @@
  * them.
  */
 import type { Prefix } from '../base/prefix.ts'
-import type { Work } from '../base/work.ts'
-import type { Naming } from './aggregation.ts'
+import { sorted } from '../base/sort.ts'
+import { CostMeter, type Work } from '../base/work.ts'
 import type { Touched } from './change-log.ts'
 import { heldByConfiguration } from './held.ts'
 import type { ClusterNode } from './node.ts'
 import type { NodeObject } from './objects.ts'
 import { NODE_CONFIGURATION, type POD_CIDR_SOURCES } from './parse/configuration.ts'
-import type { Claim } from './route-book.ts'
 import type { Kind } from './source.ts'
 import type { ObjectStore } from './store.ts'
 
@@ -18,8 +17,9 @@ export type PodCidrSource = (typeof POD_CIDR_SOURCES)[number]
 
 const IPAM: ReadonlySet<Kind> = new Set<Kind>(['BlockAffinity', 'IPAMBlock'])
 const NONE: readonly Prefix[] = []
-/** Approximate cost of looking at one block, in microseconds. */
+/** Approximate costs in microseconds: to look at one block, or at one node of it, and at one of its prefixes. */
 const BLOCK_COST = 2
+const PREFIX_COST = 0.2
 
 /** The pod prefixes of each node. Those of Calico's IPAM are kept by node, so that a change of a block costs one node. */
 export class PodSources {
@@ -40,14 +40,8 @@ export class PodSources {
     if (this.source === 'Node') return node.podCidrs
     if (this.source === 'Static')
       return this.#store?.get('BGPConfiguration', NODE_CONFIGURATION + name)?.podCidrs ?? NONE
-    const known = this.#lists.get(name)
-    if (known !== undefined) return known
-    const parts = this.#byNode.get(name)
     // Nothing is kept for a node without blocks: no block would remove it again.
-    if (parts === undefined) return NONE
-    const list = sorted([...parts.values()].flat())
-    this.#lists.set(name, list)
-    return list
+    return this.#lists.get(name) ?? NONE
   }
 
   /**
@@ -62,10 +56,30 @@ export class PodSources {
     const parts = isNew || touched === undefined ? this.#allParts(store) : touched.filter(({ kind }) => IPAM.has(kind))
     const nodes = new Set<string>()
     for (const { kind, key } of parts) {
-      for (const node of this.#setPart(`${kind}/${key}`, readPart(store, kind, key))) nodes.add(node)
-      yield BLOCK_COST
+      const named = this.#setPart(`${kind}/${key}`, readPart(store, kind, key))
+      for (const node of named) nodes.add(node)
+      yield BLOCK_COST * (1 + named.size)
     }
+    for (const node of nodes) yield* this.#list(node)
     return [...nodes]
+  }
+
+  /** Makes the list of a node again. A node may have borrowed thousands of addresses. */
+  *#list(node: string): Work {
+    const parts = this.#byNode.get(node)
+    if (parts === undefined) {
+      this.#lists.delete(node)
+      return
+    }
+    const unique = new Map<string, Prefix>()
+    const meter = new CostMeter()
+    for (const prefixes of parts.values()) {
+      for (const prefix of prefixes) unique.set(prefix.text, prefix)
+      meter.add(BLOCK_COST + prefixes.length * PREFIX_COST)
+      if (meter.isDue) yield meter.take()
+    }
+    this.#lists.set(node, yield* sorted([...unique.values()], (a, b) => (a.text < b.text ? -1 : 1)))
+    yield BLOCK_COST
   }
 
   #allParts(store: ObjectStore): Touched[] {
@@ -78,7 +92,7 @@ export class PodSources {
   }
 
   /** Replaces what a block or affinity says. Returns the nodes that it names, or named before. */
-  #setPart(part: string, said: ReadonlyMap<string, readonly Prefix[]>): Iterable<string> {
+  #setPart(part: string, said: ReadonlyMap<string, readonly Prefix[]>): ReadonlySet<string> {
     const nodes = new Set([...(this.#parts.get(part)?.keys() ?? []), ...said.keys()])
     for (const node of nodes) {
       const parts = this.#byNode.get(node) ?? new Map<string, readonly Prefix[]>()
@@ -87,7 +101,6 @@ export class PodSources {
       else parts.set(part, prefixes)
       if (parts.size === 0) this.#byNode.delete(node)
       else this.#byNode.set(node, parts)
-      this.#lists.delete(node)
     }
     if (said.size === 0) this.#parts.delete(part)
     else this.#parts.set(part, said)
@@ -102,9 +115,6 @@ function readPart(store: ObjectStore, kind: Kind, key: string): ReadonlyMap<stri
   return affinity?.node === undefined ? new Map() : new Map([[affinity.node, [affinity.prefix]]])
 }
 
-const sorted = (prefixes: readonly Prefix[]): Prefix[] =>
-  [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()].sort((a, b) => (a.text < b.text ? -1 : 1))
-
 /**
  * From which prefixes the CNI plugins that we configure give pods of this node their addresses: those that are advertised for
  * them. Calico's IPAM gives out its blocks itself. Undefined: it cannot be known now.
@@ -117,13 +127,6 @@ export function podsToAssign(store: ObjectStore, name: string): readonly Prefix[
   if (heldByConfiguration(store, own).pods !== undefined) return undefined
   return store.get('BGPConfiguration', own)?.podCidrs ?? NONE
 }
-
-/** Claims of the pod prefixes of this node. `held`: why none may be advertised. `naming`: names and covers of a prefix. */
-export const podClaims = (
-  { podCidrs }: ClusterNode,
-  held: string | undefined,
-  naming: (prefix: Prefix) => Naming,
-): Claim[] => podCidrs.map((prefix) => ({ prefix, origin: 'pod-cidr', refused: held, ...naming(prefix) }))
 
 /** Why a node has no pod CIDRs. A new node gets them later: this is no error. */
 export function whyNoPods({ name, podCidrs }: ClusterNode, source: PodCidrSource): string | undefined {

@@ -1,7 +1,7 @@
 /** The policy of each neighbor: its filters and the built-in rules. Neighbors with equal requests share one policy. */
 import { builtinExport, builtinImport } from '../bgp/policy/defaults.ts'
 import type { Policy, PrefixMatch, Rule } from '../bgp/policy/rule.ts'
-import { advertisementRules, forPeer, type NodeAdvertisement } from './advertisements.ts'
+import { advertisementRules, costOfPeers, forPeer, type NodeAdvertisement } from './advertisements.ts'
 import { type HeldExport, heldExportRules } from './held.ts'
 import type { PeerObject } from './objects.ts'
 import { type FilterRules, type PartedPolicies, policiesOf, type RulesAround } from './policy-parts.ts'
@@ -14,6 +14,9 @@ export interface PeerPolicies extends PartedPolicies {
   /** Index and name of each filter that is missing or has errors. */
   readonly missing: readonly { readonly index: number; readonly name: string; readonly why: string }[]
 }
+
+/** Approximate cost of a request, in microseconds. */
+const REQUEST_COST = 2
 
 /** `labels` undefined: the mesh. */
 export type PolicyRequest = Pick<PeerObject, 'filters' | 'advertiseLearned' | 'nextHop'> & {
@@ -87,6 +90,11 @@ export class NodePolicies {
     this.#store = store
     this.#import = builtinImport(ranges)
     this.#export = { originated: exportOf(false), learned: exportOf(true) }
+  }
+
+  /** About what `for` takes, in microseconds. */
+  get cost(): number {
+    return REQUEST_COST + costOfPeers(this.#advertising)
   }
 
   for(request: PolicyRequest): PeerPolicies {

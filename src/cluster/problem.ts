@@ -8,7 +8,7 @@ import type { Problem } from './intent.ts'
 /** Characters of a value that are shown. */
 const SHOWN = 80
 /** The most problems of one object; further ones still refuse the object, but are not reported. */
-const MOST_PER_OBJECT = 20
+export const MOST_PER_OBJECT = 20
 
 /** A value as text for people: cut, with control characters escaped; of objects and lists only the kind. */
 function showValue(value: unknown): string {

@@ -3,7 +3,7 @@
  * see (a Secret that it reads, an address that it lacks) is not reported here but by that node.
  */
 import { CostMeter, type Work } from '../base/work.ts'
-import { communityAliases, referencesOf } from './advertisements.ts'
+import { References } from './advertisements.ts'
 import type { Problem } from './intent.ts'
 import { filterProblem } from './make-peer.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'
@@ -18,7 +18,6 @@ const PEER_COST = 2
 const SETTINGS_COST = 50
 
 export function* referenceProblems(store: ObjectStore): Work<Problem[]> {
-  const aliases = communityAliases(store)
   const ofPeers: Problem[] = []
   const meter = new CostMeter()
   for (const peer of store.table('BGPPeer').values()) {
@@ -27,12 +26,19 @@ export function* referenceProblems(store: ObjectStore): Work<Problem[]> {
     meter.add(PEER_COST)
     if (meter.isDue) yield meter.take()
   }
+  const references = new References(store)
+  const ofAdvertisements: Problem[] = []
+  for (const object of store.table('BGPAdvertisement').values()) {
+    for (const problem of references.of(object)) ofAdvertisements.push(problem)
+    meter.add(references.costOf(object))
+    if (meter.isDue) yield meter.take()
+  }
   return [
     ...ofPeers,
     ...(store.get('BGPConfiguration', 'default')?.meshFilters ?? []).flatMap((name, index) =>
       missingFilter(store, name, (why) => filterProblem(undefined, index, name, why)),
     ),
-    ...[...store.table('BGPAdvertisement').values()].flatMap((one) => referencesOf(one, aliases, store)),
+    ...ofAdvertisements,
     ...(yield* configurationProblems(store)),
     ...(yield* selectionProblems(store)),
     ...overlapProblems(placed(store.table('IPPool').values())),

@@ -31,6 +31,12 @@ interface Claimed {
   readonly claim: Claim
 }
 
+/** The claims of one object on one prefix. */
+interface Place {
+  readonly before: Claim[]
+  readonly claims: Claim[]
+}
+
 interface Before {
   readonly prefix: Prefix
   readonly route: RouteIntent | undefined
@@ -40,6 +46,10 @@ interface Before {
 /** Approximate costs in microseconds: to decide a prefix, and to compare it with its previous state. */
 const JUDGE_COST = 3
 const COMPARE_COST = 0.5
+/** At most so many claims, before and after, are replaced in one step. */
+const FEW_CLAIMS = 32
+/** To count a route inside a covering prefix. */
+const COVER_COST = 1
 /** To look at one claim among those of a prefix, which many objects may want. */
 const CLAIM_COST = 0.3
 
@@ -76,16 +86,57 @@ export class RouteBook {
 
   /** Replaces all claims of `object`. `why`: the reason why the object as a whole is not advertised. */
   set(object: string, claims: readonly Claim[], why?: string): void {
+    const before = this.#byObject.get(object) ?? []
+    this.#note(object, claims, why)
+    if (!same(before, claims)) this.#change(object, before, claims)
+  }
+
+  /** The same in steps, for objects that claim thousands of prefixes. */
+  *setInSteps(object: string, claims: readonly Claim[], why?: string): Work {
+    const before = this.#byObject.get(object) ?? []
+    if (before.length + claims.length <= FEW_CLAIMS) {
+      const { spent } = this
+      this.set(object, claims, why)
+      yield COMPARE_COST + this.spent - spent
+      return
+    }
+    this.#note(object, claims, why)
+    const meter = new CostMeter()
+    const places = new Map<string, Place>()
+    for (const [index, list] of [before, claims].entries()) {
+      for (const claim of list) {
+        const place = places.get(claim.prefix.text) ?? { before: [], claims: [] }
+        places.set(claim.prefix.text, place)
+        place[index === 0 ? 'before' : 'claims'].push(claim)
+        meter.add(COMPARE_COST)
+        if (meter.isDue) yield meter.take()
+      }
+    }
+    for (const place of places.values()) {
+      const { spent } = this
+      if (!same(place.before, place.claims)) this.#change(object, place.before, place.claims)
+      meter.add(COMPARE_COST + this.spent - spent)
+      if (meter.isDue) yield meter.take()
+    }
+  }
+
+  #note(object: string, claims: readonly Claim[], why: string | undefined): void {
     if (why === undefined) this.refusals.delete(object)
     else this.refusals.set(object, why)
-    const before = this.#byObject.get(object) ?? []
     if (claims.length === 0 && why === undefined) this.#byObject.delete(object)
     else this.#byObject.set(object, claims)
-    if (same(before, claims)) return
+  }
+
+  #change(object: string, before: readonly Claim[], claims: readonly Claim[]): void {
     const prefixes = new Map([...before, ...claims].map(({ prefix }) => [prefix.text, prefix]))
     for (const { prefix } of before) this.#unclaim(prefix.text, object)
     for (const claim of claims) this.#claim(object, claim)
     for (const prefix of prefixes.values()) this.#decide(prefix)
+  }
+
+  /** How many objects have claims or a reason. */
+  get size(): number {
+    return this.#byObject.size
   }
 
   /** Names of the objects that have claims or a reason. */
@@ -170,7 +221,9 @@ export class RouteBook {
       this.#before.set(text, { prefix, route: before, isServiceAddress: this.serviceAddresses.has(text) })
     if (isServiceAddress) this.serviceAddresses.set(text, prefix)
     else this.serviceAddresses.delete(text)
-    this.#claimCovers(text, held === undefined ? coversOf(wanted) : NO_COVERS)
+    const covers = held === undefined ? coversOf(wanted) : NO_COVERS
+    this.spent += covers.length * COVER_COST
+    this.#claimCovers(text, covers)
     if (wanted.length > 0 && held === undefined) {
       const objects = wanted.map(({ object }) => object)
       const route = { prefix, origin: originOf(wanted), objects, communities, named: namedBy(wanted) }

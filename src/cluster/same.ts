@@ -3,6 +3,7 @@ import type { Work } from '../base/work.ts'
 /** Items of a long list that are compared in one step, and about what one takes, in microseconds. */
 const ITEMS_PER_STEP = 32
 const ITEM_COST = 2
+const DEEPEST_LIST = 4
 
 /**
  * `before` where both are equal, else `value` with the equal parts of `before` in it: whoever compares those again sees at
@@ -10,7 +11,7 @@ const ITEM_COST = 2
  */
 export function* keepSame<Value>(before: unknown, value: Value): Work<Value> {
   if (Object.is(before, value)) return value
-  if (isLong(before) && isLong(value)) return (yield* keepSameItems(before, value)) as Value
+  if (isHeavyList(before) && isHeavyList(value)) return (yield* keepSameItems(before, value)) as Value
   if (!isPlainObject(before) || !isPlainObject(value)) return same(before, value) ? (before as Value) : value
   const fields: [string, unknown][] = []
   for (const [key, part] of Object.entries(value)) fields.push([key, yield* keepSame(fieldIn(before, key), part)])
@@ -23,12 +24,20 @@ export function* keepSame<Value>(before: unknown, value: Value): Work<Value> {
 const isPlainObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 
-const isLong = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > ITEMS_PER_STEP
+const isHeavyList = (value: unknown): value is unknown[] => Array.isArray(value) && isHeavy(value)
+
+/** There is a long list in it: a selector of alternatives in an entry of `routes` is the deepest. */
+function isHeavy(value: unknown, depth = DEEPEST_LIST): boolean {
+  if (depth < 0) return false
+  if (Array.isArray(value)) return value.length > ITEMS_PER_STEP || value.some((part) => isHeavy(part, depth - 1))
+  return isPlainObject(value) && Object.values(value).some((part) => isHeavy(part, depth - 1))
+}
 
 function* keepSameItems(before: readonly unknown[], list: readonly unknown[]): Work<readonly unknown[]> {
   const kept: unknown[] = []
   for (const [index, item] of list.entries()) {
-    kept.push(same(before[index], item) ? before[index] : item)
+    if (isHeavy(item)) kept.push(yield* keepSame(before[index], item))
+    else kept.push(same(before[index], item) ? before[index] : item)
     if (kept.length % ITEMS_PER_STEP === 0) yield ITEMS_PER_STEP * ITEM_COST
   }
   const isKept = before.length === kept.length && kept.every((item, index) => Object.is(item, before[index]))

@@ -51,9 +51,20 @@ export function questionsOf(selector: Selector | undefined): number {
       return questionsOf(selector.of)
     case 'and':
     case 'or':
-      return selector.of.reduce((sum, part) => sum + questionsOf(part), 0)
+      return questionsOfParts(selector.of)
   }
 }
+
+/** Counted once for each list: an object may have thousands of alternatives, and is asked about often. */
+function questionsOfParts(parts: readonly Selector[]): number {
+  const known = QUESTIONS.get(parts)
+  if (known !== undefined) return known
+  const sum = parts.reduce((total, part) => total + questionsOf(part), 0)
+  QUESTIONS.set(parts, sum)
+  return sum
+}
+
+const QUESTIONS = new WeakMap<readonly Selector[], number>()
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -166,6 +177,8 @@ const FOUND = /&&|\|\||[=!]=|[a-zA-Z0-9_./-]+|./suy
 
 /** The deepest nesting of parentheses: it bounds the stack. */
 const DEPTH_MAX = 100
+/** To read so many takes about as long as an item of a list. */
+export const CHARACTERS_PER_ITEM = 16
 /** It is asked of each node. */
 const LONGEST = 16_384
 
@@ -187,6 +200,8 @@ class Parser {
     if (this.#at === this.#text.length) return { kind: 'all' }
     const selector = this.#expression()
     if (this.#at < this.#text.length) this.#fail('"&&", "||" or the end')
+    // Its reader pays for it.
+    questionsOf(selector)
     return selector
   }
 

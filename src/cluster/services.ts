@@ -12,7 +12,7 @@
  */
 import { FAMILY_WORDS, type Family } from '../base/family.ts'
 import { contains, isHostPrefix, type Prefix } from '../base/prefix.ts'
-import { advertisementsOfRange, advertisementsOfService, type NodeAdvertisement } from './advertisements.ts'
+import { advertisementsOfRange, type ChosenByKind, type NodeAdvertisement } from './advertisements.ts'
 import { nameRoute } from './aggregation.ts'
 import type { EndpointSliceObject, ServiceAddressKind, ServiceObject } from './objects.ts'
 import type { Claim } from './route-book.ts'
@@ -102,6 +102,7 @@ const withoutHosts = (cidrs: readonly Prefix[]): Prefix[] => cidrs.filter((prefi
 export function decideService(
   service: ServiceObject,
   slices: Iterable<EndpointSliceObject>,
+  chosen: ChosenByKind,
   settings: ServiceSettings,
 ): ServiceDecision {
   const whyNone = settings.whyExcluded ?? whyNotService(service, settings)
@@ -109,12 +110,11 @@ export function decideService(
   const proxied = new Set(service.proxiedIps.map(({ text }) => text))
   const claims: Claim[] = []
   const claim = (kind: ServiceAddressKind, prefixes: readonly Prefix[]) => {
-    const chosenBy = advertisementsOfService(settings.advertising, service, kind)
     const keepsSpecific = localPolicyField(service, kind) !== undefined
     const coverOptions = { ranges: settings.cidrs[kind], origin: 'service-cidr', keepsSpecific } as const
     for (const prefix of prefixes) {
       const refused = whyNone ?? whyNotAddress(prefix, kind, { service, serving, proxied }, settings)
-      claims.push({ prefix, origin: 'service', refused, ...nameRoute(chosenBy, prefix, coverOptions) })
+      claims.push({ prefix, origin: 'service', refused, ...nameRoute(chosen[kind], prefix, coverOptions) })
     }
   }
   claim('cluster', service.clusterIps)

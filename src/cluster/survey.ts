@@ -150,8 +150,8 @@ export class NodeSurvey {
     for (const [name, row] of changed) {
       const before = this.nodes.get(name)
       if (before === undefined || row === undefined) keepsOrder = false
-      if (before?.podCidrs !== row?.podCidrs) reindex(this.podCidrs, name, before?.podCidrs, row?.podCidrs)
-      if (before?.hosts !== row?.hosts) reindex(this.hosts, name, hostsOf(before), hostsOf(row))
+      if (before?.podCidrs !== row?.podCidrs) yield* reindex(this.podCidrs, name, before?.podCidrs, row?.podCidrs)
+      if (before?.hosts !== row?.hosts) yield* reindex(this.hosts, name, hostsOf(before), hostsOf(row))
       if (before?.addresses !== row?.addresses) this.#readdress(name, before, row)
       yield NODE_COST
     }
@@ -180,12 +180,25 @@ const addressesOf = (node: ClusterNode | undefined): Address[] =>
 const hostsOf = (node: ClusterNode | undefined): Prefix[] =>
   node?.hosts.flatMap((address) => hostPrefix(address) ?? []) ?? []
 
-function reindex(
+/** Only what differs: a node of Calico's IPAM may have hundreds of blocks and addresses, of which one comes or goes. */
+function* reindex(
   index: PrefixIndex,
   owner: string,
   before: readonly Prefix[] = [],
   after: readonly Prefix[] = [],
-): void {
-  for (const prefix of before) index.remove(prefix, owner)
-  for (const prefix of after) index.add(prefix, owner)
+): Work {
+  const meter = new CostMeter()
+  const [was, is] = [new Set(before.map(textOf)), new Set(after.map(textOf))]
+  for (const prefix of before) {
+    if (!is.has(prefix.text)) index.remove(prefix, owner)
+    meter.add(is.has(prefix.text) ? PLACE_COST : index.changeCost)
+    if (meter.isDue) yield meter.take()
+  }
+  for (const prefix of after) {
+    if (!was.has(prefix.text)) index.add(prefix, owner)
+    meter.add(was.has(prefix.text) ? PLACE_COST : index.changeCost)
+    if (meter.isDue) yield meter.take()
+  }
 }
+
+const textOf = ({ text }: Prefix): string => text

@@ -243,6 +243,141 @@ export async function makeInputs(
     )
   }
 
+  /** BGPAdvertisements as large and as many as they come, and the pods that they name. */
+  function* ofAdvertisements({ nodes, services, routes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: 2, configuration: RANGES })
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    const others = upTo(nodes / 5).map((index) => aNode(index))
+    tell(rig, objects.replace('Node', [OUR_NODE, ...others]))
+    tell(rig, objects.replace('Service', upTo(services / 5).map(aService)))
+    tell(rig, objects.replace('EndpointSlice', allSlices(services / 5)))
+    const advertise = (name: string, spec: object) => objects.upsert(objects.bgpAdvertisement(name, spec))
+    const names = (choice: number, count: number) => upTo(count).map((index) => `n${choice}x${index}`)
+    const selector = (choice: number) =>
+      names(choice, 800)
+        .map((name) => `app == "${name}"`)
+        .join('||')
+    // As many choices as are taken, each with as many of these as are taken.
+    const choices = (choose: (choice: number) => object) => upTo(64).map(choose)
+    const prefixes = (choice: number) =>
+      upTo(routes / 100).map((index) => `20.${choice}.${index >> 8}.${index & 255}/32`)
+    const many = { routes: choices((choice) => ({ prefixes: prefixes(choice) })) }
+    yield measure(rig, 'many prefixes advertised', () => tell(rig, advertise('many', many)))
+    yield measure(rig, 'and with a community', () =>
+      tell(rig, advertise('many', { ...many, communities: ['64512:1'] })),
+    )
+    yield measure(rig, 'and no longer', () => tell(rig, objects.remove(objects.bgpAdvertisement('many', {}))))
+    yield measure(rig, 'namespaces advertised', () =>
+      tell(
+        rig,
+        advertise('many', { routes: choices((choice) => ({ services: { namespaces: names(choice, 1_000) } })) }),
+      ),
+    )
+    yield measure(rig, 'services advertised by long selectors', () =>
+      tell(rig, advertise('many', { routes: choices((choice) => ({ services: { selector: selector(choice) } })) })),
+    )
+    yield measure(rig, 'pools advertised by long selectors', () =>
+      tell(
+        rig,
+        ...upTo(5).map((index) =>
+          advertise(`pools-${index}`, { routes: choices((choice) => ({ pools: { selector: selector(choice) } })) }),
+        ),
+      ),
+    )
+    yield measure(rig, 'pools for them', () =>
+      tell(
+        rig,
+        ...upTo(500).map((index) => objects.upsert(objects.ipPool(`p${index}`, { cidr: `10.244.${index >> 1}.0/24` }))),
+      ),
+    )
+    tell(rig, objects.replace('BGPAdvertisement', []), objects.replace('IPPool', []))
+    yield measure(rig, 'many advertisements, with many peers', () =>
+      tell(
+        rig,
+        ...upTo(services / 50).map((index) =>
+          advertise(`a${index}`, { routes: [{ services: {} }], peers: names(0, 1_000) }),
+        ),
+      ),
+    )
+    yield measure(rig, 'one more', () => tell(rig, advertise('b', { routes: [{ services: {} }], peers: ['peer-0'] })))
+    tell(rig, objects.replace('BGPAdvertisement', []))
+    const pods = upTo(services).map((index) =>
+      objects.pod(`shop/p${index}`, {
+        ...{ node: 'worker-1', ready: true },
+        addresses: [`10.244.${1 + (index >> 8)}.${index & 255}`],
+      }),
+    )
+    tell(rig, objects.replace('Pod', pods))
+    yield measure(rig, 'pods advertised', () => tell(rig, advertise('pods', { routes: [{ pods: {} }] })))
+  }
+
+  /** Calico's blocks, of which pods of other nodes have borrowed addresses, and nodes with many pod CIDRs. */
+  function* ofBlocks({ nodes }: Size): Generator<Cost> {
+    const calico = { apiGroup: 'crd.projectcalico.org' } as const
+    const configuration = { podCIDRSource: 'CalicoIPAM', nodeRoutes: 'Direct' }
+    const rig = new Rig({ neighbors: 1, configuration, more: { dataplane: 'linux', ...calico } })
+    const tellAndPass = (...changes: ObjectChange[]) => {
+      tell(rig, ...changes)
+      rig.pass(1_000)
+    }
+    const ipam = (kind: 'BlockAffinity' | 'IPAMBlock', name: string, spec: object) =>
+      ({ apiVersion: 'crd.projectcalico.org/v1', kind, metadata: { name }, spec }) as const
+    const cidr = (index: number) => `100.${index >> 10}.${(index >> 2) & 255}.${(index & 3) * 64}/26`
+    const affinity = (index: number, node: string) =>
+      ipam('BlockAffinity', `b${index}`, { cidr: cidr(index), node, state: 'confirmed' })
+    const ofAll = upTo(nodes * 2)
+    tell(rig, objects.replace('Node', [OUR_NODE, ...upTo(nodes).map((index) => aNode(index))]))
+    rig.feed({
+      kind: 'kernel',
+      change: { full: true, more: false, gone: [], present: [kernelRoute('10.0.0.0/8', undefined)] },
+    })
+    yield measure(rig, 'blocks of all nodes', () =>
+      tellAndPass(
+        objects.replace(
+          'BlockAffinity',
+          ofAll.map((index) => affinity(index, nodeName(index % nodes))),
+        ),
+      ),
+    )
+    yield measure(rig, 'all blocks are ours', () =>
+      tellAndPass(
+        objects.replace(
+          'BlockAffinity',
+          ofAll.map((index) => affinity(index, 'worker-1')),
+        ),
+      ),
+    )
+    yield measure(rig, 'one block more', () => tellAndPass(objects.upsert(affinity(nodes * 2, 'worker-1'))))
+    const borrowed = (block: number) => {
+      const attributes = upTo(4_096).map((index) => ({ secondary: { node: nodeName(index % nodes), pod: 'p' } }))
+      const spec = { cidr: `102.0.${block * 16}.0/20`, affinity: 'host:other', allocations: upTo(4_096), attributes }
+      return ipam('IPAMBlock', `k${block}`, spec)
+    }
+    yield measure(rig, 'blocks whose addresses all others have', () =>
+      tellAndPass(...upTo(5).map((block) => objects.upsert(borrowed(block)))),
+    )
+    yield measure(rig, 'and they are released', () => tellAndPass(objects.replace('IPAMBlock', [])))
+    tellAndPass(objects.upsert(objects.bgpConfiguration({ asNumber: 64_512, nodeToNodeMeshEnabled: false, ...RANGES })))
+    const podCIDRs = (index: number) => upTo(64).map((number) => `100.${index >> 2}.${(index & 3) * 64 + number}.0/24`)
+    yield measure(rig, 'as many pod CIDRs of each node as are taken', () =>
+      tellAndPass(
+        objects.replace('Node', [
+          OUR_NODE,
+          ...upTo(nodes / 5).map((index) => objects.node(nodeName(index), { podCIDRs: podCIDRs(index) })),
+        ]),
+      ),
+    )
+    yield measure(rig, 'and none', () => tellAndPass(objects.replace('Node', [OUR_NODE])))
+    yield measure(rig, 'long selectors of many peers', () =>
+      tellAndPass(
+        ...upTo(100).map((index) => {
+          const alternatives = upTo(800).map((number) => `rack == "${index}x${number}"`)
+          return objects.upsert(objects.bgpPeer(`long-${index}`, { peerSelector: alternatives.join('||') }))
+        }),
+      ),
+    )
+  }
+
   /** Full tables of three neighbors. */
   function* ofRoutes({ routes }: Size): Generator<Cost> {
     const rig = new Rig({ neighbors: 3, spec: { maxPrefixes: 1_000_000 } })
@@ -555,6 +690,8 @@ export async function makeInputs(
   const groups = {
     ofObjects,
     ofHostileObjects,
+    ofAdvertisements,
+    ofBlocks,
     ofRoutes,
     ofPaths,
     ofFilters,

@@ -16,6 +16,7 @@
  * RIB's cache.
  */
 import type { Family } from '../../base/family.ts'
+import { overlap } from '../../base/overlap.ts'
 import { DEFAULT_LOCAL_PREF } from '../route/attribute-table.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
 import type { PeerType } from '../wire/context.ts'
@@ -314,7 +315,7 @@ const NONE: readonly string[] = []
 
 function namedBy({ named, notNamed = NONE }: RuleMatch): Step['isNamed'] {
   if (named === undefined && notNamed === NONE) return undefined
-  return (by) => by.some((one) => named?.includes(one) !== false) && !by.some((one) => notNamed.includes(one))
+  return (by) => (named === undefined ? by.length > 0 : overlap(named, by)) && !overlap(notNamed, by)
 }
 
 /** The steps up to and including the first for which `last` holds. It holds for one at least: `lastRule`. */

@@ -7,17 +7,12 @@ import type { Family } from '../../base/family.ts'
 import type { Prefix } from '../../base/prefix.ts'
 import { PrefixSet, within } from '../policy/prefix-set.ts'
 
-interface Claim {
-  readonly prefix: Prefix
-  readonly isOwn: boolean
-}
-
 export class OwnPods {
   readonly #family: Family
   /** Matches this node's pod CIDRs and everything inside: a quick test that nearly all routes fail. */
   #own: PrefixSet
-  /** Own and lent prefixes, the most specific first; of equal ones this node's own first. */
-  #claims: readonly Claim[] = []
+  /** By length, the longest first: for the octets of each own and lent prefix, whether it is own. */
+  #claims: readonly (readonly [length: number, isOwn: ReadonlyMap<string, boolean>])[] = []
 
   constructor(family: Family) {
     this.#family = family
@@ -27,27 +22,41 @@ export class OwnPods {
   /** `lent`: addresses that pods of other nodes have. Returns the previous and the new pod CIDRs of this node. */
   set(own: readonly Prefix[], lent: readonly Prefix[]): readonly PrefixSet[] {
     const before = this.#own
-    const claim = (prefixes: readonly Prefix[], isOwn: boolean): Claim[] =>
-      prefixes.filter(({ family }) => family === this.#family).map((prefix) => ({ prefix, isOwn }))
+    const claims = new Map<number, Map<string, boolean>>()
+    const claim = (prefixes: readonly Prefix[], isOwn: boolean): void => {
+      for (const { family, bytes, length } of prefixes) {
+        if (family !== this.#family) continue
+        const ofLength = claims.get(length) ?? new Map<string, boolean>()
+        claims.set(length, ofLength.set(octets(bytes, 0, length), isOwn))
+      }
+    }
+    claim(lent, false)
+    // Of equal ones, this node's own counts.
+    claim(own, true)
     this.#own = new PrefixSet(
       own.map((prefix) => within(prefix)),
       this.#family,
     )
-    this.#claims = [...claim(own, true), ...claim(lent, false)].sort((a, b) => b.prefix.length - a.prefix.length)
+    this.#claims = [...claims].sort(([a], [b]) => b - a)
     return [before, this.#own]
   }
 
   /** Whether the route of these octets leads to pods of this node. */
   has(bytes: Uint8Array, at: number, length: number): boolean {
     if (!this.#own.contains(bytes, length, at)) return false
-    return this.#claims.find(({ prefix }) => contains(prefix, bytes, at, length))?.isOwn === true
+    for (const [claimed, isOwn] of this.#claims) {
+      const found = claimed > length ? undefined : isOwn.get(octets(bytes, at, claimed))
+      if (found !== undefined) return found
+    }
+    return false
   }
 }
 
-function contains(outer: Prefix, bytes: Uint8Array, at: number, length: number): boolean {
-  if (outer.length > length) return false
-  const whole = outer.length >> 3
-  for (let index = 0; index < whole; index++) if (outer.bytes[index] !== bytes[at + index]) return false
-  const rest = outer.length & 7
-  return rest === 0 || ((outer.bytes[whole] as number) ^ (bytes[at + whole] as number)) >>> (8 - rest) === 0
+/** The first bits of an address, as a key. */
+function octets(bytes: Uint8Array, at: number, length: number): string {
+  const whole = length >> 3
+  const rest = length & 7
+  let key = ''
+  for (let index = 0; index < whole; index++) key += String.fromCharCode(bytes[at + index] as number)
+  return rest === 0 ? key : key + String.fromCharCode((bytes[at + whole] as number) >>> (8 - rest))
 }

@@ -7,9 +7,10 @@ import { familyOfAddress, isLinkLocal } from '../../base/address.ts'
 import { ADDRESS_BITS, FAMILIES, type Family } from '../../base/family.ts'
 import { lookUp } from '../../base/look-up.ts'
 import { parsePrefix } from '../../base/prefix.ts'
+import type { Work } from '../../base/work.ts'
 import type { AdvertisementObject, RouteChoice, ServiceAddressKind } from '../objects.ts'
 import type { Findings } from '../problem.ts'
-import { parseSelector, type Selector } from '../selector.ts'
+import { CHARACTERS_PER_ITEM, parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
 import { COMMUNITIES_PER_PREFIX, readCommunity } from './configuration.ts'
 import { Fields, parseAsn } from './fields.ts'
@@ -36,14 +37,14 @@ const MOST_POOLS = 64
 const MOST_INTERFACES = 16
 const LARGEST = 0xffffffff
 
-export function parseAdvertisement(
+export function* parseAdvertisement(
   object: Record<string, unknown>,
   { name }: ObjectRef,
   findings: Findings,
-): AdvertisementObject | undefined {
+): Work<AdvertisementObject> {
   const root = new Fields(findings, '', object)
   const spec = root.record('spec') ?? new Fields(findings, 'spec', {})
-  const routes = readRoutes(spec)
+  const routes = yield* readRoutes(spec)
   spec.refuseNull(['nodeSelector', 'peers', 'peerSelector'])
   const read = {
     name,
@@ -63,6 +64,8 @@ export function parseAdvertisement(
 }
 
 const MOST_ROUTES = 64
+/** About what an entry takes to read, in microseconds, and an item of a list in it. */
+const ROUTES = { cost: 5, inner: 2 }
 
 /** All that a choice could name, of the routes that exist without it. */
 const WIDEST: Readonly<Partial<Record<RouteChoice['kind'], RouteChoice>>> = {
@@ -78,13 +81,13 @@ const WIDEST: Readonly<Partial<Record<RouteChoice['kind'], RouteChoice>>> = {
   },
 }
 
-function readRoutes(spec: Fields): RouteChoice[] {
+function* readRoutes(spec: Fields): Work<RouteChoice[]> {
   if (!spec.has('routes')) spec.findings.missing(spec.at('routes'))
   const given = spec.raw('routes')
   if (Array.isArray(given) && (given.length === 0 || given.length > MOST_ROUTES)) {
     spec.findings.wrong(spec.at('routes'), undefined, `must have 1 to ${MOST_ROUTES} entries`)
   }
-  return spec.records('routes', readChoices).flat()
+  return (yield* spec.recordsInSteps('routes', readChoices, ROUTES)).flat()
 }
 
 function readChoices(entry: Fields): RouteChoice[] {
@@ -179,6 +182,7 @@ function readServices(fields: Fields, kind: 'serviceRanges' | 'services'): Route
 function readSelector(fields: Fields, name: string): Selector | undefined {
   const text = fields.text(name)
   if (text === undefined) return undefined
+  fields.findings.items += text.length / CHARACTERS_PER_ITEM
   const selector = parseSelector(text)
   return 'error' in selector
     ? fields.findings.wrong(fields.at(name), text, `is not a selector: ${selector.error}`)

@@ -13,7 +13,7 @@ import { type Address, isLinkLocal, whyNotOfHost } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import type { PeerObject, ValueFrom } from '../objects.ts'
 import type { Findings } from '../problem.ts'
-import { parseSelector, type Selector } from '../selector.ts'
+import { CHARACTERS_PER_ITEM, parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
 import { specWithAdditions } from './additions.ts'
 import { readBfd } from './bfd.ts'
@@ -217,6 +217,7 @@ const given = (spec: Fields, field: string): boolean => spec.has(field) && spec.
 function readSelector(spec: Fields, field: string): Selector | undefined {
   const text = spec.text(field)
   if (text === undefined || text === '') return undefined
+  spec.findings.items += text.length / CHARACTERS_PER_ITEM
   const selector = parseSelector(text)
   if (!('error' in selector)) return selector
   return spec.findings.wrong(spec.at(field), text, `is not a selector: ${selector.error}`)
