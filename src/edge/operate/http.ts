@@ -2,8 +2,8 @@
  * HTTP for Kubernetes and Prometheus: `/metrics`, `/livez`, `/readyz`.
  *
  * Bounded: connections are limited, and some are reserved for this machine itself, where the kubelet's probes come
- * from. A connection without a request, with half a request, or that does not read its answer, is closed after
- * `IDLE`, or earlier when a newcomer needs its place.
+ * from. A connection has one request at a time. One without a request, with half a request, or that does not read its
+ * answer, is closed after `IDLE`, or earlier when a newcomer needs its place.
  */
 
 import { lookup } from 'node:dns/promises'
@@ -66,9 +66,18 @@ export async function openHttp(options: HttpOptions): Promise<HttpServer> {
     connectionsCheckingInterval: 1_000,
   })
   server.setTimeout(IDLE, (socket) => socket.destroy())
+  const answering = new WeakSet<object>()
   server.on('request', (request, response) => {
-    limit.setBusy(request.socket)
-    response.once('close', () => limit.setIdle(request.socket))
+    const { socket } = request
+    // Node parses all that has arrived, and would hold an answer for each request of a caller that reads none.
+    if (answering.has(socket)) socket.destroy()
+    if (socket.destroyed) return
+    answering.add(socket)
+    limit.setBusy(socket)
+    response.once('close', () => {
+      answering.delete(socket)
+      limit.setIdle(socket)
+    })
     answer(options, request, response).catch((error: unknown) => reply(response, 500, `fault: ${errorText(error)}\n`))
   })
   const fd = await listen(options)

@@ -134,6 +134,27 @@ describe('the server', () => {
     expect((await fetch(`${url}/metrics`)).status).toBe(200)
   })
 
+  test('a caller that asks again before it has its answer is cut off: no answers pile up', async () => {
+    const url = await start()
+    const before = scrape
+    let scrapes = 0
+    scrape = async () => {
+      scrapes++
+      return ['x'.repeat(8_000)]
+    }
+    await new Promise<void>((resolve) => {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1', () =>
+        socket.write('GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(5_000)),
+      )
+      socket.on('error', () => {})
+      socket.on('close', () => resolve())
+      socket.resume()
+    })
+    expect(scrapes).toBe(1)
+    expect((await fetch(`${url}/livez`)).status).toBe(200)
+    scrape = before
+  })
+
   test('nonsense is refused and the server goes on', async () => {
     const url = await start()
     const { port } = new URL(url)
