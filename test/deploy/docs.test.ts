@@ -3,15 +3,19 @@
  * every command of `godwit`; every link leads to a file. Here commands are parsed; `interop/cases/docs.ts` runs them.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { NOT_RUN, pageCommands, programOf } from '../../interop/lab/pages.ts'
+import { runCheck } from '../../src/check.ts'
 import { parseArguments } from '../../src/cli/arguments.ts'
 import { lineOf } from '../../src/cli/client.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { parseCommand } from '../../src/show/parse.ts'
-import { type ApiObject, upsert } from '../support/objects.ts'
+import { type ApiObject, node, upsert } from '../support/objects.ts'
 import { DEPLOY } from './support/crds.ts'
 
 const FOLDER = join(DEPLOY, 'docs')
@@ -39,6 +43,41 @@ test.each(manifests)('manifests of %s are without a fault', (_, text) => {
   const store = new ObjectStore()
   store.apply(documents.map((document) => upsert(document.toJS() as ApiObject)))
   expect(store.problems().map(({ text: words }) => words)).toEqual([])
+})
+
+const NODES = [
+  ['worker-1', '10.0.0.11', '10.244.1.0/24'],
+  ['worker-2', '10.0.0.12', '10.244.2.0/24'],
+].map(([name = '', address = '', pods = '']) => ({
+  ...node(name, { addresses: [address], podCIDRs: [pods], labels: { rack: '1', 'example.com/rack-as': '65001' } }),
+}))
+
+/** The examples of one page name each other. */
+const isOfObjects = ([where]: (typeof manifests)[number]) => where.startsWith('objects.md')
+const sets = [
+  ...manifests.filter((one) => !isOfObjects(one)),
+  [
+    'objects.md',
+    manifests
+      .filter(isOfObjects)
+      .map(([, text]) => text)
+      .join('---\n'),
+  ] as const,
+]
+
+test.each(sets)('`godwit check` has no error for %s, on a cluster of two nodes', async (_, text) => {
+  const folder = await mkdtemp(join(tmpdir(), 'godwit-'))
+  try {
+    await writeFile(join(folder, 'page.yaml'), text)
+    await writeFile(join(folder, 'nodes.yaml'), JSON.stringify({ apiVersion: 'v1', kind: 'List', items: NODES }))
+    const out = new PassThrough()
+    const words = parseArguments(['check', folder])
+    if (words.kind !== 'check') throw new Error(words.kind)
+    const code = await runCheck(words.options, { out, err: out })
+    expect([code, String(out.read())]).toEqual([0, expect.stringMatching(/\n2 nodes: 0 errors, \d+ warnings?\n$/)])
+  } finally {
+    await rm(folder, { recursive: true })
+  }
 })
 
 /** As a shell cuts it, where it expands nothing: what it would expand stands in quotes. */

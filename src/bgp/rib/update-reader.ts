@@ -114,5 +114,5 @@ const tooLong = (octets: number): UpdateProblem => ({
   kind: 'update-problem',
   action: 'withdraw',
   attribute: undefined,
-  text: `${octets} octets of path attributes, ${LONGEST} are taken`,
+  text: `${octets} octets of path attributes; at most ${LONGEST} are accepted`,
 })
