@@ -286,6 +286,7 @@ export class Engine {
     const touched = links.take(change)
     kernel?.takeLinks(touched)
     bfd.takeLinks(touched)
+    objects.unnumbered.followLinks(touched, links)
     if (facts.stopping) return
     sessions.followLinks(touched, now)
     if (interfaces.follow(touched)) this.#follower.interfacesChanged(now)

@@ -4,6 +4,7 @@
  */
 import type { Millis } from '../base/units.ts'
 import { type PeerIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
+import type { LinkTable, TouchedLinks } from '../dataplane/links.ts'
 import { DiscoveryLink } from '../ndp/link.ts'
 import { comesBefore, type RivalOf } from './found-neighbors.ts'
 import type { DiscoveryInput, Input } from './input.ts'
@@ -48,6 +49,11 @@ export class Unnumbered {
 
   link(name: string): DiscoveryLink | undefined {
     return this.#links.get(name)
+  }
+
+  /** Links have changed. The edge reports that a link is down only if it still is when the edge looks. */
+  followLinks(touched: TouchedLinks, links: LinkTable): void {
+    for (const [name, link] of this.#links) if (touched.names.has(name) && !links.isUp(name)) link.noteDown()
   }
 
   /** In the order in which they get an address that several have. */

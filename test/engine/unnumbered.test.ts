@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import type { Effect } from '../../src/engine/effect.ts'
+import { linkOf } from '../support/fake-kernel.ts'
 import { bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { type Host, World } from '../support/world.ts'
 
@@ -167,6 +168,34 @@ describe('by interface', () => {
     expect(world.until(() => up(world, one))).toBe(true)
     expect(protocolOf(world, one)).toMatchObject({ peer: C, held: null })
     expect(routesOf(world, one).map(({ prefix }) => prefix)).toEqual(['10.244.3.0/24', 'fd00:244:3::/64'])
+  })
+
+  test('another router takes the place of the first at once where the link was down for a moment', () => {
+    const scene = pair()
+    const { world, one, two } = scene
+    const set = (isUp: boolean) =>
+      world.feed(one, {
+        kind: 'links',
+        change: { full: false, gone: [], present: [linkOf(2, 'eth0', isUp, ['fe80::a/64'])] },
+      })
+    set(true)
+    meet(scene)
+    expect(world.until(() => up(world, one))).toBe(true)
+    const three = speak(world, { name: 'three', address: C, as: 65003 })
+    linkIs(world, three, undefined)
+    world.crash(two, 'power')
+    set(false)
+    set(true)
+    expect(one.told('session-down').map(({ text }) => text)).toEqual([
+      expect.stringContaining('Link lost: eth0 is down'),
+    ])
+    // The same router, too, may be the one at the other end.
+    expect(protocolOf(world, one).peer).toBe(B)
+    hear(world, one, C)
+    hear(world, three, A)
+    expect(world.until(() => up(world, one), 20_000)).toBe(true)
+    expect(protocolOf(world, one)).toMatchObject({ peer: C, held: null })
+    expect(one.told('router-second')).toEqual([])
   })
 
   test('nobody is taken in who has not advertised itself', () => {

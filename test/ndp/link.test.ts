@@ -36,6 +36,17 @@ describe('where several advertise themselves', () => {
     expect(others()).toEqual(expected === A ? [B] : [])
   })
 
+  test.each<[string, boolean, readonly string[], string]>([
+    ['gives way', false, [B], B],
+    ['stays while it has a session', true, [B], A],
+    ['stays when it is heard again first', false, [A, B], A],
+  ])('and the link was down for a moment, the first %s', (_, hasSession, heard, expected) => {
+    link.hear(A, false, 0)
+    link.noteDown()
+    for (const address of heard) link.hear(address, hasSession, 1)
+    expect(link.router?.address).toBe(expected)
+  })
+
   test('the others are remembered as long as they are heard', () => {
     link.hear(A, false, 0)
     link.hear(B, false, 1)
