@@ -147,7 +147,9 @@ export async function printHelp(about: string, { out, err }: Pick<ClientOptions,
   if (rows.length === 0) return complain(err, 'E_SYNTAX', `there is no command ${about}`, 2)
   const output = Output.of(out)
   try {
-    for (const { usage, help } of rows) await output.write(helpLines(usage, help, out.columns))
+    // A terminal that was never told its size has 0 columns.
+    const width = out.columns || USUAL_WIDTH
+    for (const { usage, help } of rows) await output.write(helpLines(usage, help, width))
     await output.flush()
     return 0
   } catch (error) {
@@ -156,9 +158,10 @@ export async function printHelp(about: string, { out, err }: Pick<ClientOptions,
 }
 
 const HELP_COLUMN = 47
+const USUAL_WIDTH = 100
 
 /** Usage and help side by side. A usage that is too long for its column has lines of its own, as wide as the terminal. */
-function helpLines(usage: string, help: string, width = 100): string {
+function helpLines(usage: string, help: string, width: number): string {
   if (usage.length < HELP_COLUMN - 1) return `${usage.padEnd(HELP_COLUMN)}${help}\n`
   const lines: string[] = []
   let line = ''

@@ -163,6 +163,17 @@ describe('a command', () => {
     expect(lines.filter((line) => line.startsWith('    [') && line.length > 60)).toEqual([])
   })
 
+  test('of help is that of no terminal where a terminal does not know its width', async () => {
+    const helpAt = async (columns: number | undefined) => {
+      const out = Object.assign(new PassThrough(), { ...(columns !== undefined && { columns }) })
+      const text = textOf(out)
+      await runCommand(path, ['help', 'show', 'route'], { format: 'text', out, err: new PassThrough() })
+      out.end()
+      return text
+    }
+    expect(await helpAt(0)).toBe(await helpAt(undefined))
+  })
+
   test('is asked again and again until nobody reads on', async () => {
     const [out, err] = [new PassThrough(), new PassThrough()]
     let text = ''
