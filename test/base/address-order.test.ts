@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test, vi } from 'vitest'
 import { AddressOrder } from '../../src/base/address-order.ts'
 import { contains, makePrefix } from '../../src/base/prefix.ts'
+import { runs } from '../support/long.ts'
 
 /** Few values, so that addresses are equal and lie at the ends of prefixes. */
 const bytes = fc
@@ -32,6 +33,7 @@ test('those inside a prefix are the rows whose address it contains', () => {
         }
       },
     ),
+    { numRuns: runs(50, 1_000) },
   )
 })
 
@@ -44,7 +46,7 @@ test('that is so of thousands too, of which many have one address', () => {
   const left = new Map<number, number>()
   const check = () => {
     for (const length of [8, 20, 22, 24, 27, 30, 32]) {
-      for (let number = 0; number < 4_096; number += 511) {
+      for (let number = 0; number < 4_096; number += 1_023) {
         const around = makePrefix(numbered(number), length)
         const lowest = numberOf(around.bytes)
         const end = lowest + 2 ** (32 - length)

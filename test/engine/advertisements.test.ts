@@ -200,6 +200,8 @@ describe('to whom', () => {
     expect(scene.heard(scene.two)).toEqual(ALL)
   })
 
+  /** One advertisement takes the place of the other. */
+  let scene: Scene | undefined
   test.each<[string, object, string[]]>([
     ['pod CIDRs', { podCIDRs: true }, PODS],
     ['pod CIDRs of a pool', { pools: { names: ['public'] } }, PODS.slice(0, 1)],
@@ -215,7 +217,8 @@ describe('to whom', () => {
     ['services without a class', { services: { loadBalancerClasses: [''] } }, VIPS],
     ['services of a class', { services: { loadBalancerClasses: ['a/b'] } }, []],
   ])('%s', (_, choice, expected) => {
-    const scene = new Scene(bgpAdvertisement('some', { routes: [choice], peers: ['one'] }))
+    scene ??= new Scene()
+    scene.change(bgpAdvertisement('some', { routes: [choice], peers: ['one'] }))
     expect(scene.heard(scene.two)).toEqual(without(...expected))
   })
 

@@ -1,9 +1,10 @@
 /** `peerIP: DefaultGateway`: whole agents, a kernel whose default routes change, and nobody else is reset. */
 import { describe, expect, test } from 'vitest'
 import { GATEWAY, GatewayLab, OTHER, V4, V6 } from '../support/gateway-lab.ts'
+import { firstOf } from '../support/long.ts'
 import { bgpPeer, node, upsert } from '../support/objects.ts'
 
-describe.each(['linux', 'none'] as const)('peerIP: DefaultGateway, dataplane %s', (dataplane) => {
+describe.each(firstOf(1, ['linux', 'none'] as const))('peerIP: DefaultGateway, dataplane %s', (dataplane) => {
   const lab = (...objects: ReturnType<typeof bgpPeer>[]) => {
     const made = new GatewayLab(objects, dataplane)
     made.defaultVia('10.0.0.1')

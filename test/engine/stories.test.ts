@@ -5,7 +5,7 @@ import type { ObjectChange } from '../../src/cluster/source.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import type { Input } from '../../src/engine/input.ts'
 import { ENGINE_OPTIONS } from '../support/engine-options.ts'
-import { isLong } from '../support/long.ts'
+import { firstOf } from '../support/long.ts'
 import {
   bgpConfiguration,
   bgpFilter,
@@ -136,7 +136,7 @@ test('what keeps objects from being read is told before any is', () => {
   expect(world.ask(host, 'show status')).not.toContain('Problem:')
 })
 
-describe.each(isLong ? [undefined, 1, 7] : [undefined, 7])('one node and its router, chunks of %s bytes', (chunk) => {
+describe.each(firstOf(1, [7, 1, undefined]))('one node and its router, chunks of %s bytes', (chunk) => {
   const begin = (...more: ObjectChange[]) => {
     const world = new World(chunk === undefined ? {} : { chunk })
     const tor = router(world, ['10.0.0.11'])

@@ -1,0 +1,1 @@
+import './address-order.test.ts'

@@ -1,0 +1,1 @@
+import './gateways.test.ts'
