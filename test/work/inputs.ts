@@ -259,6 +259,8 @@ export async function makeInputs(
         .join('||')
     // As many choices as are taken, each with as many of these as are taken.
     const choices = (choose: (choice: number) => object) => upTo(64).map(choose)
+    // Fewer where each is long.
+    const some = (choose: (choice: number) => object) => upTo(16).map(choose)
     const prefixes = (choice: number) =>
       upTo(routes / 100).map((index) => `20.${choice}.${index >> 8}.${index & 255}/32`)
     const many = { routes: choices((choice) => ({ prefixes: prefixes(choice) })) }
@@ -274,20 +276,20 @@ export async function makeInputs(
       ),
     )
     yield measure(rig, 'services advertised by long selectors', () =>
-      tell(rig, advertise('many', { routes: choices((choice) => ({ services: { selector: selector(choice) } })) })),
+      tell(rig, advertise('many', { routes: some((choice) => ({ services: { selector: selector(choice) } })) })),
     )
     yield measure(rig, 'pools advertised by long selectors', () =>
       tell(
         rig,
         ...upTo(5).map((index) =>
-          advertise(`pools-${index}`, { routes: choices((choice) => ({ pools: { selector: selector(choice) } })) }),
+          advertise(`pools-${index}`, { routes: some((choice) => ({ pools: { selector: selector(choice) } })) }),
         ),
       ),
     )
     yield measure(rig, 'pools for them', () =>
       tell(
         rig,
-        ...upTo(500).map((index) => objects.upsert(objects.ipPool(`p${index}`, { cidr: `10.244.${index >> 1}.0/24` }))),
+        ...upTo(200).map((index) => objects.upsert(objects.ipPool(`p${index}`, { cidr: `10.244.${index >> 1}.0/24` }))),
       ),
     )
     tell(rig, objects.replace('BGPAdvertisement', []), objects.replace('IPPool', []))
