@@ -431,6 +431,22 @@ describe('BGPPeer', () => {
     },
   )
 
+  test.each<[number, number, boolean]>([
+    [0, 1, true],
+    [1, 254, true],
+    [1, 253, false],
+    [2, 254, true],
+    [2, 253, false],
+    [3, 253, true],
+    [3, 252, false],
+    [255, 1, true],
+  ])('ttlSecurity %i with a minimumTTL of %i: BFD may not come from further away than BGP', (hops, ttl, isRight) => {
+    const says = 'must not accept packets from further away than ttlSecurity does'
+    expect(textsOf(peer({ ...peerSpec, ttlSecurity: hops, bfd: { minimumTTL: ttl } }))).toEqual(
+      isRight ? [] : [`BGPPeer/rack-1 spec.bfd.minimumTTL: ${ttl} ${says}`],
+    )
+  })
+
   test('an unknown field is a warning that shows no value', () => {
     const parsed = peer({ ...peerSpec, pasword: 'hunter2' })
     expect(parsed.value).toBeDefined()

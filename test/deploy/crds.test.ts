@@ -465,6 +465,14 @@ test.each<[string, OurKind, Spec]>([
   ['an AS for nodes that have theirs', 'BGPPeer', { peerSelector: 'all()', asNumber: 65000 }],
   ['a link-local next hop', 'BGPAdvertisement', { ...BASE.BGPAdvertisement, nextHop: { ipv6: 'fe80::1' } }],
   ['a next hop on an interface', 'BGPAdvertisement', { ...BASE.BGPAdvertisement, nextHop: { ipv6: 'fd00::1%eth0' } }],
+  ...[
+    [1, 253],
+    [3, 252],
+  ].map(([ttlSecurity, minimumTTL]): [string, OurKind, Spec] => [
+    `BFD from further away than BGP, ${ttlSecurity} and ${minimumTTL}`,
+    'BGPPeer',
+    { ...BASE.BGPPeer, ttlSecurity, bfd: { minimumTTL } },
+  ]),
   ['both ways to keep a next hop', 'BGPPeer', { ...BASE.BGPPeer, keepOriginalNextHop: true, nextHopMode: 'Self' }],
   [
     'a peer by its range and by labels',

@@ -55,7 +55,7 @@ const PEERS: Readonly<Record<string, object>> = {
   held: { peerIP: '10.0.0.11', asNumber: 65011, ...PASSIVE, filters: ['missing'] },
   down: { peerIP: '10.0.0.12', asNumber: 65012, ...PASSIVE },
   local: { peerIP: '10.0.0.13', asNumber: 65013, ...PASSIVE, localASNumber: 64999, numAllowedLocalASNumbers: 1 },
-  far: { peerIP: '10.9.0.1', asNumber: 65019, ...PASSIVE, bfd: { minimumTTL: 250 }, ttlSecurity: 3 },
+  far: { peerIP: '10.9.0.1', asNumber: 65019, ...PASSIVE, bfd: { minimumTTL: 253 }, ttlSecurity: 3 },
   from: { peerIPFrom: { annotation: 'router' }, asNumberFrom: { label: 'rack-as' }, ...PASSIVE },
   drained: { peerIP: '10.0.0.21', asNumber: 65021, ...PASSIVE, drain: true },
   elsewhere: { node: 'worker-2', peerIP: '10.0.0.22', asNumber: 65022 },

@@ -8,7 +8,7 @@ const LEAST_INTERVAL = 10
 const MOST_INTERVAL = 10_000
 const MOST_MULTIPLIER = 255
 /** A minimum TTL asks for multihop BFD; 255 would admit only neighbors on the link. */
-const MOST_TTL = 254
+export const MOST_TTL = 254
 /** Milliseconds. As in FRR and MetalLB: a lost neighbor is detected after three intervals, 900 ms. */
 const INTERVAL = 300
 const MULTIPLIER = 3

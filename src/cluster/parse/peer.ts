@@ -16,7 +16,7 @@ import type { Findings } from '../problem.ts'
 import { CHARACTERS_PER_ITEM, parseSelector, type Selector } from '../selector.ts'
 import type { ObjectRef } from '../source.ts'
 import { specWithAdditions } from './additions.ts'
-import { readBfd } from './bfd.ts'
+import { MOST_TTL as HIGHEST_BFD_TTL, readBfd } from './bfd.ts'
 import { Fields, isRecord } from './fields.ts'
 import { parseFeatures } from './peer-features.ts'
 import { DEFAULT_GATEWAY, parsePeerIp } from './peer-ip.ts'
@@ -98,9 +98,21 @@ export function parsePeer(
   spec.refuseNull(['node', 'nodeSelector', 'peerSelector'])
   const { signing, held } = parseSigning(spec, PEER_FIELDS, 'the peer')
   const ttlSecurity = parseTtlSecurity(spec)
+  const minimumTtl = peer.bfd?.minimumTtl
+  if (minimumTtl !== undefined && minimumTtl < leastBfdTtl(ttlSecurity)) {
+    const says = 'must not accept packets from further away than ttlSecurity does'
+    findings.wrong(`${spec.at('bfd')}.minimumTTL`, minimumTtl, says)
+  }
   spec.reportUnknown()
   return { ...peer, signing, ttlSecurity, held }
 }
+
+/**
+ * BFD may not come from further away than BGP. But 254 is right for a neighbor on the link, too: BIRD takes one of iBGP for several
+ * hops away, and the highest number there says so.
+ */
+const leastBfdTtl = (ttlSecurity: number | undefined): number =>
+  ttlSecurity === undefined ? 0 : Math.min(HIGHEST_BFD_TTL, 256 - ttlSecurity)
 
 function parseNodes(spec: Fields): Pick<PeerObject, 'node' | 'nodeSelector'> {
   const node = spec.text('node') || undefined
