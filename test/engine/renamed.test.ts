@@ -5,6 +5,7 @@ import { changeOf } from '../../src/preview/change.ts'
 import { previewNodes } from '../../src/preview/node.ts'
 import { storeOf } from '../support/cluster.ts'
 import { countAll } from '../support/count.ts'
+import { firstOf } from '../support/long.ts'
 import { type ApiObject, bgpConfiguration, bgpFilter, bgpPeer, node, remove, upsert } from '../support/objects.ts'
 import { announcement, attributes } from '../support/rib.ts'
 import { OUR_ADDRESS, OUR_AS, Rig } from '../support/rig.ts'
@@ -128,7 +129,7 @@ const RENAMINGS: readonly Renaming[] = [
   },
 ]
 
-describe.each(RENAMINGS)('$title', ({ before, from, after, to, deletes = [], isOneWay = false }) => {
+describe.each(firstOf(3, RENAMINGS))('$title', ({ before, from, after, to, deletes = [], isOneWay = false }) => {
   const start = () => running(NODE, ...before)
   const rename = (rig: Rig): Rig => {
     const gone = deletes.map((name) => ({ kind: 'delete', ref: { kind: 'BGPPeer', namespace: '', name } }) as const)
