@@ -14,6 +14,7 @@ import type { Action, ActionResult, View } from '../show/view.ts'
 import { act } from './act.ts'
 import { Clients } from './clients.ts'
 import { cniLine, cniProblem } from './cni.ts'
+import { CommandRuns } from './command-runs.ts'
 import { ConnectionInputs } from './connections.ts'
 import type { Effect } from './effect.ts'
 import { AgentEnding } from './ending.ts'
@@ -49,6 +50,7 @@ export class Engine {
   readonly #reconciler: Reconciler
   readonly #follower: ObjectFollower
   readonly #view: EngineView
+  readonly #commands: CommandRuns
   readonly #clients: Clients
   /** Undefined where no status is written. */
   readonly #status: StatusKeeper | undefined
@@ -61,8 +63,9 @@ export class Engine {
     this.#ending = new AgentEnding(parts)
     this.#nextRun = new NextRun(parts, this.#ending, options.keepsLastGood === true)
     this.#reconciler = new Reconciler(parts, this.#ending, this.#subscriptions)
+    this.#commands = new CommandRuns(parts.neighbors, (neighbor, action) => this.#act(neighbor, action))
     this.#view = new EngineView(parts, {
-      act: (neighbor, action) => this.#act(neighbor, action),
+      act: (action) => this.#commands.begin(action),
       node: this.#ending.actions(),
     })
     this.#clients = new Clients(this.#view, parts.out)
@@ -81,7 +84,10 @@ export class Engine {
     this.#sendKeepalives(now)
     this.#take(input, now)
     this.#follower.advance()
-    if (input.kind === 'polled') this.#clients.resume()
+    if (input.kind === 'polled') {
+      this.#commands.advance()
+      this.#clients.resume()
+    }
     sessions.askForRejected(now)
     sessions.settleTwins(now)
     this.#reconciler.announceDamped(now)
@@ -101,7 +107,7 @@ export class Engine {
     }
     bfd.flush()
     this.#flushKernel(isQuiet, now)
-    this.#nextRun.remember()
+    this.#nextRun.remember(this.#commands.isBusy)
     this.#subscriptions.protect()
     if (facts.stopping && neighbors.connections === 0) out.push({ kind: 'done' })
     this.#status?.step(now)
@@ -111,7 +117,7 @@ export class Engine {
   /** When `handle` must be called next if no input arrives; a time in the past means at once. */
   deadline(): Millis | undefined {
     const { facts, rib, objectWork, sessions, neighbors } = this.#parts
-    if (rib.busy || objectWork.isBusy || this.#clients.hasPaused) return facts.now
+    if (rib.busy || objectWork.isBusy || this.#commands.isBusy || this.#clients.hasPaused) return facts.now
     const always = earlier(earlier(neighbors.deadline(), rib.deadline()), sessions.deadline())
     return facts.stopping ? always : earlier(always, this.#runningDeadline())
   }

@@ -29,11 +29,11 @@ export class NextRun {
     out.push({ kind: 'remember', objects: lastGood.toKeep() })
   }
 
-  /** At the end of a turn. */
-  remember(): void {
+  /** At the end of a turn. `isActing`: a command is not over yet; what it asks of neighbors is sent once. */
+  remember(isActing: boolean): void {
     if (this.#parts.facts.stopping) return
     this.#rememberRestart()
-    this.#rememberByHand()
+    if (!isActing) this.#rememberByHand()
   }
 
   #rememberRestart(): void {

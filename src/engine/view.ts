@@ -10,10 +10,9 @@ import type { Intent, PodOwner, Problem, RouteIntent } from '../cluster/intent.t
 import type { PoolObject } from '../cluster/pool.ts'
 import { makeProblem } from '../cluster/problem.ts'
 import type { LinkTable } from '../dataplane/links.ts'
-import { matchesPattern } from '../show/pattern.ts'
 import type {
   Action,
-  ActionResult,
+  ActionRun,
   BfdSummary,
   CallersView,
   ChannelView,
@@ -89,7 +88,7 @@ export interface NodeActions {
 
 /** What commands may do. */
 export interface CommandActions {
-  readonly act: (neighbor: Neighbor, action: Action) => ActionResult
+  readonly act: (action: Action) => ActionRun
   readonly node: NodeActions
 }
 
@@ -115,7 +114,7 @@ export class EngineView implements View {
   readonly #intents: ViewedParts['intents']
   readonly #kernel: Kernel | undefined
   readonly #bfd: BfdStates
-  readonly #act: (neighbor: Neighbor, action: Action) => ActionResult
+  readonly #act: (action: Action) => ActionRun
   readonly #node: NodeActions
 
   constructor(parts: ViewedParts, actions: CommandActions) {
@@ -321,11 +320,8 @@ export class EngineView implements View {
     return this.#node.leaving()
   }
 
-  act(action: Action): readonly ActionResult[] {
-    return this.#neighbors
-      .all()
-      .filter(({ name }) => matchesPattern(action.pattern, name))
-      .map((neighbor) => this.#act(neighbor, action))
+  act(action: Action): ActionRun {
+    return this.#act(action)
   }
 }
 

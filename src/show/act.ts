@@ -1,9 +1,9 @@
 /** Commands that change something, and their answers. */
 import { counted } from '../base/counted.ts'
 import type { Command, PlainCommand, Which } from './command.ts'
-import { CODE, type Row } from './reply.ts'
+import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatProblem } from './services.ts'
-import type { Action, ActionResult, LeavingView, View } from './view.ts'
+import type { Action, ActionResult, ActionRun, LeavingView, View } from './view.ts'
 import { noProtocols, protocolNamed, rangesFor } from './which.ts'
 
 export type Acting = Extract<
@@ -22,18 +22,33 @@ const DONE: Readonly<Record<Action['kind'], readonly [number, string]>> = {
 }
 
 export function* actionRows(command: Acting, view: View): Iterable<Row> {
-  const results = carryOut(command, view)
-  if (results.length === 0) yield noProtocols()
-  else {
-    for (const result of results) yield* resultRow(command.kind, result)
-    yield { code: CODE.ok, text: '' }
+  let isEmpty = true
+  for (const result of carryOut(command, view)) {
+    if (result === undefined) yield PAUSE
+    else {
+      isEmpty = false
+      yield* resultRow(command.kind, result)
+    }
   }
+  yield isEmpty ? noProtocols() : { code: CODE.ok, text: '' }
 }
 
-/** A name is looked up here, because it may also be an address or the name of a BGPPeer; the engine matches patterns. */
-export function carryOut(command: Acting, view: View): readonly ActionResult[] {
+/**
+ * The results as they come; undefined: the next one comes in a later turn. A name is looked up here, because it may also be an
+ * address or the name of a BGPPeer; the engine matches patterns.
+ */
+export function* carryOut(command: Acting, view: View): Iterable<ActionResult | undefined> {
   const pattern = patternOf(command.which, view)
-  return pattern === undefined ? rangeResults(command.which, view) : view.act(actionOf(command, pattern))
+  if (pattern === undefined) yield* rangeResults(command.which, view)
+  else yield* resultsOf(view.act(actionOf(command, pattern)))
+}
+
+function* resultsOf(run: ActionRun): Iterable<ActionResult | undefined> {
+  for (let at = 0; at < run.results.length || !run.isOver; ) {
+    const result = run.results[at]
+    if (result !== undefined) at++
+    yield result
+  }
 }
 
 function rangeResults(which: Which, view: View): readonly ActionResult[] {

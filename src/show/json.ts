@@ -445,13 +445,15 @@ function outcomeJson(said: Row, view: View): Iterable<Row> {
 }
 
 function* actionsJson(command: Acting, view: View): Iterable<Row> {
-  const results = carryOut(command, view)
-  if (results.length === 0) yield* nothing(noProtocols())
-  else {
-    const failed = results.some(isFailure)
-    yield* list(
-      results.map(({ name, outcome, reason }) => ({ name, outcome, reason: reason === '' ? null : reason })),
-      () => (failed ? { code: CODE.failed, text: 'Not everything was done' } : { code: CODE.ok, text: '' }),
-    )
+  let hasFailed = false
+  function* items(): Iterable<Json | undefined> {
+    for (const result of carryOut(command, view)) {
+      hasFailed ||= result !== undefined && isFailure(result)
+      yield result && { ...result, reason: result.reason === '' ? null : result.reason }
+    }
   }
+  yield* list(items(), (count) => {
+    if (count === 0) return noProtocols()
+    return hasFailed ? { code: CODE.failed, text: 'Not everything was done' } : { code: CODE.ok, text: '' }
+  })
 }

@@ -51,7 +51,8 @@ export interface View {
   pools(): readonly PoolObject[]
   /** Whose pods have this prefix; undefined where no object says. */
   podOwner(prefix: Prefix): PodOwner | undefined
-  act(action: Action): readonly ActionResult[]
+  /** Neighbors are acted on in this turn and, if they are many, in later ones, whether or not somebody reads the results. */
+  act(action: Action): ActionRun
   /** Ends the agent. `restart`: neighbors with graceful restart keep our routes, as with SIGTERM. */
   stop(reason: string, how: 'leave' | 'restart'): void
   /** This node leaves: false where a person has asked for it already. */
@@ -280,6 +281,13 @@ export interface ActionResult {
   readonly name: string
   readonly outcome: 'done' | 'already' | 'failed'
   readonly reason: string
+}
+
+/** A command while it is carried out. */
+export interface ActionRun {
+  /** In the order in which neighbors were acted on; it grows until `isOver`. */
+  readonly results: readonly ActionResult[]
+  readonly isOver: boolean
 }
 
 export interface CallersView {

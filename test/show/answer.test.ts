@@ -177,7 +177,8 @@ test.each([
   ['graceful restart', '0025 Graceful restart requested\n'],
   ['undrain all', ': is not drained\n'],
 ])('%s', (line, end) => {
-  const act = () => [{ name: 'Global_10_0_0_9', outcome: 'already' as const, reason: '' }]
+  const results = [{ name: 'Global_10_0_0_9', outcome: 'already' as const, reason: '' }]
+  const act = () => ({ results, isOver: true })
   expect(said(line, fakeView(undefined, { act, problems: () => [] }))).toContain(end)
 })
 

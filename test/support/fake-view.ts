@@ -384,7 +384,8 @@ export function fakeView(routes: readonly RouteRow[] = ROUTES, rest: Partial<Vie
     }),
     act: (action) => {
       actions.push(action)
-      return protocols.filter(({ name }) => matchesPattern(action.pattern, name)).map((one) => resultOf(one, action))
+      const named = protocols.filter(({ name }) => matchesPattern(action.pattern, name))
+      return { results: named.map((one) => resultOf(one, action)), isOver: true }
     },
     actions,
     stop: () => {},

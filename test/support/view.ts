@@ -48,7 +48,7 @@ export function viewOf({
     memory: () => [{ what: 'Routing tables', bytes: 1000 }],
     bfd: () => undefined,
     nat: () => nat,
-    act: () => [],
+    act: () => ({ results: [], isOver: true }),
     stop: () => {},
     leave: () => true,
     stay: () => true,

@@ -488,6 +488,20 @@ export async function makeInputs(
     yield measure(rig, 'all routes, with whom they are advertised to', () => look(rig, 'show route all'))
   }
 
+  /** Commands that name all neighbors. */
+  function* ofCommands({ nodes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: nodes / 5 })
+    const establish = (): void => {
+      for (const neighbor of rig.neighbors) neighbor.establish()
+    }
+    establish()
+    for (const line of ['drain all', 'undrain all', 'reload all', 'restart all']) {
+      yield measure(rig, line, () => look(rig, line))
+    }
+    establish()
+    for (const line of ['disable all', 'enable all']) yield measure(rig, line, () => look(rig, line))
+  }
+
   /**
    * Links of a node with thousands of pods, and one with the addresses of all services, as kube-proxy has it in its mode
    * IPVS.
@@ -699,6 +713,7 @@ export async function makeInputs(
     ofFilters,
     ofQuestions,
     ofSessions,
+    ofCommands,
     ofLinks,
     ofKernel,
     ofNodeRoutes,

@@ -17,6 +17,8 @@ const PAGE = 150_000
 const QUESTIONS = 200_000
 /** What a turn takes for objects, and the routes that follow from it. Counts differ by a tenth from run to run. */
 const OBJECTS = 350_000
+/** A command about all neighbors: some of them, and the part of the answer that says so. */
+const COMMAND = 60_000
 /** What a turn takes for next hops that change, and for what follows from the kernel's routes. */
 const KERNEL = 190_000
 /** What a turn takes for routes that the kernel reports, 512 of which come in one Input. */
@@ -97,6 +99,12 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'a summary of all sessions': PAGE,
   'what is advertised to all sessions': PAGE,
   'all routes, with whom they are advertised to': PAGE,
+  'drain all': COMMAND,
+  'undrain all': COMMAND,
+  'reload all': COMMAND,
+  'restart all': COMMAND,
+  'disable all': COMMAND,
+  'enable all': COMMAND,
   'a link with the addresses of all services': OBJECTS,
   'one of its addresses goes and comes': COMPARED,
   'links of many pods': OBJECTS,
