@@ -96,7 +96,8 @@ export class AgentEnding {
     const { leaving } = this.#parts
     if (this.#restart !== undefined && this.#restart.at <= now) this.#stopNow(this.#restart.reason, 'restart', now)
     leaving.step(now)
-    if (this.#farewell !== undefined && leaving.stage === 'gone') this.#stopNow(this.#farewell, 'leave', now)
+    if (this.#farewell !== undefined && leaving.stage === 'gone' && !leaving.isBusy)
+      this.#stopNow(this.#farewell, 'leave', now)
   }
 
   /** Nothing waits to be decided or advertised: a restart that waited for that goes on. */

@@ -86,6 +86,7 @@ export class Engine {
     this.#follower.advance()
     if (input.kind === 'polled') {
       this.#commands.advance()
+      this.#parts.leaving.advance(now)
       this.#clients.resume()
     }
     sessions.askForRejected(now)
@@ -116,8 +117,9 @@ export class Engine {
 
   /** When `handle` must be called next if no input arrives; a time in the past means at once. */
   deadline(): Millis | undefined {
-    const { facts, rib, objectWork, sessions, neighbors } = this.#parts
-    if (rib.busy || objectWork.isBusy || this.#commands.isBusy || this.#clients.hasPaused) return facts.now
+    const { facts, rib, objectWork, leaving, sessions, neighbors } = this.#parts
+    if (rib.busy || objectWork.isBusy || leaving.isBusy) return facts.now
+    if (this.#commands.isBusy || this.#clients.hasPaused) return facts.now
     const always = earlier(earlier(neighbors.deadline(), rib.deadline()), sessions.deadline())
     return facts.stopping ? always : earlier(always, this.#runningDeadline())
   }

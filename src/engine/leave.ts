@@ -20,6 +20,9 @@ const READ: Millis = 2_000
 /** From the beginning to the end of leaving. */
 export const FAREWELL: Millis = MOVE + READ
 
+/** Neighbors that enter a stage in one turn. */
+const AT_ONCE = 32
+
 interface Rooms {
   readonly neighbors: Neighbors
   readonly sessions: Sessions
@@ -33,6 +36,9 @@ export class Leaving {
   #reason = ''
   #byObjects = false
   #next: Millis | undefined
+  /** Neighbors that may not be in the present stage yet. */
+  #followers: readonly Neighbor[] = []
+  #followed = 0
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms
@@ -96,13 +102,8 @@ export class Leaving {
   /** Returns to normal from any stage. */
   cancel(now: Millis): void {
     if (this.#stage === 'here') return
-    const wasGone = this.#stage === 'gone'
     this.#byObjects = false
     this.#enter('here', undefined, now)
-    for (const neighbor of this.#rooms.neighbors.all()) {
-      if (!wasGone || neighbor.disabled !== undefined) continue
-      this.#rooms.objects.startAgain(neighbor, now)
-    }
     this.#rooms.out.log(
       logLine('info', 'leaving-ended', 'no longer leaving: all routes are advertised to neighbors again', {}),
     )
@@ -111,23 +112,45 @@ export class Leaving {
   step(now: Millis): void {
     if (this.#next === undefined || now < this.#next) return
     if (this.#stage === 'drained') this.#enter('withdrawn', now + READ, now)
-    else this.#end(now)
+    else {
+      this.#enter('gone', undefined, now)
+      this.#rooms.out.log(logLine('info', 'left', `left: ${this.#reason}`, { reason: this.#reason }))
+    }
   }
 
   #enter(stage: Stage, next: Millis | undefined, now: Millis): void {
     this.#stage = stage
     this.#next = next
     this.#rooms.objects.leaving = { stage, reason: this.#reason }
-    for (const neighbor of this.#rooms.neighbors.all()) {
-      neighbor.leaving = stage
-      this.#rooms.sessions.refit(neighbor, now)
-    }
+    this.#followers = this.#rooms.neighbors.all()
+    this.#followed = 0
+    this.advance(now)
   }
 
-  #end(now: Millis): void {
-    this.#enter('gone', undefined, now)
-    for (const neighbor of this.#rooms.neighbors.all()) this.#stop(neighbor, now)
-    this.#rooms.out.log(logLine('info', 'left', `left: ${this.#reason}`, { reason: this.#reason }))
+  /** Some neighbors can enter the stage at once. */
+  get isBusy(): boolean {
+    return this.#followed < this.#followers.length
+  }
+
+  /** The part of one turn: there may be thousands of neighbors. */
+  advance(now: Millis): void {
+    const end = Math.min(this.#followed + AT_ONCE, this.#followers.length)
+    for (; this.#followed < end; this.#followed++) {
+      const neighbor = this.#followers[this.#followed] as Neighbor
+      // Objects may have removed it meanwhile.
+      if (this.#rooms.neighbors.get(neighbor.name) === neighbor) this.#follow(neighbor, now)
+    }
+    if (this.isBusy) return
+    this.#followers = []
+    this.#followed = 0
+  }
+
+  #follow(neighbor: Neighbor, now: Millis): void {
+    const before = neighbor.leaving
+    neighbor.leaving = this.#stage
+    this.#rooms.sessions.refit(neighbor, now)
+    if (this.#stage === 'gone') this.#stop(neighbor, now)
+    else if (before === 'gone' && neighbor.disabled === undefined) this.#rooms.objects.startAgain(neighbor, now)
   }
 
   #stop(neighbor: Neighbor, now: Millis): void {

@@ -500,6 +500,12 @@ export async function makeInputs(
     }
     establish()
     for (const line of ['disable all', 'enable all']) yield measure(rig, line, () => look(rig, line))
+    establish()
+    yield measure(rig, 'this node leaves', () => {
+      look(rig, 'leave')
+      rig.pass(60_000)
+    })
+    yield measure(rig, 'and returns', () => look(rig, 'leave cancel'))
   }
 
   /**

@@ -105,6 +105,8 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'restart all': COMMAND,
   'disable all': COMMAND,
   'enable all': COMMAND,
+  'this node leaves': COMMAND,
+  'and returns': COMMAND,
   'a link with the addresses of all services': OBJECTS,
   'one of its addresses goes and comes': COMPARED,
   'links of many pods': OBJECTS,
