@@ -1,12 +1,14 @@
 /**
- * Limits how often a line is logged: so many a minute for each code and neighbor (or object, interface, caller). Lines
- * beyond are counted, and the count is added to the next line, or to a line of its own when the minute is over. Errors
- * are never left out.
+ * Limits how often a line is logged: so many a minute for each code and neighbor (or object, interface, caller), and for
+ * each code, since hosts of a `peerRange` may call from any number of addresses. Lines beyond are counted, and the count is
+ * added to the next line, or to a line of its own when the minute is over. Errors are never left out.
  */
 import type { Millis } from '../../base/units.ts'
 import type { LogLine } from '../../engine/log-line.ts'
 
 const MOST_A_MINUTE = 20
+/** Of one code, about whatever: more than the neighbors of a large mesh, each of which comes up once. */
+const MOST_OF_A_CODE = 6_000
 const MINUTE: Millis = 60_000
 /** Keys counted at once; beyond it the oldest is forgotten, and its count goes to a sum. */
 const MOST_THINGS = 4_096
@@ -20,12 +22,30 @@ interface Window {
 
 export class LogRateLimit {
   readonly #windows = new Map<string, Window>()
-  /** Lines left out about what was forgotten since. */
+  /** By code: a fixed set. */
+  readonly #codes = new Map<string, { readonly until: Millis; seen: number }>()
+  /** Lines left out about what was forgotten since, and of codes that have had theirs. */
   #forgotten = 0
 
   /** The line to write; undefined where it is left out. */
   admit(line: LogLine, now: Millis): LogLine | undefined {
     if (line.level === 'error') return line
+    const admitted = this.#admitOfThing(line, now)
+    if (admitted === undefined || this.#hasRoom(line.code, now)) return admitted
+    this.#forgotten += 1 + Number(admitted.fields.leftOut ?? 0)
+    return undefined
+  }
+
+  #hasRoom(code: string, now: Millis): boolean {
+    let window = this.#codes.get(code)
+    if (window === undefined || now >= window.until) {
+      window = { until: now + MINUTE, seen: 0 }
+      this.#codes.set(code, window)
+    }
+    return window.seen++ < MOST_OF_A_CODE
+  }
+
+  #admitOfThing(line: LogLine, now: Millis): LogLine | undefined {
     const key = keyOf(line)
     const window = this.#windows.get(key)
     if (window !== undefined && now < window.until) {

@@ -42,14 +42,25 @@ test('an error is always written', () => {
   expect(written(new LogRateLimit(), lost('a', 'error'), 100)).toBe(100)
 })
 
+test('lines of one kind about ever other things are bounded in number, and counted', () => {
+  const limit = new LogRateLimit()
+  const admitted = Array.from({ length: 50_000 }, (_, index) => limit.admit(lost(`caller-${index}`, 'info'), index))
+  expect(admitted.filter((line) => line !== undefined)).toHaveLength(6_000)
+  expect(limit.takeLeftOut(50_000).map(({ text }) => text)).toEqual([
+    '44000 more lines about different neighbors, objects and callers',
+  ])
+  expect(limit.admit(lost('caller-0', 'info'), 60_000)).toBeDefined()
+})
+
 test('however many things are told of, what is kept is bounded', () => {
   const limit = new LogRateLimit()
-  written(limit, lost('peer-0'), 50)
-  for (let index = 1; index < 100_000; index++) limit.admit(lost(`peer-${index}`), 0)
+  const lineOf = (index: number) => ({ ...lost(`peer-${index}`), code: `code-${index % 20}` })
+  written(limit, lineOf(0), 50)
+  for (let index = 1; index < 100_000; index++) limit.admit(lineOf(index), 0)
   expect(limit.takeLeftOut(0).map(({ text }) => text)).toEqual([
     '30 more lines about different neighbors, objects and callers',
   ])
   // The first were forgotten, the last are still counted.
-  expect(written(limit, lost('peer-0'), 30)).toBe(20)
-  expect(written(limit, lost('peer-99999'), 30)).toBe(19)
+  expect(written(limit, lineOf(0), 30)).toBe(20)
+  expect(written(limit, lineOf(99_999), 30)).toBe(19)
 })
