@@ -48,6 +48,9 @@ export interface Neighbor {
 export const isStopped = ({ disabled, leaving, intent }: Pick<Neighbor, 'disabled' | 'leaving' | 'intent'>): boolean =>
   disabled !== undefined || leaving === 'gone' || isHeldByObjects(intent)
 
+/** Each may be a session that ends. */
+const MOST_DUE = 64
+
 export class Neighbors {
   readonly #byName = new Map<string, Neighbor>()
   #all: readonly Neighbor[] | undefined
@@ -158,10 +161,10 @@ export class Neighbors {
 
   /**
    * Neighbors whose timers had expired at `until`, earliest first, except where unread bytes may show that the neighbor
-   * is alive.
+   * is alive. A turn takes `MOST_DUE` of them; `deadline` answers *now* while there are more.
    */
   takeDue(until: Millis, unread: readonly ConnId[]): Neighbor[] {
-    const due = this.#deadlines.take(until)
+    const due = this.#deadlines.take(until, MOST_DUE + unread.length)
     if (due.length === 0 || unread.length === 0) return due
     const unheard = new Set(unread.map((conn) => this.#connections.get(conn)))
     for (const neighbor of due) if (unheard.has(neighbor)) this.noteDeadline(neighbor)

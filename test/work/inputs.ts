@@ -43,6 +43,8 @@ for (const type of [Uint8Array, Uint16Array, Uint32Array, Int32Array] as const) 
 
 /** What the edge hands in of the kernel's routes at once: a buffer of its answers, or a piece of a walk. */
 const KERNEL_PIECE = 512
+/** Of BFD, in one Input (`edge/net/bfd`). */
+const NEWS_AT_ONCE = 64
 
 /**
  * Of this thread, in milliseconds. `process.threadCpuUsage` would count in ticks of the kernel, of which one takes four
@@ -65,6 +67,7 @@ export async function makeInputs(
   const { ipv4Feed, ipv6Feed } = await import('../support/feed.ts')
   const { linkOf } = await import('../support/fake-kernel.ts')
   const { attribute, update } = await import('../support/messages.ts')
+  const { bfdView } = await import('../bfd/support.ts')
   const { parsePrefix } = await import('../../src/base/prefix.ts')
   type Rig = InstanceType<typeof Rig>
 
@@ -488,6 +491,28 @@ export async function makeInputs(
     yield measure(rig, 'all routes, with whom they are advertised to', () => look(rig, 'show route all'))
   }
 
+  /** As many neighbors as one Input names are lost by BFD, and all when their hold timers expire. */
+  function* ofLosses({ nodes }: Size): Generator<Cost> {
+    const rig = new Rig({ neighbors: nodes / 5, spec: { bfd: {} } })
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    const report = (remote: string, state: 'Up' | 'Down', from: 'Up' | 'Down' | undefined) => {
+      return {
+        kind: 'report',
+        session: bfdView({ remote, local: '10.0.0.100', state, remoteState: state }),
+        from,
+      } as const
+    }
+    const all = (state: 'Up' | 'Down', from: 'Up' | 'Down') =>
+      rig.neighbors.map(({ address }) => report(address, state, from))
+    rig.feed({ kind: 'bfd', news: all('Up', 'Down') })
+    yield measure(rig, 'BFD loses neighbors', () => {
+      rig.feed({ kind: 'bfd', news: all('Down', 'Up').slice(0, NEWS_AT_ONCE) })
+      rig.work()
+    })
+    for (const neighbor of rig.neighbors) neighbor.establish()
+    yield measure(rig, 'all hold timers expire', () => rig.pass(200_000))
+  }
+
   /** Commands that name all neighbors. */
   function* ofCommands({ nodes }: Size): Generator<Cost> {
     const rig = new Rig({ neighbors: nodes / 5 })
@@ -719,6 +744,7 @@ export async function makeInputs(
     ofFilters,
     ofQuestions,
     ofSessions,
+    ofLosses,
     ofCommands,
     ofLinks,
     ofKernel,

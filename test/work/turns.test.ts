@@ -17,6 +17,8 @@ const PAGE = 150_000
 const QUESTIONS = 200_000
 /** What a turn takes for objects, and the routes that follow from it. Counts differ by a tenth from run to run. */
 const OBJECTS = 350_000
+/** As many sessions as one turn ends. */
+const LOSSES = 90_000
 /** A command about all neighbors: some of them, and the part of the answer that says so. */
 const COMMAND = 60_000
 /** What a turn takes for next hops that change, and for what follows from the kernel's routes. */
@@ -99,6 +101,8 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'a summary of all sessions': PAGE,
   'what is advertised to all sessions': PAGE,
   'all routes, with whom they are advertised to': PAGE,
+  'BFD loses neighbors': LOSSES,
+  'all hold timers expire': LOSSES,
   'drain all': COMMAND,
   'undrain all': COMMAND,
   'reload all': COMMAND,

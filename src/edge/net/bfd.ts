@@ -40,6 +40,8 @@ const TIMEOUT: Millis = 500
 /** How often it is checked whether BFD is alive, and after how many checks without a word of it that is said. */
 const CHECK: Millis = 1_000
 const MOST_MISSED = 5
+/** News in one Input: with a link, thousands of neighbors may be lost in one moment. */
+const NEWS_AT_ONCE = 64
 const SILENT = `it stands still: nothing has been heard of it for ${MOST_MISSED} s`
 
 export class BfdEdge {
@@ -117,7 +119,9 @@ export class BfdEdge {
     if (news.length === 0 && !this.#isStopped) this.#watch ??= setInterval(() => this.#check(), CHECK).unref()
     if (news.length === 0) return
     this.#feed({ kind: 'bfd-error', text: undefined })
-    this.#feed({ kind: 'bfd', news: news.map(inOurTime) })
+    for (let at = 0; at < news.length; at += NEWS_AT_ONCE) {
+      this.#feed({ kind: 'bfd', news: news.slice(at, at + NEWS_AT_ONCE).map(inOurTime) })
+    }
     for (const one of news) if (one.kind === 'answer') this.#asking.get(one.id)?.()
   }
 

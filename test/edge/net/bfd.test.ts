@@ -43,6 +43,16 @@ test('who stops does not wait for an answer of a runner that has ended meanwhile
   }
 })
 
+test('however many are lost in one moment, an Input names a few, in their order', () => {
+  const scene = new Scene()
+  scene.perform(intent())
+  const news = Array.from({ length: 1_000 }, (_, least): BfdNews => ({ kind: 'least-interval', least }))
+  scene.hear(news)
+  const inputs = scene.inputs.flatMap((one) => (one.kind === 'bfd' ? [one.news] : []))
+  expect(Math.max(...inputs.map(({ length }) => length))).toBe(64)
+  expect(inputs.flat()).toEqual(news)
+})
+
 describe('BFD that stands still', () => {
   const errors = (scene: Scene) => scene.inputs.flatMap((one) => (one.kind === 'bfd-error' ? [one.text] : []))
   const run = async (act: (scene: Scene) => void) => {
