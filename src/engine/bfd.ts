@@ -50,14 +50,15 @@ export class BfdStates {
   readonly #neighbors = new Map<Address, Set<Neighbor>>()
   readonly #sessions = new Map<Address, BfdView>()
   /** The sessions last asked for, by remote address, and what for. */
-  #asked: ReadonlyMap<Address, BfdIntent> = new Map()
-  #askedFor: ReadonlyMap<Address, Wanted> = new Map()
+  readonly #asked = new Map<Address, BfdIntent>()
+  readonly #askedFor = new Map<Address, Wanted>()
+  /** Remote addresses for which another session may be asked for; undefined: all. */
+  #touched: Set<Address> | undefined = new Set()
   #counters: BfdCounters | undefined
   #priority: Priority | undefined
   #least = 0
   /** Why BFD does not run at all. */
   #error: string | undefined
-  #isChanged = false
   #isFrozen = false
   /** All neighbors that objects name are known. */
   #isComplete = false
@@ -74,10 +75,10 @@ export class BfdStates {
     if (neighbor.intent.bfd === undefined && before === undefined) return
     const wanted = wantedFor(neighbor)
     if (before === wanted || (before !== undefined && wanted !== undefined && isSame(before, wanted))) return
-    this.#isChanged = true
     if (before !== undefined) this.#forget(neighbor, before)
     if (wanted === undefined) return
     this.#wanted.set(neighbor, wanted)
+    this.#touched?.add(wanted.remote)
     const others = this.#neighbors.get(wanted.remote)
     if (others === undefined) this.#neighbors.set(wanted.remote, new Set([neighbor]))
     else others.add(neighbor)
@@ -85,6 +86,7 @@ export class BfdStates {
 
   #forget(neighbor: Neighbor, { remote }: Wanted): void {
     this.#wanted.delete(neighbor)
+    this.#touched?.add(remote)
     const others = this.#neighbors.get(remote)
     others?.delete(neighbor)
     if (others?.size !== 0) return
@@ -93,14 +95,14 @@ export class BfdStates {
 
   /** Neighbors may be on a link now, or no longer. Links of pods come and go without any effect on BFD. */
   takeLinks({ addresses }: TouchedLinks): void {
-    if (addresses.size > 0 && this.#wanted.size > 0) this.#isChanged = true
+    if (addresses.size > 0 && this.#wanted.size > 0) this.#touched = undefined
   }
 
   /** Objects have been carried out: where they want no session, those that the agent before us asked for must go. */
   objectsKnown(): void {
     if (this.#isComplete) return
     this.#isComplete = true
-    this.#isChanged = true
+    this.#touched = undefined
   }
 
   /** The agent ends for a restart: BFD sessions continue, or routers would drop the routes that the restart keeps. */
@@ -110,22 +112,44 @@ export class BfdStates {
 
   /** Sends the wanted sessions where they have changed; not before our links are known. */
   flush(): void {
-    if (!this.#isChanged || this.#isFrozen || (this.#wanted.size > 0 && !this.#links.isKnown)) return
-    this.#isChanged = false
-    const tightest = new Map<Address, Wanted>()
-    for (const wanted of this.#wanted.values()) {
-      const other = tightest.get(wanted.remote)
-      if (other === undefined || isTighter(wanted, other)) tightest.set(wanted.remote, wanted)
-    }
+    if (this.#touched?.size === 0 || this.#isFrozen || (this.#wanted.size > 0 && !this.#links.isKnown)) return
+    const touched =
+      this.#touched ?? new Set([...this.#neighbors.keys(), ...this.#asked.keys(), ...this.#sessions.keys()])
+    this.#touched = new Set()
     const links = this.#links.all()
-    const before = this.#asked
-    this.#asked = new Map([...tightest].map(([remote, wanted]) => [remote, this.#intentFor(wanted, links)]))
-    this.#askedFor = tightest
-    // Not earlier: one that is stopped and started in one turn is asked for all the time, and nothing new is reported.
-    for (const remote of this.#sessions.keys()) if (!this.#asked.has(remote)) this.#sessions.delete(remote)
-    if (same(before, this.#asked) && (this.#hasAsked || !this.#isComplete)) return
+    let isChanged = false
+    for (const remote of touched) if (this.#ask(remote, links)) isChanged = true
+    if (!isChanged && (this.#hasAsked || !this.#isComplete)) return
     this.#hasAsked = true
     this.#out.push({ kind: 'bfd', sessions: [...this.#asked.values()] })
+  }
+
+  /** Returns whether another session than before, or none, is asked for. */
+  #ask(remote: Address, links: readonly Link[]): boolean {
+    const before = this.#asked.get(remote)
+    const wanted = this.#tightest(remote)
+    if (wanted === undefined) {
+      this.#asked.delete(remote)
+      this.#askedFor.delete(remote)
+      // Not earlier: one that is stopped and started in one turn is asked for all the time, and nothing new is reported.
+      this.#sessions.delete(remote)
+      return before !== undefined
+    }
+    const intent = this.#intentFor(wanted, links)
+    this.#askedFor.set(remote, wanted)
+    if (before !== undefined && same(before, intent)) return false
+    this.#asked.set(remote, intent)
+    return true
+  }
+
+  /** One router may be several neighbors: it gets the session that all of them are content with. */
+  #tightest(remote: Address): Wanted | undefined {
+    let tightest: Wanted | undefined
+    for (const neighbor of this.#neighbors.get(remote) ?? []) {
+      const wanted = this.#wanted.get(neighbor)
+      if (wanted !== undefined && (tightest === undefined || isTighter(wanted, tightest))) tightest = wanted
+    }
+    return tightest
   }
 
   /** A session that is Up stays on its way, as long as the node's address for it is the same. */
@@ -198,7 +222,7 @@ export class BfdStates {
     const before = this.#sessions.get(session.remote)
     if (!this.#keep(session)) return []
     // While it was Up it stayed on its way, whatever became of our links.
-    if (before?.state === 'Up' && session.state !== 'Up') this.#isChanged = true
+    if (before?.state === 'Up' && session.state !== 'Up') this.#touched?.add(session.remote)
     const lost: BfdLoss[] = []
     for (const neighbor of this.#neighbors.get(session.remote) ?? []) {
       if (session.error !== before?.error) this.#logError(neighbor.name, session.error)
@@ -233,7 +257,7 @@ export class BfdStates {
     else {
       this.#sessions.clear()
       // Those that were Up had stayed on their way, whatever became of our links.
-      this.#isChanged = true
+      this.#touched = undefined
       this.#out.log(logLine('error', 'bfd-gone', `BFD does not run: ${error}`, { reason: error }))
     }
   }
