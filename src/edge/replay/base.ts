@@ -63,7 +63,7 @@ export class Base {
           this.#connections.set(input.conn, new BaseConnection(input))
         return
       case 'received':
-        if (this.#connections.get(input.conn)?.read(input.bytes) === false) this.#connections.delete(input.conn)
+        this.#readMore(input)
         return
       case 'closed':
         this.#connections.delete(input.conn)
@@ -130,6 +130,12 @@ export class Base {
       const key = routeKey(route)
       if (this.#hasRoom(this.#routes, key)) this.#routes.set(key, route)
     }
+  }
+
+  #readMore({ conn, bytes }: Of<'received'>): void {
+    if (this.#connections.get(conn)?.read(bytes) !== false) return
+    this.#connections.delete(conn)
+    this.leftOut++
   }
 
   #foldNewest(input: Input): void {

@@ -21,7 +21,7 @@ interface StoryHead {
   readonly whole?: boolean
   /** The time of the first recorded turn. */
   readonly from?: Millis
-  /** How many objects, routes of the kernel and connections found no room in the base. */
+  /** How many objects, routes of the kernel and connections are missing in the base. */
   readonly leftOut?: number
 }
 
@@ -44,9 +44,11 @@ export interface Story {
 }
 
 export const writeValue = (value: unknown): string =>
-  JSON.stringify(value, (_, part: unknown) => {
-    if (part instanceof Uint8Array) return { hex: Buffer.from(part).toString('hex') }
-    return part instanceof Map ? { map: [...part] } : part
+  JSON.stringify(value, function (this: Readonly<Record<string, unknown>>, key, part: unknown) {
+    // `part` of a Buffer is what its `toJSON` made of it.
+    const raw = this[key]
+    if (raw instanceof Uint8Array) return { hex: Buffer.from(raw).toString('hex') }
+    return raw instanceof Map ? { map: [...raw] } : part
   })
 
 const readValue = (line: string): unknown =>
