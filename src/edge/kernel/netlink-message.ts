@@ -16,7 +16,8 @@ const HEADER = 16
 
 export const NLMSG_ERROR = 2
 export const NLMSG_DONE = 3
-const NLMSG_OVERRUN = 4
+/** Messages of lower types are of netlink itself, the same for every kind of socket. */
+export const NLMSG_MIN_TYPE = 16
 
 export const NLM_F_REQUEST = 1
 export const NLM_F_ACK = 4
@@ -28,9 +29,9 @@ export const NLM_F_EXCL = 0x200
 export const NLM_F_CREATE = 0x400
 export const NLM_F_APPEND = 0x800
 
-/** In an answer of the kind NLMSG_ERROR: attributes follow. */
+/** In an answer: attributes follow. */
 const NLM_F_ACK_TLVS = 0x200
-/** In an answer of the kind NLMSG_ERROR: of our message only its header follows. */
+/** In an answer of the type NLMSG_ERROR: of our message only its header follows. */
 const NLM_F_CAPPED = 0x100
 const NLMSGERR_ATTR_MSG = 1
 
@@ -42,9 +43,7 @@ export function messagesOf(bytes: Uint8Array): Message[] {
     if (length < HEADER || at + length > bytes.length) break
     const type = view.getUint16(at + 4, true)
     const [flags, seq] = [view.getUint16(at + 6, true), view.getUint32(at + 8, true)]
-    if (type !== NLMSG_OVERRUN) {
-      found.push({ type, flags, seq, port: view.getUint32(at + 12, true), from: at + HEADER, to: at + length })
-    }
+    found.push({ type, flags, seq, port: view.getUint32(at + 12, true), from: at + HEADER, to: at + length })
     at += align(length)
   }
   return found
@@ -108,7 +107,7 @@ export class Attributes {
 
   octet(type: number): number | undefined {
     const start = this.start(type)
-    return start === 0 ? undefined : this.bytes[start]
+    return start === this.end(type) ? undefined : this.bytes[start]
   }
 
   text(type: number): string | undefined {
@@ -127,13 +126,20 @@ export interface Answer {
   readonly text: string | undefined
 }
 
-/** For a message of the type NLMSG_ERROR. */
-export function readAnswer(attributes: Attributes, { flags, from, to }: Message): Answer {
+/** For a message of the type NLMSG_ERROR or NLMSG_DONE. */
+export function readAnswer(attributes: Attributes, message: Message): Answer {
+  const { flags, from, to } = message
   const errno = -attributes.view.getInt32(from, true)
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno, text: undefined }
-  const ours = (flags & NLM_F_CAPPED) !== 0 ? HEADER : attributes.view.getUint32(from + 4, true)
-  const text = attributes.read(from + 4 + align(ours), to).text(NLMSGERR_ATTR_MSG)
+  const start = from + 4 + align(requestLength(attributes, message))
+  const text = attributes.read(start, to).text(NLMSGERR_ATTR_MSG)
   return { errno, text: text?.replace(/\.$/, '') }
+}
+
+/** Octets of our request that the answer repeats between the error number and the attributes. */
+function requestLength({ view }: Attributes, { type, flags, from }: Message): number {
+  if (type === NLMSG_DONE) return 0
+  return (flags & NLM_F_CAPPED) !== 0 ? HEADER : view.getUint32(from + 4, true)
 }
 
 /** Writes messages into one buffer. */
@@ -164,7 +170,7 @@ export class NetlinkWriter {
     this.#view.setUint32(this.#message, this.#length - this.#message, true)
   }
 
-  /** The sequence number of the message written last. */
+  /** To the message that was begun last. */
   addFlags(flags: number): void {
     this.#view.setUint16(this.#message + 6, this.#view.getUint16(this.#message + 6, true) | flags, true)
   }
@@ -210,7 +216,7 @@ export class NetlinkWriter {
     this.close(at)
   }
 
-  /** All octets that were written; valid until the next `begin`. */
+  /** A copy of all octets that were written: it may still be on its way when the next messages are written. */
   take(): Uint8Array {
     const bytes = this.#bytes.slice(0, this.#length)
     this.#bytes.fill(0, 0, this.#length)

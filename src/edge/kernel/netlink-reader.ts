@@ -15,6 +15,7 @@ import {
   NLM_F_REQUEST,
   NLMSG_DONE,
   NLMSG_ERROR,
+  NLMSG_MIN_TYPE,
   readAnswer,
 } from './netlink-message.ts'
 import { type NetlinkSocket, RECEIVE_BUFFER } from './netlink-socket.ts'
@@ -128,14 +129,14 @@ export class NetlinkReader {
     for (const message of messagesOf(bytes)) {
       const isOfDump = message.port === this.#options.socket.port && message.seq === this.#dump?.seq
       if (isOfDump) this.#takeOfDump(message, attributes)
-      else if (message.type > NLMSG_DONE) this.#options.onEvent(message, attributes)
+      else if (message.type >= NLMSG_MIN_TYPE) this.#options.onEvent(message, attributes)
     }
   }
 
   #takeOfDump(message: Message, attributes: Attributes): void {
     const dump = this.#dump as Dump
     if ((message.flags & NLM_F_DUMP_INTR) !== 0) dump.isWhole = false
-    if (message.type > NLMSG_DONE) {
+    if (message.type >= NLMSG_MIN_TYPE) {
       dump.each(message, attributes)
       return
     }

@@ -23,7 +23,7 @@ class Endless implements NetlinkSocket {
     this.#event = eventOf(octets)
   }
 
-  receive(): Uint8Array {
+  receive(): ReturnType<NetlinkSocket['receive']> {
     this.received++
     return this.#event
   }
@@ -90,4 +90,26 @@ test('it ends when the reader is closed', async () => {
   reader.close()
   await caughtUp
   expect([socket.isClosed, socket.received]).toEqual([true, 64])
+})
+
+test('messages of netlink itself are no events', () => {
+  const seen: number[] = []
+  const queue = [1, 4, 15, 16, 24].map((type) => {
+    const event = eventOf(16)
+    event[4] = type
+    return event
+  })
+  const socket = new Endless(120)
+  socket.receive = () => queue.shift() ?? 'nothing'
+  new NetlinkReader({
+    socket,
+    onEvent: ({ type }) => seen.push(type),
+    onPiece: () => {},
+    onOverrun: () => {},
+    onFailure: (error) => {
+      throw error
+    },
+  })
+  socket.call()
+  expect(seen).toEqual([16, 24])
 })
