@@ -237,3 +237,21 @@ test('a node of the mesh that a BGPPeer selects keeps its session, and the other
   world.pass(10_000)
   expect([seen(), since()]).toEqual([['Mesh_10_0_0_2 Established', 'Mesh_10_0_0_1 Established'], before])
 })
+
+test('a range under another name is in its state as long as before, unless the state is another', () => {
+  const rig = running(NODE, peer(RANGE))
+  const since = () =>
+    rig.engine
+      .view(rig.now)
+      .ranges()
+      .map((range) => [range.name, range.since])
+  const [before] = since()
+  rig.feed({ kind: 'objects', changes: [upsert(peer({ ...RANGE, nodeSelector: 'all()' }))] })
+  rig.pass(15_000)
+  expect(since()).toEqual([[expect.stringMatching(/^Node_/), before?.[1]]])
+  const held = { ...RANGE, password: { secretKeyRef: { name: 'none', key: 'none' } } }
+  rig.feed({ kind: 'objects', changes: [upsert(peer(held))] })
+  rig.pass(15_000)
+  expect(since()).toEqual([[expect.stringMatching(/^Global_/), expect.any(Number)]])
+  expect(since()[0]?.[1]).toBeGreaterThan(Number(before?.[1]))
+})
