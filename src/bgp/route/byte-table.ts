@@ -70,7 +70,7 @@ export class ByteTable {
     return this.segment(id).slice(offset, offset + this.length(id))
   }
 
-  /** The id of these bytes, retained once more. `refs[id] === 1` afterwards means that it is new. At most LONGEST bytes. */
+  /** The id of these bytes, retained once more. `refs[id] === 1` afterwards means that it is new. 1 to LONGEST bytes. */
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashBytes(bytes, start, end, this.#k0, this.#k1)
     const { entries, mask, old, oldMask } = this.#slots
@@ -121,9 +121,11 @@ export class ByteTable {
   }
 
   #add(bytes: Uint8Array, start: number, end: number, hash: number): number {
-    if (end - start > LONGEST) throw new Error(`${end - start} bytes are too many`)
+    const length = end - start
+    // A hole of no bytes would be mistaken for an id without a hole.
+    if (length === 0 || length > LONGEST) throw new Error(`${length} bytes are no string: 1 to ${LONGEST} are`)
     this.#makeRoom()
-    const id = this.#takeHole(end - start) || this.#takeId(end - start)
+    const id = this.#takeHole(length) || this.#takeId(length)
     const segment = this.segment(id)
     const at = this.offset(id)
     for (let index = start; index < end; index++) segment[at + index - start] = bytes[index] as number

@@ -4,7 +4,7 @@ import { ByteTable } from '../../../src/bgp/route/byte-table.ts'
 import { KNOWN_KEY } from '../../../src/bgp/route/hash.ts'
 import { IdCache, NO_ID } from '../../../src/bgp/route/id-cache.ts'
 
-const block = (kind: number): Uint8Array => new Uint8Array(kind % 40).fill(kind)
+const block = (kind: number): Uint8Array => new Uint8Array(1 + (kind % 40)).fill(kind)
 
 test('keeps each byte string once, as long as somebody holds it, like a Map would', () => {
   const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(120)), { maxLength: 600, size: 'max' })
@@ -82,6 +82,13 @@ test('an id released more often than retained is our own fault', () => {
   const id = table.intern(block(5), 0, 5)
   table.release(id)
   expect(() => table.release(id)).toThrow('more often')
+})
+
+test('no bytes have no place, and too many have no room: neither is a string', () => {
+  const table = new ByteTable(KNOWN_KEY)
+  expect(() => table.intern(block(5), 3, 3)).toThrow('0 bytes')
+  expect(() => table.intern(new Uint8Array(65_536), 0, 65_536)).toThrow('65536 bytes')
+  expect(table.size).toBe(0)
 })
 
 test('a cache forgets when either side has another meaning', () => {
