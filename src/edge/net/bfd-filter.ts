@@ -37,13 +37,14 @@ export const MOST_SENDERS = 2_000
 /** Senders that are compared one after the other at each leaf of the tree. */
 const LEAF = 8
 
-/** More senders than `MOST_SENDERS` do not fit: then all packets pass. */
+/** More senders than `MOST_SENDERS` do not fit: then packets of any sender pass, where `oneHop` with a TTL of 255 only. */
 export function makeFilter({ family, oneHop, senders }: FilterOptions): FilterRow[] {
   const hops: FilterRow[] = oneHop
     ? [[LOAD_OCTET, 0, 0, IP_HEADER + TTL_AT[family]], [IF_EQUAL, 1, 0, HOP_LIMIT], DROP]
     : []
-  if (senders === undefined || senders.length > MOST_SENDERS) return [...hops, PASS]
+  if (senders === undefined) return [...hops, PASS]
   const keys = [...new Set(senders.map(keyOf))].sort((a, b) => a - b)
+  if (keys.length > MOST_SENDERS) return [...hops, PASS]
   return [...hops, ...loadKey(family), ...tree(keys)]
 }
 
@@ -66,16 +67,19 @@ function loadKey(family: Family): FilterRow[] {
 }
 
 /**
- * Halves until few are left. A conditional jump reaches only 255 instructions, so one of its branches is a long jump.
+ * Halves until few are left. Offsets of a jump count instructions from the one after it. A conditional jump reaches only 255
+ * of them, so a long jump leads to the upper half.
  */
 function tree(keys: readonly number[]): FilterRow[] {
   if (keys.length <= LEAF) {
+    // To PASS: over the comparisons that follow, and DROP.
     const tests = keys.map((key, index): FilterRow => [IF_EQUAL, keys.length - index, 0, key])
     return [...tests, DROP, PASS]
   }
   const middle = keys.length >> 1
   const below = tree(keys.slice(0, middle))
   return [
+    // At least `middle`: the next instruction, which jumps over the lower half. Below it: one further, to the lower half.
     [IF_AT_LEAST, 0, 1, keys[middle] as number],
     [JUMP, 0, 0, below.length],
     ...below,

@@ -43,4 +43,9 @@ describe.each<Family>(['ipv4', 'ipv6'])('%s', (family) => {
     const senders = Array.from({ length: MOST_SENDERS + 1 }, (_, index) => addresses[family](index))
     expect([255, 254].map((ttl) => run({ senders }, ttl, addresses[family](999_999)))).toEqual([true, false])
   })
+
+  test('a sender that is named many times is one', () => {
+    const senders = Array.from({ length: MOST_SENDERS + 1 }, (_, index) => addresses[family](index % 9))
+    expect([8, 9].map((number) => run({ senders }, 255, addresses[family](number)))).toEqual([true, false])
+  })
 })
