@@ -111,7 +111,10 @@ export class FamilyRib {
     this.#neighbors.withdraw(slot, bytes, start, end)
   }
 
-  /** Why no route with these attributes and this next hop may be used; 0: such routes may be used. */
+  /**
+   * Why no route with these attributes (an id) and this next hop may be used, as an index of REFUSED_TEXTS (eligible.ts); 0:
+   * such routes may be used.
+   */
   whyNotEligible(slot: PeerSlot, attributes: number, nextHop: ByteRange): number {
     return this.#neighbors.whyNotEligible(slot, attributes, nextHop)
   }
@@ -121,7 +124,7 @@ export class FamilyRib {
     return this.#neighbors.rejected.awaitsMemory
   }
 
-  /** Where there is memory again, routes that were rejected for lack of it may be requested again. */
+  /** Where there is memory again, `takeRefreshRequests` will give neighbors whose routes were rejected for lack of it. */
   retryRejected(): void {
     this.#neighbors.retryRejected()
   }
@@ -131,18 +134,19 @@ export class FamilyRib {
     return this.#stale
   }
 
-  /** When the next refresh has lasted too long, or a neighbor is to be asked for one. */
+  /** When `stale.endLateRefreshes` or `takeRefreshRequests` has a neighbor next. */
   refreshDeadline(): Millis | undefined {
     return earlier(this.#neighbors.rejected.deadline(), this.#stale.deadline())
   }
 
-  /** Neighbors whose routes were rejected and for which there is room now. */
+  /** Neighbors to ask for a refresh now: their routes were rejected, and there is room again. */
   takeRefreshRequests(now: Millis): PeerSlot[] {
     return this.#neighbors.rejected.takeDue(now).flatMap((index) => this.#peers.slots[index] ?? [])
   }
 
   // ── Our own ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** `attributes`: an id that the caller retains during the call; the path retains it for itself. */
   originate(route: OriginatedRoute, attributes: number, now: Millis): void {
     const { paths, prefixes } = this
     const prefix = prefixes.insert(route.prefix.bytes, 0, route.prefix.length)
@@ -210,6 +214,7 @@ export class FamilyRib {
   losePeer(slot: PeerSlot, keep: boolean): void {
     this.adjOut.remove(slot)
     this.#neighbors.rejected.forget(slot.index)
+    // The limit that its paths were taken under: the next session may come with a lower one.
     this.#stale.lose(slot, keep, slot.peer.maxPrefixes[this.family])
   }
 
@@ -256,6 +261,10 @@ export class FamilyRib {
     return this.#selection.changedBestCount
   }
 
+  /**
+   * Takes the next of the changed prefixes, of which there must be one, and visits it with its best route, 0 for none. One that
+   * has lost its best route and is not decided yet is taken without a visit: it is reported after the decision.
+   */
   takeChangedBest(visit: (prefix: number, best: number) => void): void {
     this.#selection.takeChangedBest(visit)
   }
@@ -280,7 +289,10 @@ export class FamilyRib {
     return this.#sweeps.runs + this.adjOut.revision
   }
 
-  /** Decides and sweeps; returns what is left of the budget. A part of it is kept for sweeps, whatever is dirty. */
+  /**
+   * Decides and sweeps, for about `budget` prefixes; returns what is left of it, below 0 where a prefix with many paths took
+   * more. A part is kept for sweeps, however many prefixes are dirty.
+   */
   advance(budget: number, now: Millis): number {
     this.#reviewer.begin(now)
     let left = budget

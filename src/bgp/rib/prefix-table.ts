@@ -21,9 +21,9 @@ export class PrefixTable {
   readonly width: number
   words = new Int32Array(0)
   lengths = new Uint8Array(0)
-  /** Holders of a prefix; 0 where the id is free. */
+  /** Holders of a prefix; 0 also before the first `retain`. Where an id is free, its length is NO_LENGTH. */
   refs = new Uint32Array(0)
-  /** One more than the highest id ever given out. */
+  /** Ids in use are below it. `tidy` may lower it. */
   end = 1
   size = 0
   /** Ids below this have room in every column. */

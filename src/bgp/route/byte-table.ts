@@ -22,7 +22,7 @@ export class ByteTable {
   refs = new Uint32Array(0)
   /** Changes each time an id is assigned. */
   serial = new Uint32Array(0)
-  /** One more than the highest id ever given out: size columns by it. */
+  /** Ids in use are below it: size columns by it. Back to 1 when the last string is gone. */
   end = 1
   /** Ids in use. */
   size = 0
@@ -36,7 +36,7 @@ export class ByteTable {
   /** The first free id by the length of its hole; ids without a hole are at 0. */
   #free = new Uint32Array(64)
   readonly #slots: Slots
-  /** The slot where the last search ended; it is free if nothing was found. */
+  /** The slot where the last search ended: a free one of the present slots if nothing was found, for `#add`. */
   #slot = 0
   #nextSerial = 0
   /** While segments are emptied: the next id to look at. 0: no segment is being emptied. */
@@ -74,6 +74,7 @@ export class ByteTable {
   intern(bytes: Uint8Array, start: number, end: number): number {
     const hash = hashBytes(bytes, start, end, this.#k0, this.#k1)
     const { entries, mask, old, oldMask } = this.#slots
+    // The present slots are searched last: a string that is not found is added where that search ended.
     const id =
       (old.length === 0 ? 0 : this.#find(old, oldMask, hash, bytes, start, end)) ||
       this.#find(entries, mask, hash, bytes, start, end)
@@ -173,6 +174,7 @@ export class ByteTable {
     this.#arena.release(this.#place[id] as number, this.#length[id] as number)
     this.size--
     if (this.size === 0) this.#startAnew()
+    // From the cursor on, `#moveSome` will come by and set the id free: twice in a list, it would be given out twice.
     else if (this.#cursor === 0 || id < this.#cursor) this.#setFree(id)
   }
 
@@ -184,6 +186,7 @@ export class ByteTable {
     this.#free[length] = id
   }
 
+  /** All ids and all places are given out anew, from the first on. */
   #startAnew(): void {
     this.#free.fill(0)
     this.#arena.clear()
@@ -213,11 +216,15 @@ export class ByteTable {
 
   #startEmptying(): void {
     this.#arena.startEmptying()
+    // No hole of a segment that is being emptied may be filled. `#moveSome` lists all free ids again.
     this.#free.fill(0)
     this.#cursor = 1
   }
 
-  /** Moves strings out of the segments that are emptied, and drops the holes of free ids there. */
+  /**
+   * Passes about `budget` ids: moves strings out of the segments that are emptied, and lists the free ids again, without
+   * their holes there. Returns the rest of the budget.
+   */
   #moveSome(budget: number): number {
     let left = budget
     while (left-- > 0) {
