@@ -1,11 +1,11 @@
 import { CostMeter, type Work } from './work.ts'
 
-/** Sorted at once, before they are merged. */
+/** Items of a run: each run is sorted in one go, then runs are merged two by two. */
 const RUN = 128
 /** Approximate cost of one comparison, in microseconds. */
 const COMPARE_COST = 0.2
 
-/** A sorted copy, made in steps: what takes thousands of comparisons has no turn to itself. */
+/** A sorted copy, made in steps: thousands of items do not hold up a turn. Equal items keep their order. */
 export function* sorted<Item>(items: readonly Item[], compare: (a: Item, b: Item) => number): Work<Item[]> {
   const meter = new CostMeter()
   let runs: Item[][] = []

@@ -32,7 +32,7 @@ export function evaluate(policy: Policy, route: PolicyRoute, peerType: PeerType)
   return evaluator(policy, peerType)(route)
 }
 
-/** The same for many routes; hits that are counted elsewhere are not touched. */
+/** The same for many routes. The policy is compiled anew: hits that others count for theirs stay as they are. */
 export function evaluator(policy: Policy, peerType: PeerType): (route: PolicyRoute) => Evaluation {
   const compiled = compile(policy)
   return (route) => evaluateCompiled(compiled, route, peerType)
@@ -57,5 +57,6 @@ const inputOf = ({ prefix, attributes, ...route }: PolicyRoute, peerType: PeerTy
   interface: route.interface,
   named: route.named,
   attributes: () => attributes,
+  // It saves decoding, and these are decoded: "some may be there" is always right.
   lacksAll: () => false,
 })

@@ -1,7 +1,4 @@
-/**
- * Applies the operations of a rule to path attributes. An operation with nothing to do keeps the object; `set-communities`
- * always makes a new one.
- */
+/** Applies the operations of a rule to path attributes. */
 import type { Asn } from '../../base/units.ts'
 import type { AsSegment } from '../wire/as-path.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
@@ -9,7 +6,10 @@ import type { Operation } from './rule.ts'
 
 type Community = readonly number[]
 
-/** The attributes after all `operations`, in order; the very same object where none of them applies. */
+/**
+ * The attributes after all `operations`, in order: the very same object where none of them has anything to do.
+ * `set-communities` always makes a new one.
+ */
 export function operate(operations: readonly Operation[], attributes: PathAttributes): PathAttributes {
   return operations.reduce(operateOnce, attributes)
 }
@@ -36,6 +36,7 @@ function operateOnce(attributes: PathAttributes, operation: Operation): PathAttr
     case 'set-med':
       return attributes.med === operation.value ? attributes : { ...attributes, med: operation.value }
     case 'set-next-hop':
+      // The next hop is not among these attributes: it is a part of the verdict (trail.ts).
       return attributes
   }
 }

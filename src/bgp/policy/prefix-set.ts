@@ -46,7 +46,10 @@ export class PrefixSet {
     for (const [index, entry] of entries.entries()) this.#insert(entry, index)
   }
 
-  /** Whether one of the matches contains the prefix. `bytes` holds at least its first `length` bits, from `at` on. */
+  /**
+   * Whether one of the matches contains the prefix, which must be of the family of the set: words do not tell. `bytes` holds
+   * at least its first `length` bits, from `at` on.
+   */
   contains(bytes: Uint8Array, length: number, at = 0): boolean {
     if (this.size === 0) return false
     const octets = (length + 7) >> 3
@@ -56,7 +59,7 @@ export class PrefixSet {
     return this.has(first, word(1), word(2), word(3), length)
   }
 
-  /** Whether one of the matches contains the prefix of these words (masked or not) and this length. */
+  /** The same for the prefix of these words (masked or not) and this length. */
   has(w0: number, w1: number, w2: number, w3: number, length: number): boolean {
     const lengths = this.#lengths
     for (let at = 0; at < lengths.length; at += LENGTH_STRIDE) {

@@ -13,7 +13,7 @@ import { ERROR, HEADER_ERROR } from './notification.ts'
 const NOTHING = new Uint8Array(0)
 
 export class Framer {
-  /** The longest UPDATE, NOTIFICATION or ROUTE-REFRESH that is accepted; for OPEN and KEEPALIVE it is 4096 (RFC 8654 §4). */
+  /** The longest UPDATE, NOTIFICATION or ROUTE-REFRESH that is accepted; an OPEN has at most 4096 octets (RFC 8654 §4). */
   messageSize: number = MESSAGE_SIZE
 
   #chunk: Uint8Array = NOTHING
@@ -23,7 +23,10 @@ export class Framer {
   #spare: Uint8Array = NOTHING
   #error: MessageError | undefined
 
-  /** Hands in the next bytes of the stream. They are read until `next` has nothing more to give. */
+  /**
+   * Hands in the next bytes of the stream, which are read in place: their buffer may be used again once `next` has returned
+   * undefined and the messages are handled.
+   */
   push(chunk: Uint8Array): void {
     if (this.#at < this.#chunk.length) chunk = join(this.#chunk.subarray(this.#at), chunk)
     this.#chunk = chunk
