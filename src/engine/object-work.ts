@@ -14,7 +14,7 @@ export interface ObjectInput {
   readonly at: Millis
 }
 
-/** The share of a turn, in about microseconds: the rest is for the routing tables. */
+/** Of the 5 ms that a turn may take, in about microseconds: the rest is for the routing tables. */
 const SHARE = 1_500
 
 export class ObjectWork {

@@ -11,15 +11,16 @@ import type { RangeView } from '../show/view.ts'
 /** The intent of a range, and of each neighbor that connected from it. */
 export type RangeIntent = PeerIntent & { readonly range: NonNullable<PeerIntent['range']> }
 
+/** True of members too: ask it of the intents of objects, which are of ranges or of single neighbors. */
 export const isRange = (intent: PeerIntent): intent is RangeIntent => intent.range !== undefined
 
 export class Ranges {
   readonly #ranges = new Map<string, RangeIntent>()
-  /** By name of a range. */
+  /** By name of a range: since when it has been held for its present reason, or not held. */
   readonly #since = new Map<string, Millis>()
   /** By name of a neighbor: the range that it connected from. */
   readonly #members = new Map<string, string>()
-  /** Names of neighbors that had a session and have gone, the newest last. */
+  /** Names of members that were removed after they had a session, the newest last. */
   readonly #former = new Set<string>()
 
   set(range: RangeIntent, now: Millis): void {
@@ -100,7 +101,7 @@ export class Ranges {
     return [...this.#members]
   }
 
-  /** A neighbor that had a session goes. */
+  /** A member that had a session is removed. */
   noteFormer(member: string): void {
     this.#former.delete(member)
     this.#former.add(member)
@@ -108,11 +109,13 @@ export class Ranges {
     if (this.#former.size > MOST_FORMER && oldest !== undefined) this.#former.delete(oldest)
   }
 
+  /** Whether it has had a session since our start: to such a host we do not say again that we have restarted. */
   isFormer(member: string): boolean {
     return this.#former.has(member)
   }
 }
 
+/** Bounds memory, where new addresses call all the time. A host that is forgotten is told of our restart once more. */
 const MOST_FORMER = 4_096
 
 /** The intent of a neighbor that connected from a range, named `Global_10_9_0_5`. */

@@ -1,6 +1,6 @@
 /**
- * Counts refused connections by reason, and keeps the latest ones. A router that connects from another address than its
- * `peerIP` is the most common reason why a session does not come up.
+ * Counts refused connections, and keeps the latest callers, each with the reason of its last refusal. A router that
+ * connects from another address than its `peerIP` is the most common reason why a session does not come up.
  */
 
 import type { Address } from '../base/address.ts'
