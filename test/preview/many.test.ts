@@ -23,14 +23,19 @@ const nodes = fc.record({
   rack: fc.constantFrom('1', '2', undefined),
   asNumber: fc.constantFrom(undefined, undefined, '64999', 'wrong'),
   reflector: fc.constantFrom(undefined, undefined, '244.0.0.1'),
+  /** Values that a BGPPeer may read: an AS number, and the address of a router or a node. */
+  ownAs: fc.constantFrom(undefined, undefined, '64998', '64999'),
+  router: fc.constantFrom(undefined, undefined, '10.0.0.18', 'fd00::11', '10.0.0.7:1790'),
 })
 const clusters = fc.array(nodes, { minLength: 1, maxLength: NAMES.length }).map((all) =>
-  all.map(({ four, six, shared, rack, asNumber, reflector }, at) => {
+  all.map(({ four, six, shared, rack, asNumber, reflector, ownAs, router }, at) => {
     const name = NAMES[at] ?? ''
     const addresses = [...shared, ...(four ? [`10.0.0.1${9 - at}`] : []), ...(six ? [`fd00::1${at}`] : [])]
     const annotations = {
       ...(asNumber !== undefined && { 'godwit.dev/asNumber': asNumber }),
       ...(reflector !== undefined && { 'godwit.dev/routeReflectorClusterID': reflector }),
+      ...(ownAs !== undefined && { 'own-as': ownAs }),
+      ...(router !== undefined && { router }),
     }
     const labels = rack === undefined ? {} : { rack }
     return node(name, { addresses, podCIDRs: [`10.244.${at}.0/24`], labels, annotations })
@@ -46,17 +51,20 @@ const peers = fc.record({
     { peerSelector: "rack == '2'" },
     { peerSelector: 'all()' },
     { peerRange: '10.0.0.0/24', asNumber: 64512 },
+    { peerIPFrom: { annotation: 'router' }, asNumber: 64512 },
+    { peerIPFrom: { annotation: 'router' }, asNumberFrom: { annotation: 'own-as' } },
   ),
   reverse: fc.constantFrom('Auto', 'Manual'),
+  localASNumberFrom: fc.constantFrom(undefined, undefined, { annotation: 'own-as' }),
 })
 const objects = fc
   .tuple(clusters, fc.array(peers, { maxLength: 3 }), fc.boolean(), fc.constantFrom(undefined, 1790))
   .map(([all, asked, nodeToNodeMeshEnabled, listenPort]): ApiObject[] => [
     ...all,
     bgpConfiguration({ asNumber: 64512, nodeToNodeMeshEnabled, listenPort }),
-    ...asked.map(({ node, nodeSelector, to, reverse }, at) => {
+    ...asked.map(({ node, nodeSelector, to, reverse, localASNumberFrom }, at) => {
       const only = node === undefined ? { nodeSelector } : { node }
-      return bgpPeer(`p${at}`, { ...only, ...to, reversePeering: reverse as 'Auto' | 'Manual' })
+      return bgpPeer(`p${at}`, { ...only, ...to, localASNumberFrom, reversePeering: reverse as 'Auto' | 'Manual' })
     }),
   ])
 
@@ -83,6 +91,27 @@ test('nodes previewed together say what each says alone', () => {
     }),
     { numRuns: RUNS },
   )
+})
+
+const PLAIN = ['n1', 'n2', 'n3', 'n4'].map((name, at) => node(name, { addresses: [`10.0.0.1${at + 1}`] }))
+const withAnnotation = (name: string, key: string, value: string): ApiObject[] =>
+  PLAIN.map((one) => {
+    const { metadata } = one
+    return metadata.name === name ? { ...one, metadata: { ...metadata, annotations: { [key]: value } } } : one
+  })
+const mirrored = bgpPeer('p', { peerIP: '10.0.0.11', asNumber: 64512, localASNumberFrom: { annotation: 'own-as' } })
+const byAs = bgpPeer('p', { peerIP: '10.0.0.11', asNumberFrom: { annotation: 'own-as' } })
+const named = bgpPeer('p', { peerIPFrom: { annotation: 'router' }, asNumber: 64512 })
+const values: readonly (readonly [string, readonly ApiObject[]])[] = [
+  ['the first alone has its own AS number for this one', [...withAnnotation('n2', 'own-as', '64999'), mirrored]],
+  ['the last alone has it', [...withAnnotation('n4', 'own-as', '64999'), mirrored]],
+  ['the last alone has an AS number of this one', [...withAnnotation('n4', 'own-as', '64512'), byAs]],
+  ['the value of one names another by its address', [...withAnnotation('n1', 'router', '10.0.0.13'), named]],
+]
+
+test.each(values)('of nodes with the same labels %s', (_, all) => {
+  const store = storeOf([...all, bgpConfiguration({ asNumber: 64512 })])
+  expect(told(previewNodes(store, ['n1']))).toEqual(told([previewNode(store, 'n1')]))
 })
 
 test('each of many nodes in the mesh makes as many neighbors as there are kinds of nodes', () => {
