@@ -58,6 +58,7 @@ function keyOf(node: ClusterNode, annotationsRead: readonly string[]): string {
   ])
 }
 
+/** Two: where the first is this node itself, the second stands for the others. */
 function firstTwo(nodes: readonly ClusterNode[], family: Family): readonly ClusterNode[] {
   const named = nodes.flatMap((node) => {
     const address = node.addresses[family]

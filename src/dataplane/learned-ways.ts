@@ -1,7 +1,7 @@
 /**
- * The routes learned over BGP that may resolve other next hops (`recursiveNextHops`): those whose own next hop is resolved
- * without BGP. A route that itself depends on such a route is not included, so there are no loops, and each leads to a
- * gateway on a link.
+ * Our routes that may resolve other next hops (`recursiveNextHops`): those learned over BGP whose own next hop is resolved
+ * without BGP, and direct routes to pods of other nodes (`nodeRoutes: Direct`). A route that itself depends on such a route
+ * is not included, so there are no loops, and each leads to a gateway on a link.
  */
 import type { Prefix } from '../base/prefix.ts'
 import { formatHop, type Hop } from './kernel.ts'
@@ -15,6 +15,7 @@ export interface LearnedWay {
 export class LearnedWays {
   readonly #ways = new LongestMatch<LearnedWay>()
   #changed: Prefix[] = []
+  /** `recursiveNextHops`. Whoever changes it sets all routes again: until then the old ones are still kept. */
   isAllowed = false
 
   get isEmpty(): boolean {

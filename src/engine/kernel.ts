@@ -249,7 +249,7 @@ export class Kernel {
       routes: this.#routes.kernel.at(prefix).map(describeRoute),
       lookup: own ?? (lookup && describeRoute(lookup)),
       isOwn: own !== undefined,
-      keptOut: kept === undefined ? this.#learned.whyServices(prefix) : describeKeptOut(kept),
+      keptOut: kept === undefined ? this.#learned.whyNotWritten(prefix) : describeKeptOut(kept),
     }
   }
 

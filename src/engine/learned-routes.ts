@@ -1,4 +1,4 @@
-/** Best routes that were learned → what the kernel should hold; those inside service ranges are left out. */
+/** Hands best routes that were learned to the dataplane, except those inside service ranges. */
 import type { Prefix } from '../base/prefix.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { BestRoute, LearnedHop } from '../bgp/rib/types.ts'
@@ -12,7 +12,7 @@ export class LearnedRoutes {
   readonly #neighbors: Neighbors
   #serviceRanges: readonly PrefixMatch[] = []
   /** Prefixes of best routes that are not written because they lie in a service range. */
-  readonly #ofServices = new Set<string>()
+  readonly #inServiceRanges = new Set<string>()
   #lastNextHop: NextHop | undefined
 
   constructor(wanted: WantedRoutes, neighbors: Neighbors) {
@@ -20,7 +20,7 @@ export class LearnedRoutes {
     this.#neighbors = neighbors
   }
 
-  /** Which routes they concern, the RIB says by handing these over again. */
+  /** The routes that this concerns are not looked for: the RIB hands them to `set` again. */
   setServiceRanges(ranges: readonly PrefixMatch[]): void {
     this.#serviceRanges = ranges
   }
@@ -28,10 +28,10 @@ export class LearnedRoutes {
   /** The best route of a prefix is another one. */
   set({ prefix, learned }: BestRoute): void {
     // Packets to a service range are handled by kube-proxy's rules: no learned route is written for it.
-    const isServices = learned !== undefined && serviceRangeAround(this.#serviceRanges, prefix) !== undefined
-    if (isServices) this.#ofServices.add(prefix.text)
-    else this.#ofServices.delete(prefix.text)
-    if (learned === undefined || isServices) this.#wanted.forget(prefix.text)
+    const isInServiceRange = learned !== undefined && serviceRangeAround(this.#serviceRanges, prefix) !== undefined
+    if (isInServiceRange) this.#inServiceRanges.add(prefix.text)
+    else this.#inServiceRanges.delete(prefix.text)
+    if (learned === undefined || isInServiceRange) this.#wanted.forget(prefix.text)
     else {
       const first = this.#nextHopOf(learned)
       const more = learned.others.map((other) => this.#nextHopOf(other))
@@ -48,9 +48,9 @@ export class LearnedRoutes {
     return this.#lastNextHop
   }
 
-  /** Why the best route of a prefix is not written. */
-  whyServices(prefix: Prefix): string | undefined {
-    if (!this.#ofServices.has(prefix.text)) return undefined
+  /** Why the best route of a prefix is not written into the kernel; undefined: no service range is the reason. */
+  whyNotWritten(prefix: Prefix): string | undefined {
+    if (!this.#inServiceRanges.has(prefix.text)) return undefined
     const range = serviceRangeAround(this.#serviceRanges, prefix)?.text
     return range && `it lies inside the service range ${range}: packets to services are handled by kube-proxy's rules`
   }
