@@ -5,6 +5,7 @@
  */
 import type { Millis } from '../../base/units.ts'
 import type { Resource } from '../resources.ts'
+import { cutDocuments } from './document-text.ts'
 import type { Fault, PieceKind, PieceReading } from './fault.ts'
 import { headOfText, isForeign } from './kinds.ts'
 import { type Cutting, cutJsonList, cutYamlList, type ItemText, type ListText } from './list-text.ts'
@@ -34,11 +35,7 @@ export interface ReadDocument {
 export async function readDocuments(text: string, reading: ReadDocuments): Promise<ReadDocument[]> {
   const reader = new DocumentReader(text, reading)
   const documents: ReadDocument[] = []
-  let begin = 0
-  for (const document of isJson(text) ? [text] : splitDocuments(text)) {
-    documents.push(...(await reader.document(document, begin)))
-    begin += document.length
-  }
+  for (const { text: document, at } of cutDocuments(text)) documents.push(...(await reader.document(document, at)))
   reading.pieces.keep()
   return documents
 }
@@ -53,7 +50,7 @@ class DocumentReader {
     this.#reading = reading
   }
 
-  /** One document; several where their text alone does not show where one ends. */
+  /** None where the text holds only comments. */
   async document(text: string, begin: number): Promise<readonly ReadDocument[]> {
     const list = this.#isForeign(text)
       ? undefined
@@ -133,29 +130,3 @@ function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>>
 }
 
 const lineAt = (text: string, at: number): number => text.slice(0, at).split('\n').length
-
-/**
- * A document begins at a line of `---`: at the start of a line YAML gives that no other meaning. Text before the first
- * one belongs to it if it is only comments; directives (`%YAML`) tie documents together, and are rare.
- */
-function splitDocuments(text: string): string[] {
-  if (text.startsWith('%') || text.includes('\n%')) return [text]
-  const starts = startsIn(text)
-  const head = text.slice(0, starts[0] ?? text.length)
-  const first = /^\uFEFF?(?:[ \t]*(?:#.*)?\r?\n)*$/.test(head) ? 1 : 0
-  const cuts = [0, ...starts.slice(first), text.length]
-  return cuts.slice(1).map((cut, index) => text.slice(cuts[index], cut))
-}
-
-function startsIn(text: string): number[] {
-  const starts: number[] = []
-  for (let at = text.startsWith('---') ? 0 : nextStart(text, 0); at >= 0; at = nextStart(text, at)) {
-    if (/^\s?$/.test(text[at + 3] ?? '')) starts.push(at)
-  }
-  return starts
-}
-
-function nextStart(text: string, from: number): number {
-  const found = text.indexOf('\n---', from)
-  return found < 0 ? -1 : found + 1
-}

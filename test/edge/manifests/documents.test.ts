@@ -37,6 +37,11 @@ test.each([
   ['a marker inside a block, away from the margin', 'a: |\n  ---\n  b\n---\nc: 3\n'],
   ['dashes that are no marker', 'a: 1\n----: 2\n'],
   ['document ends', 'a: 1\n...\n---\nb: 2\n...\n'],
+  ['nothing between ends', 'a: 1\n...\n...\nb: 2\n... # end\nc: 3'],
+  ['JSON and YAML', '{"a": 1}\n---\nb: 2\n---\n{"c": 3}\n...\n{"d": 4}\n'],
+  ['JSON with dashes in a text', '{"a": "\u2028---", "b":\n"---"}'],
+  ['directives that last', '# one\n%YAML 1.1\n---\na: yes\n---\nb: yes\n...\n%YAML 1.2\n---\nc: yes\n---\nd: yes\n'],
+  ['directives that last, over a comment', '\uFEFF%YAML 1.1\n---\na: yes\n...\n# 50%\n---\nb: yes\n'],
   ['directives', '%YAML 1.2\n---\na: 1\n...\n%YAML 1.2\n---\nb: 2\n'],
   ['anchors and merges', 'a: &x {b: 1}\nc:\n  <<: *x\n---\nd: 4\n'],
 ])('%s: the same values as from the text as a whole', async (_name, text) => {
@@ -44,9 +49,46 @@ test.each([
   expect(await parse(text)).toEqual(whole)
 })
 
+test('any sequence of lines: the same values as from the text as a whole', async () => {
+  const LINES = ['a: 1', '{"b": 2}', '---', '...', '# comment', '%YAML 1.2']
+  for (let number = 0; number < LINES.length ** 4; number++) {
+    const text = [0, 1, 2, 3]
+      .map((place) => LINES[Math.floor(number / LINES.length ** place) % LINES.length])
+      .join('\n')
+    const whole = [...parseAllDocuments(text)]
+    if (whole.some(({ errors }) => errors.length > 0)) continue
+    expect(await parse(text), text).toEqual(whole.map((document) => document.toJS()))
+  }
+})
+
+const FOREIGN = 'apiVersion: apps/v1\nkind: Deployment\nspec: {cpu: 0.5}\n'
+const FOREIGN_JSON = '{"apiVersion":"apps/v1","kind":"Deployment","spec":{"cpu":0.5}}\n'
+const POOL = 'apiVersion: godwit.dev/v1\nkind: IPPool\nmetadata: {name: p}\n'
+const WRONG = 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nmetadata: {}\nmetadata: {}\n'
+
+test.each([
+  ['JSON of a kind that is not read', `${FOREIGN_JSON}---\n${POOL}`, []],
+  ['JSON first', `${JSON.stringify({ a: 1 })}\n---\n${WRONG}---\n${POOL}`, ['BGPPeer']],
+  ['JSON that is cut off', `{"apiVersion":"apps/v1","kind":"Deployment","spec":{\n---\n${POOL}`, []],
+  ['behind directives', `%YAML 1.2\n---\n${FOREIGN}...\n%YAML 1.2\n---\n${POOL}---\n${WRONG}`, ['BGPPeer']],
+  ['behind directives that last', `%YAML 1.1\n---\n${FOREIGN}---\n${WRONG}---\n${POOL}`, ['BGPPeer']],
+  ['ends only', `${FOREIGN}...\n${WRONG}...\n${POOL}`, ['BGPPeer']],
+  ['a text without its end', `apiVersion: apps/v1\nkind: Deployment\nspec: "x\n...\n${POOL}`, []],
+])('a fault in one document does not reach another: %s', async (_name, text, faulty) => {
+  const documents = await read(text)
+  expect(documents.map(({ value }) => value)).toContainEqual(
+    expect.objectContaining({ kind: 'IPPool', metadata: { name: 'p' } }),
+  )
+  expect(documents.flatMap(({ value, fault }) => (fault === undefined ? [] : [value]))).toEqual(
+    faulty.map((kind) => expect.objectContaining({ kind })),
+  )
+})
+
 test.each([
   ['in the first document', 'a: [1\n', 2],
   ['in the third', 'a: 1\n---\nb: 2\n---\n\nc: {d: 1\n', 7],
+  ['behind JSON', '{"a": 1}\n---\nb: [2\n', 4],
+  ['behind directives that last', '%YAML 1.1\n---\na: 1\n---\nb: 2\nb: 3\n', 6],
   ['a quoted text that a marker cuts', 'a: 1\n---\nb: "x\n---\ny"\n', 4],
 ])('the line of a fault: %s', async (_name, text, line) => {
   expect(await parse(text)).toMatch(new RegExp(`^line ${line}: `))
