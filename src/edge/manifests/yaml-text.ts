@@ -14,6 +14,7 @@ import {
   type Node,
   parseAllDocuments,
   type Scalar,
+  type YAMLMap,
 } from 'yaml'
 import {
   DEEPEST,
@@ -41,9 +42,9 @@ export function readYaml(text: string, kind: PieceKind): PieceReading {
       const { contents } = document
       const root = kind === 'item' && isSeq(contents) ? contents.items[0] : contents
       const fault = faultOf(document, root)
-      if (fault !== undefined) return { values: [...values, headValue(root)], fault }
+      if (fault !== undefined) return { values: [...values, headValue(document, root, text)], fault }
       const value = makeValue(document)
-      if ('fault' in value) return { values: [...values, headValue(root)], fault: value.fault }
+      if ('fault' in value) return { values: [...values, headValue(document, root, text)], fault: value.fault }
       values.push(value.value)
     }
     return { values }
@@ -80,9 +81,22 @@ const unknownTag = (tag: string): string => `the tag ${tag} is not known (put a 
 
 const firstLine = (text: string): string => text.split('\n', 1)[0] ?? text
 
-/** For a document with a fault: its `apiVersion`, `kind` and name, which tell whether it is read at all. */
-function headValue(root: unknown): unknown {
-  return isMap(root) ? { apiVersion: root.get('apiVersion'), kind: root.get('kind') } : {}
+/**
+ * For a document with a fault: its `apiVersion` and `kind`, which tell whether it is read at all. Nothing where a marker
+ * may be missing between two objects: the other one may be of another kind.
+ */
+function headValue(document: Document.Parsed, root: unknown, text: string): unknown {
+  if (!isMap(root) || hasTwoHeads(root) || hasMoreBehind(document, root, text)) return {}
+  return { apiVersion: root.get('apiVersion'), kind: root.get('kind') }
+}
+
+const hasTwoHeads = ({ items }: YAMLMap): boolean =>
+  ['apiVersion', 'kind'].some((field) => items.filter(({ key }) => isScalar(key) && key.value === field).length > 1)
+
+/** `{…}{…}`: parsing ends behind the first. */
+function hasMoreBehind({ errors }: Document.Parsed, { flow, range }: YAMLMap, text: string): boolean {
+  const [, end] = range ?? [0, text.length]
+  return flow === true && errors.some(({ pos: [at] }) => at >= end && at < text.trimEnd().length)
 }
 
 class Check {

@@ -84,6 +84,33 @@ test.each([
   )
 })
 
+const POOL_JSON = '{"apiVersion":"godwit.dev/v1","kind":"IPPool","metadata":{"name":"p"}}\n'
+
+test.each([
+  ['JSON', FOREIGN_JSON + POOL_JSON],
+  ['JSON with a fault', `${FOREIGN_JSON.replace('{', '{"a":1,"a":1,')}${POOL_JSON}...\n`],
+  ['YAML', FOREIGN + POOL],
+  ['YAML of a kind that is read', WRONG + POOL],
+  [
+    'an item',
+    `apiVersion: v1\nkind: List\nitems:\n${[FOREIGN + POOL, POOL].map((one) => `- ${one.trimEnd().replaceAll('\n', '\n  ')}\n`).join('')}`,
+  ],
+])('where no marker stands between two objects, either may be meant: %s', async (_name, text) => {
+  const [document, ...more] = await read(text)
+  expect(more).toEqual([])
+  const { value, fault, itemFaults } = document ?? {}
+  expect(fault ?? itemFaults?.get(0)).toMatch(/^line \d+: /)
+  expect(fault === undefined ? (value as { items: unknown[] }).items[0] : value).toEqual({})
+})
+
+test.each([
+  ['cut off', FOREIGN_JSON.slice(0, -2)],
+  ['with an end', FOREIGN_JSON.replace('}}', '},}\n...')],
+  ['YAML that is cut off', 'apiVersion: apps/v1\nkind: Deployment\nspec: {cpu: [1\n'],
+])('a fault in a kind that is not read is not reported: %s', async (_name, text) => {
+  expect(await read(text)).toEqual([{ value: { apiVersion: 'apps/v1', kind: 'Deployment' } }])
+})
+
 test.each([
   ['in the first document', 'a: [1\n', 2],
   ['in the third', 'a: 1\n---\nb: 2\n---\n\nc: {d: 1\n', 7],
