@@ -8,6 +8,7 @@ import type { Resource } from '../resources.ts'
 import { cutDocuments } from './document-text.ts'
 import type { Fault, PieceKind, PieceReading } from './fault.ts'
 import { headOfText, isForeign } from './kinds.ts'
+import { Lines } from './lines.ts'
 import { type Cutting, cutJsonList, cutYamlList, type ItemText, type ListText } from './list-text.ts'
 import { isJson, readPiece } from './piece.ts'
 import type { Pieces } from './pieces.ts'
@@ -41,12 +42,12 @@ export async function readDocuments(text: string, reading: ReadDocuments): Promi
 }
 
 class DocumentReader {
-  readonly #text: string
+  readonly #lines: Lines
   readonly #reading: ReadDocuments
   #since = performance.now()
 
   constructor(text: string, reading: ReadDocuments) {
-    this.#text = text
+    this.#lines = new Lines(text)
     this.#reading = reading
   }
 
@@ -107,7 +108,7 @@ class DocumentReader {
   }
 
   #textOf({ text, at }: Fault, begin: number): string {
-    return `line ${lineAt(this.#text, begin + at)}: ${text}`
+    return `line ${this.#lines.at(begin + at)}: ${text}`
   }
 
   get #isLong(): boolean {
@@ -128,5 +129,3 @@ function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>>
   const { kind, items } = value as { readonly kind?: unknown; readonly items?: unknown }
   return typeof kind === 'string' && kind.endsWith('List') && Array.isArray(items) && items.length === 0
 }
-
-const lineAt = (text: string, at: number): number => text.slice(0, at).split('\n').length
