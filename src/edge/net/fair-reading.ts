@@ -57,11 +57,14 @@ export class FairReading<Connection extends Reader> {
     const before = performance.now()
     if (reading.share === 0) reading.shareSince = before
     pass(BUFFER.subarray(0, length))
-    // Less than was asked for: nothing more is there.
-    reading.share = length < reading.chunk ? 0 : reading.share + length
-    if (reading.share === 0) return true
     const after = performance.now()
-    reading.chunk = fittingChunk(reading.chunk, after - before)
+    // Less than was asked for: nothing more is there.
+    const isAll = length < reading.chunk
+    const fitting = fittingChunk(reading.chunk, after - before)
+    // A turn with fewer bytes does not show that one with more would be as quick.
+    reading.chunk = isAll ? Math.min(fitting, reading.chunk) : fitting
+    reading.share = isAll ? 0 : reading.share + length
+    if (isAll) return true
     if (reading.share < SHARE_BYTES && after - reading.shareSince < SHARE_TIME) return true
     reading.share = 0
     this.#paused.add(connection)

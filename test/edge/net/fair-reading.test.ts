@@ -1,0 +1,32 @@
+import type { Socket } from 'node:net'
+import { setImmediate as looked } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { bufferFor, FairReading, newReading } from '../../../src/edge/net/fair-reading.ts'
+
+function setUp() {
+  const connection = { socket: { resume: () => {} } as Socket, reading: newReading() }
+  const fair = new FairReading<typeof connection>()
+  onTestFinished(() => fair.stop())
+  return { connection, fair, take: (length: number, pass = () => {}) => fair.take(connection, length, pass) }
+}
+
+/** More than the two milliseconds that a socket has in one look at all. */
+function slowly(): void {
+  for (const end = performance.now() + 3; performance.now() < end; );
+}
+
+test('a short read that takes long makes the next one smaller', () => {
+  const { connection, take } = setUp()
+  const sizes = [16_000, 8_000, 4_000, 2_000, 2_000].map((length) => {
+    expect(take(length, slowly)).toBe(true)
+    return bufferFor(connection.reading)?.length
+  })
+  expect(sizes).toEqual([8_192, 4_096, 2_048, 2_048, 2_048])
+})
+
+test('a short read that takes no time makes the next one no larger', () => {
+  const { connection, take } = setUp()
+  take(16_000, slowly)
+  take(100)
+  expect(connection.reading.chunk).toBe(8_192)
+})
