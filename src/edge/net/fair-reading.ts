@@ -54,6 +54,8 @@ export class FairReading<Connection extends Reader> {
   /** Passes in the bytes of one read, which are gone afterwards. False: the socket is read no further for now. */
   take(connection: Connection, length: number, pass: (bytes: Uint8Array) => void): boolean {
     const { reading } = connection
+    // It is being polled: if something is left unread, it pauses again.
+    this.#resumed.delete(connection)
     const before = performance.now()
     if (reading.share === 0) reading.shareSince = before
     pass(BUFFER.subarray(0, length))

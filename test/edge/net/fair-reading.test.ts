@@ -30,3 +30,21 @@ test('a short read that takes no time makes the next one no larger', () => {
   take(100)
   expect(connection.reading.chunk).toBe(8_192)
 })
+
+test('who has had another share since is unread once', async () => {
+  const { connection, fair, take } = setUp()
+  while (take(connection.reading.chunk));
+  expect(fair.unread()).toEqual([connection])
+  await looked()
+  expect(fair.unread()).toEqual([connection])
+  while (take(connection.reading.chunk));
+  expect(fair.unread()).toEqual([connection])
+})
+
+test('who was read to its end since has nothing unread', async () => {
+  const { connection, fair, take } = setUp()
+  while (take(connection.reading.chunk));
+  await looked()
+  take(1)
+  expect(fair.unread()).toEqual([])
+})
