@@ -4,7 +4,7 @@ import { PROXY_LABEL } from '../cluster/services.ts'
 import { KINDS, type Kind } from '../cluster/source.ts'
 import type { Effect } from '../engine/effect.ts'
 
-/** The kind of the status of a node. */
+/** The effects that a source performs which can be written to (`Source.report`). */
 export type StatusEffect = Extract<Effect, { kind: 'status' | 'conditions' | 'events' | 'untaint' }>
 
 export interface Resource {
@@ -19,9 +19,9 @@ export interface Resource {
   readonly elsewhere?: string
   /** A label or field selector. */
   readonly selection?: { readonly labelSelector?: string | undefined; readonly fieldSelector?: string | undefined }
-  /** A first list is passed on as a whole: what another selection has found stays until then. */
+  /** The pages of a first list are passed on together: what another selection has found stays until then. */
   readonly whole?: true
-  /** For kinds that are read in one namespace: which, where an object names none. */
+  /** The API is asked for objects of this namespace alone; in a file, an object that names none is in it. */
   readonly namespace?: string
 }
 
@@ -47,7 +47,7 @@ const SOURCE_KINDS: readonly Kind[] = KINDS.filter((kind) => kind !== 'Secret' &
 
 /** Kinds that are read only with Calico's own objects. */
 const CALICO_KINDS: readonly Kind[] = ['FelixConfiguration', 'BlockAffinity', 'IPAMBlock']
-/** Not a kind of Calico's: it is in our own group, whichever group the other objects are in. */
+/** Calico has no such kind: it is always in our own group, whatever group the other objects are in. */
 const OURS_ALONE = { kind: 'BGPAdvertisement', apiVersion: 'godwit.dev/v1', plural: 'bgpadvertisements' } as const
 const CALICO_GROUP = /^(?:crd\.)?projectcalico\.org(?:\/|$)/
 
@@ -81,12 +81,12 @@ function versioned(apiGroup: string): string {
   return `${apiGroup}/${apiGroup === 'projectcalico.org' ? 'v3' : 'v1'}`
 }
 
-/** The path of a kind's objects: all of them, or those of one namespace. */
+/** A kind's objects: all of them, or those of one namespace. */
 interface Place extends Pick<Resource, 'apiVersion' | 'plural'> {
   readonly namespace?: string
 }
 
-/** `/api/v1/nodes`, `/apis/discovery.k8s.io/v1/endpointslices`: all of them, in all namespaces. */
+/** `/api/v1/nodes`; of one namespace `/apis/coordination.k8s.io/v1/namespaces/godwit/leases`. */
 export function pathOf({ apiVersion, plural, namespace }: Place): string {
   const place = namespace === undefined ? '' : `namespaces/${namespace}/`
   return `${apiVersion.includes('/') ? '/apis' : '/api'}/${apiVersion}/${place}${plural}`
@@ -113,7 +113,6 @@ export const podsOn = (node?: string, labelSelector?: string): Resource => ({
   custom: false,
   selection: { ...(node !== undefined && { fieldSelector: `spec.nodeName=${node}` }), labelSelector },
   ...(node !== undefined && { whole: true }),
-  ...(node === undefined && labelSelector !== undefined && { selection: { labelSelector } }),
 })
 
 /** A user sets it when a node registers; it is removed when the node is ready. */
