@@ -1,6 +1,6 @@
 /**
  * Reads from each socket a bounded amount before all other sockets are polled. A neighbor that floods us delays its own
- * messages, not those of others. Node itself would read half a megabyte from one socket first.
+ * messages, not those of others. libuv would read 32 chunks from one socket first, half a megabyte.
  */
 import type { Socket } from 'node:net'
 import type { Millis } from '../../base/units.ts'
@@ -22,7 +22,7 @@ const CHUNKS = new Map([CHUNK, 8_192, 4_096, SMALLEST_CHUNK].map((size) => [size
 
 /** How far the reading of one socket is. */
 export interface ReadProgress {
-  /** Bytes of one read. */
+  /** Bytes of one read: one of the sizes in `CHUNKS`. */
   chunk: number
   /** Bytes passed in since all other sockets were polled, and since when. */
   share: number
@@ -98,5 +98,6 @@ export class FairReading<Connection extends Reader> {
 /** The size of the next read, where one of this size took so long. */
 function fittingChunk(size: number, took: Millis): number {
   if (took > SHARE_TIME) return Math.max(size >> 1, SMALLEST_CHUNK)
+  // Twice the bytes take twice as long: that is well below the share, so that the size does not go to and fro.
   return took * 4 < SHARE_TIME ? Math.min(size * 2, CHUNK) : size
 }
