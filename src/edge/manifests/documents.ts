@@ -16,7 +16,8 @@ import type { Pieces } from './pieces.ts'
 /** Parsing pauses after this long. */
 const SLICE: Millis = 5
 
-export interface ReadDocuments {
+/** With what the documents of a file are read. */
+export interface ReadingOptions {
   readonly resources: readonly Resource[]
   readonly breathe: () => Promise<void>
   /** The values of the file when it was last read. */
@@ -27,13 +28,13 @@ export interface ReadDocuments {
 
 export interface ReadDocument {
   readonly value: unknown
-  /** Why the value must not be used, except for its kind and name: `line 4: spec.asNumber: stands twice`. */
+  /** Why the value must not be used, except for its kind: `line 4: spec.asNumber: is given twice`. */
   readonly fault?: string | undefined
   /** For a List: why items must not be used, by their index. */
   readonly itemFaults?: ReadonlyMap<number, string>
 }
 
-export async function readDocuments(text: string, reading: ReadDocuments): Promise<ReadDocument[]> {
+export async function readDocuments(text: string, reading: ReadingOptions): Promise<ReadDocument[]> {
   const reader = new DocumentReader(text, reading)
   const documents: ReadDocument[] = []
   for (const { text: document, at } of cutDocuments(text)) documents.push(...(await reader.document(document, at)))
@@ -43,16 +44,17 @@ export async function readDocuments(text: string, reading: ReadDocuments): Promi
 
 class DocumentReader {
   readonly #lines: Lines
-  readonly #reading: ReadDocuments
+  readonly #reading: ReadingOptions
   #since = performance.now()
 
-  constructor(text: string, reading: ReadDocuments) {
+  constructor(text: string, reading: ReadingOptions) {
     this.#lines = new Lines(text)
     this.#reading = reading
   }
 
   /** None where the text holds only comments. */
   async document(text: string, begin: number): Promise<readonly ReadDocument[]> {
+    // A List of a kind that is not read is not cut; as a piece it is scanned only, and counts as a document.
     const list = this.#isForeign(text)
       ? undefined
       : await this.#cut(isJson(text) ? cutJsonList(text) : cutYamlList(text))
@@ -121,7 +123,7 @@ class DocumentReader {
   }
 }
 
-/** Characters that one slice parses: YAML takes 0.3 ms for each kilobyte, JSON a tenth of that. */
+/** Whether parsing takes longer than a slice: YAML takes 0.3 ms for each kilobyte, JSON a tenth of that. */
 const isSlow = (text: string): boolean => text.length > (isJson(text) ? 128 : 16) * 1024
 
 function isEmptyList(value: unknown): value is Readonly<Record<string, unknown>> {

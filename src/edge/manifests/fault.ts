@@ -1,6 +1,6 @@
 /** A fault in a piece of text, and its position. */
 export interface Fault {
-  /** With the field, if there is one: `spec.asNumber: stands twice`. */
+  /** With the field, if there is one: `spec.asNumber: is given twice`. */
   readonly text: string
   /** The position of its first character, from the start of the text. */
   readonly at: number
@@ -11,7 +11,7 @@ export interface Fault {
 /** The form of a piece in its file: a document, or `{…},` or `- …` as an item of a List. */
 export type PieceKind = 'document' | 'item'
 
-/** The value of a piece of text. Beside a fault, only its kind and name can be trusted. */
+/** The values of a piece of text. Beside a fault, only the kind of the last can be trusted. */
 export interface PieceReading {
   readonly values: readonly unknown[]
   readonly fault?: Fault

@@ -1,7 +1,7 @@
 /** One file of manifests: returns the objects in it, and the faults of the rest. Text in, values out. */
 import type { Kind, ObjectRef } from '../../cluster/source.ts'
 import { isCalicoGroup, type Resource } from '../resources.ts'
-import { type ReadDocument, type ReadDocuments, readDocuments } from './documents.ts'
+import { type ReadDocument, type ReadingOptions, readDocuments } from './documents.ts'
 import { groupOf, isOfKind, isOwnGroup } from './kinds.ts'
 
 export interface ManifestObject {
@@ -26,7 +26,7 @@ export interface ManifestFile {
 
 type Fields = Readonly<Record<string, unknown>>
 
-export async function parseManifests(file: string, text: string, reading: ReadDocuments): Promise<ManifestFile> {
+export async function parseManifests(file: string, text: string, reading: ReadingOptions): Promise<ManifestFile> {
   const reader = new ObjectReader(reading.resources)
   for (const [index, document] of (await readDocuments(text, reading)).entries()) {
     reader.document(`${file}#${index + 1}`, document)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Keys } from '../../../src/edge/keys.ts'
-import type { ReadDocuments } from '../../../src/edge/manifests/documents.ts'
+import type { ReadingOptions } from '../../../src/edge/manifests/documents.ts'
 import { parseManifests } from '../../../src/edge/manifests/file.ts'
 import { readPiece } from '../../../src/edge/manifests/piece.ts'
 import { Pieces } from '../../../src/edge/manifests/pieces.ts'
@@ -115,7 +115,7 @@ test.each([
   }
 })
 
-const reading = (): ReadDocuments => ({
+const reading = (): ReadingOptions => ({
   resources: [...resourcesOf('godwit.dev'), secretsIn('godwit')],
   breathe: () => Promise.resolve(),
   pieces: new Pieces(),
