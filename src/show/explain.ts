@@ -18,7 +18,7 @@ import type { Subject } from './subject.ts'
 import type { KernelWay, ProtocolView, View } from './view.ts'
 
 interface Step {
-  readonly step: 'service' | 'object' | 'own route' | 'import' | 'path' | 'kernel' | 'NAT'
+  readonly step: 'service' | 'address' | 'object' | 'own route' | 'import' | 'path' | 'kernel' | 'NAT'
   /** `Service/shop/web`, `Node/worker-1`, a neighbor. */
   readonly object: string | undefined
   readonly verdict: string
@@ -104,10 +104,26 @@ function routeSteps(prefix: Prefix, paths: readonly RouteRow[], view: View): Ste
   const filtered = view.routes({ for: prefix, family: prefix.family, filtered: true }, undefined, MOST_LISTED).rows
   const owner = ownerSteps(prefix, paths.length > 0, view)
   const imports = filtered.map((row) => filteredStep(row, prefix))
-  const steps = [...objectSteps(prefix, view), ...owner, ...imports, ...paths.map(pathStep)]
+  const steps = [
+    ...addressSteps(prefix, view),
+    ...objectSteps(prefix, view),
+    ...owner,
+    ...imports,
+    ...paths.map(pathStep),
+  ]
   if (steps.length > 0) return steps
   const reason = 'no object of this node contains it, and no neighbor has advertised a route to it'
   return [{ step: 'path', object: undefined, verdict: 'none', reason }]
+}
+
+/** An address of this node itself. */
+function addressSteps(prefix: Prefix, view: View): Step[] {
+  if (!isHostPrefix(prefix)) return []
+  const [address] = prefix.text.split('/')
+  const on = view.interfaces().find(({ addresses }) => addresses.some((one) => one.split('/')[0] === address))
+  if (on === undefined) return []
+  const reason = 'as an address of the node it is advertised only where a BGPAdvertisement names the interface'
+  return [{ step: 'address', object: undefined, verdict: `of this node, on ${on.name}`, reason }]
 }
 
 /** What each neighbor is told about the route that was found. */

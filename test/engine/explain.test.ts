@@ -213,6 +213,14 @@ describe('what users asked', () => {
       [/path +none \(no object of this node contains it, and no neighbor has advertised a route to it\)/],
     ],
     [
+      "the node's own address: nobody is told a route to it",
+      '10.0.0.11',
+      { objects: [...BASE, TOR()], router: [] },
+      [
+        /address +of this node, on \S+ \(as an address of the node it is advertised only where a BGPAdvertisement names/,
+      ],
+    ],
+    [
       'calico#6704: the pool is not exported',
       '10.244.1.0/24',
       {
