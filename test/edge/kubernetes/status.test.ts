@@ -251,7 +251,7 @@ describe('writing to the API', () => {
       source.report?.({ kind: 'events', events: [eventOf({ once: true, regarding })], now: 0 })
     }
     await until('all tried', () => writes(EVENT_WRITES).length === 3)
-    expect(api.store.list(EVENTS)).toHaveLength(2)
+    expect(api.store.list(EVENTS)).toMatchObject([{ regarding: { uid: 'first' } }, { regarding: { uid: 'second' } }])
   })
 
   test('what a server restored from a backup has lost is written again', async () => {
@@ -429,6 +429,7 @@ describe('writing to the API', () => {
     api.delete('Event', api.store.list(EVENTS)[0]?.metadata.name ?? '', 'default')
     source.report?.({ kind: 'events', events: [eventOf({ count: 3 })], now: 0 })
     await until('written anew', () => api.store.list(EVENTS).length === 1)
+    expect(api.store.list(EVENTS)[0]).toMatchObject({ series: { count: 3 } })
   })
 
   test('an Event that the API does not take holds up no other', async () => {

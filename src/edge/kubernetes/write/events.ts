@@ -75,12 +75,13 @@ export class EventWriter {
     }
     const place = this.#place(plan.regarding)
     if (place === undefined) return
-    const { uid } = metaOf(await this.#client.find(place, plan.regarding.name, signal))
+    // Where it is known which object is meant: there may be another one of its name by now.
+    const uid = plan.regarding.uid ?? metaOf(await this.#client.find(place, plan.regarding.name, signal)).uid
     const name = this.#nameOf(plan)
     try {
       await this.#client.create(IN_DEFAULT, this.#eventOf(plan, name, place, uid), signal)
     } catch (error) {
-      // The previous holder of the Lease has written it.
+      // One that is written once: the previous holder of the Lease has written it.
       if (!(error instanceof ApiError) || error.status !== 409) throw error
     }
     if (!plan.once) this.#know(key, name)
@@ -96,9 +97,8 @@ export class EventWriter {
 
   /** False: the API has deleted it. */
   async #count(name: string, plan: EventPlan, signal: AbortSignal): Promise<boolean> {
-    const series = { count: plan.count, lastObservedTime: microTime(systemClock.epoch + plan.last) }
     try {
-      await this.#client.patch(IN_DEFAULT, name, { series }, signal)
+      await this.#client.patch(IN_DEFAULT, name, { series: seriesOf(plan) }, signal)
       return true
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return false
@@ -121,6 +121,7 @@ export class EventWriter {
       kind: EVENT_RESOURCE.kind,
       metadata: { name, namespace: IN_DEFAULT.namespace },
       eventTime: microTime(systemClock.epoch + first),
+      ...(plan.count > 1 && { series: seriesOf(plan) }),
       reportingController: CONTROLLER,
       reportingInstance: this.#node.slice(0, 128),
       type,
@@ -132,6 +133,12 @@ export class EventWriter {
   }
 }
 
-/** Its object is not there, or its content is not accepted: another Event may pass. */
+/** The API takes at least 2. */
+const seriesOf = ({ count, last }: EventPlan) => ({
+  count,
+  lastObservedTime: microTime(systemClock.epoch + last),
+})
+
+/** Its kind is not served, or its content is not accepted: another Event may pass. */
 const isOfThisEvent = (error: unknown): error is ApiError =>
   error instanceof ApiError && [400, 404, 413, 422].includes(error.status)
