@@ -24,13 +24,13 @@ test('sessions end some in each turn, and all of them', () => {
   const ended: number[] = []
   const handle = rig.engine.handle.bind(rig.engine)
   rig.engine.handle = (input, now) => {
-    const before = established()
     const effects = handle(input, now)
-    ended.push(before - established())
+    ended.push(effects.filter(({ kind }) => kind === 'close').length)
     return effects
   }
   rig.pass(FAREWELL)
   expect(Math.max(...ended)).toBeLessThanOrEqual(MOST)
+  expect(ended.reduce((sum, some) => sum + some)).toBe(NEIGHBORS)
   expect(established()).toBe(0)
 })
 

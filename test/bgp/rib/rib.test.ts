@@ -121,7 +121,7 @@ describe('what goes to whom', () => {
     expect(heard(rib, internal).get(X)).toBe(route(OUR_V4, attributes({ localPref: 100, communities: [[65000, 1]] })))
   })
 
-  test('our own, named by ever other BGPAdvertisements: what is kept for those that did before is bounded', () => {
+  longTest('our own, named by ever other BGPAdvertisements: what is kept for those that did before is bounded', () => {
     const names = Array.from({ length: 11 }, (_, at) => `a${at}`)
     const rules = names.map((name, at): Rule => {
       const operations = [{ kind: 'add-community', community: [1, at] }] as const
