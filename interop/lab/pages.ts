@@ -22,7 +22,7 @@ export interface PageCommand {
 
 /** Why the commands of these programs are not run by a test. */
 export const NOT_RUN: Readonly<Record<string, string>> = {
-  kubectl: 'the lab has no cluster; test/deploy checks the objects',
+  kubectl: 'the lab has no cluster; test/deploy/kubectl.test.ts runs them against the API server of the tests',
   helm: 'the lab has no cluster; test/deploy renders the chart and compares it',
   kubeadm: 'makes a cluster',
   docker: 'needs an engine and a registry; test/deploy/root builds the image',

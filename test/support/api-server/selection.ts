@@ -38,6 +38,13 @@ const SELECTABLE: Readonly<Record<string, readonly string[]>> = {
   Service: ['spec.clusterIP', 'spec.type'],
   Secret: ['type'],
   Pod: ['spec.nodeName', 'status.phase'],
+  'Event.v1': [
+    'reportingComponent',
+    'involvedObject.name',
+    'involvedObject.namespace',
+    'involvedObject.kind',
+    'involvedObject.uid',
+  ],
 }
 
 function checkFields(kind: string, selector: string | null): void {

@@ -8,48 +8,12 @@ import type { AddressInfo } from 'node:net'
 import { promisify } from 'node:util'
 import { gzip, gzipSync } from 'node:zlib'
 import { type Access, accessOf, type BoundRule, forbidden, grants } from './access.ts'
+import { discover } from './discovery.ts'
 import { asServed } from './schemas.ts'
 import { Selection } from './selection.ts'
+import { CALICO_GROUPS, servedOf, type Target, targetOf, typeOf } from './served.ts'
 import { keyOf, type Manifest, Refusal, Store, type StoredEvent, type StoredObject } from './store.ts'
 import { created, patched, replaced } from './writes.ts'
-
-const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
-const CALICO_KINDS = {
-  BGPConfiguration: 'bgpconfigurations',
-  BGPPeer: 'bgppeers',
-  BGPFilter: 'bgpfilters',
-  IPPool: 'ippools',
-  FelixConfiguration: 'felixconfigurations',
-  BlockAffinity: 'blockaffinities',
-  IPAMBlock: 'ipamblocks',
-}
-/** `BGPPeer.projectcalico.org/v3`. */
-const CALICO = Object.fromEntries(
-  CALICO_GROUPS.flatMap((group) =>
-    Object.entries(CALICO_KINDS).map(
-      ([kind, plural]) => [`${kind}.${group}`, { path: `/apis/${group}/${plural}`, namespaced: false }] as const,
-    ),
-  ),
-)
-
-/** Kinds it serves, and where. */
-const SERVED: Readonly<Record<string, { readonly path: string; readonly namespaced: boolean }>> = {
-  Node: { path: '/api/v1/nodes', namespaced: false },
-  Service: { path: '/api/v1/services', namespaced: true },
-  Secret: { path: '/api/v1/secrets', namespaced: true },
-  Pod: { path: '/api/v1/pods', namespaced: true },
-  DaemonSet: { path: '/apis/apps/v1/daemonsets', namespaced: true },
-  EndpointSlice: { path: '/apis/discovery.k8s.io/v1/endpointslices', namespaced: true },
-  BGPConfiguration: { path: '/apis/godwit.dev/v1/bgpconfigurations', namespaced: false },
-  BGPPeer: { path: '/apis/godwit.dev/v1/bgppeers', namespaced: false },
-  BGPFilter: { path: '/apis/godwit.dev/v1/bgpfilters', namespaced: false },
-  BGPAdvertisement: { path: '/apis/godwit.dev/v1/bgpadvertisements', namespaced: false },
-  IPPool: { path: '/apis/godwit.dev/v1/ippools', namespaced: false },
-  BGPNodeStatus: { path: '/apis/godwit.dev/v1/bgpnodestatuses', namespaced: false },
-  Lease: { path: '/apis/coordination.k8s.io/v1/leases', namespaced: true },
-  Event: { path: '/apis/events.k8s.io/v1/events', namespaced: true },
-  ...CALICO,
-}
 
 /** What Kubernetes' apiextensions server answers: CRDs, and the objects of our group. */
 const EXTENDED = /^\/apis\/(?:apiextensions\.k8s\.io|godwit\.dev)(?:\/|$)/
@@ -91,15 +55,6 @@ interface Watcher {
   readonly selection: Selection
   readonly takesBookmarks: boolean
   readonly response: ServerResponse
-}
-
-interface Target {
-  readonly kind: string
-  readonly path: string
-  readonly namespace: string | undefined
-  readonly name: string | undefined
-  /** `status`. */
-  readonly part: string | undefined
 }
 
 /** The body of a write, and how it is to be read. */
@@ -270,6 +225,11 @@ export class ApiServer {
       passOn(request, body, response, this.extensions)
       return
     }
+    const discovered = method === 'GET' ? discover(url.pathname, (kind) => !this.#uninstalled.has(kind)) : undefined
+    if (discovered !== undefined) {
+      sendJson(response, 200, discovered)
+      return
+    }
     const target = targetOf(url.pathname)
     if (target === undefined || this.#uninstalled.has(target.kind)) {
       throw new Refusal(404, 'NotFound', 'the server could not find the requested resource')
@@ -412,30 +372,6 @@ export class ApiServer {
 function sendEvent({ selection, response }: Watcher, event: StoredEvent): void {
   const type = selection.typeOf(event)
   if (type !== undefined) writeLine(response, { type, object: event.object })
-}
-
-/** `/api/v1/namespaces/shop/services/web` → where that is stored. */
-function targetOf(pathname: string): Target | undefined {
-  for (const [kind, { path, namespaced }] of Object.entries(SERVED)) {
-    const cut = path.lastIndexOf('/')
-    const [base, plural] = [path.slice(0, cut), path.slice(cut + 1)]
-    const place = namespaced ? '(?:/namespaces/([^/]+))?' : '()'
-    const match = new RegExp(`^${base}${place}/${plural}(?:/([^/]+)(?:/(status))?)?$`).exec(pathname)
-    const [, namespace, name, part] = match ?? []
-    if (match !== null) return { kind, path, namespace: namespace === '' ? undefined : namespace, name, part }
-  }
-  return undefined
-}
-
-function servedOf(kind: string): { readonly path: string; readonly namespaced: boolean } {
-  const served = SERVED[kind]
-  if (served === undefined) throw new Error(`the test server does not serve ${kind}`)
-  return served
-}
-
-function typeOf(path: string): { kind: string; apiVersion: string } {
-  const [kind = ''] = (Object.keys(SERVED).find((one) => SERVED[one]?.path === path) ?? '').split('.')
-  return { kind, apiVersion: path.replace(/^\/apis?\//, '').replace(/\/[^/]+$/, '') }
 }
 
 const isCustom = (kind: string): boolean => servedOf(kind).path.startsWith('/apis/godwit.dev/')
