@@ -167,10 +167,12 @@ const ofObjects = (lines: readonly string[]): readonly string[] =>
   lines.filter((line) => !/^(session|asked remember)/.test(line))
 
 /**
- * The last good version of something stands; a session that would not start runs on; routes stay until Felix has its own; or a
- * neighbor above its limit comes and goes every minute, and when it does depends on when the limit came.
+ * The last good version of something stands; a session that would not start runs on; routes stay until Felix has its own; the
+ * chain for NAT stays where no pool has NAT any more; or a neighbor above its limit comes and goes every minute, and when it
+ * does depends on when the limit came.
  */
 const dependsOnBefore = (scene: Scene): boolean =>
+  !JSON.stringify([...scene.now.values()]).includes('"natOutgoing":true') ||
   JSON.stringify([...scene.now.values()]).includes('"restartMinutes":1') ||
   JSON.stringify([...scene.now.values()]).includes('programClusterRoutes') ||
   [...scene.town.engine.view(scene.town.now).eachProtocol()].some(
