@@ -306,12 +306,14 @@ export const sharePort = (fd: number, isShared: boolean): void =>
 /** On a listener: keeps the headers of SYNs for `ttlOfSyn`. */
 export const keepSyn = (fd: number, isKept: boolean): void => setOption(fd, IPPROTO_TCP, TCP_SAVE_SYN, isKept ? 1 : 0)
 
+/** The headers of a SYN, which the kernel gives whole or not at all: extension headers of IPv6 may fill the packet. */
+const SYN_HEADERS = new Uint8Array(65_536)
+
 /** The TTL of the SYN from which an accepted connection began; undefined where it was not kept (SYN cookies). */
 export function ttlOfSyn(fd: number): number | undefined {
-  const header = new Uint8Array(128)
-  const length: [number] = [header.length]
-  if (call.getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, header, length) < 0 || length[0] < 20) return undefined
-  return (header[0] as number) >> 4 === 4 ? header[8] : header[7]
+  const length: [number] = [SYN_HEADERS.length]
+  if (call.getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, SYN_HEADERS, length) < 0 || length[0] < 20) return undefined
+  return (SYN_HEADERS[0] as number) >> 4 === 4 ? SYN_HEADERS[8] : SYN_HEADERS[7]
 }
 
 /** 0 where no interface has this name. */
