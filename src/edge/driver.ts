@@ -89,17 +89,25 @@ export class Driver {
   }
 
   #drain(): void {
-    this.#turning = true
+    this.#endOnError(() => {
+      this.#turning = true
+      try {
+        this.#takeTurns()
+      } finally {
+        this.#turning = false
+      }
+      this.#arm()
+    })
+  }
+
+  /** Whoever feeds an input may catch exceptions of its own, and must not take one of the engine for one. */
+  #endOnError(call: () => void): void {
     try {
-      this.#takeTurns()
+      call()
     } catch (error) {
       this.stop()
       this.#crash(error)
-      return
-    } finally {
-      this.#turning = false
     }
-    this.#arm()
   }
 
   #takeTurns(): void {
@@ -157,8 +165,10 @@ export class Driver {
     const now = this.#clock.now()
     const until = this.#lookedAt
     this.#lookedAt = now
-    const deadline = this.#engine.deadline()
-    if (deadline !== undefined && deadline <= now) this.#queue.push({ kind: 'polled', until, unread: this.#unread() })
+    this.#endOnError(() => {
+      const deadline = this.#engine.deadline()
+      if (deadline !== undefined && deadline <= now) this.#queue.push({ kind: 'polled', until, unread: this.#unread() })
+    })
     this.#drain()
   }
 }

@@ -47,6 +47,22 @@ describe('the driver', () => {
   }
   afterEach(() => driver.stop())
 
+  test('an exception from the deadline ends it as one from a turn does, and not whoever fed', () => {
+    const errors: unknown[] = []
+    const script = drive(
+      () => {},
+      (error) => errors.push(error),
+    )
+    const error = new Error('no deadline')
+    script.deadline = () => {
+      throw error
+    }
+    driver.feed(drained(7))
+    expect(errors).toEqual([error])
+    driver.feed(drained(8))
+    expect(script.inputs).toEqual([drained(7)])
+  })
+
   test('a turn happens at once, and its effects in their order', () => {
     const seen: Effect[] = []
     const script = drive((effect) => seen.push(effect))
