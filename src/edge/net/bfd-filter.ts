@@ -15,6 +15,7 @@ import {
   JUMP,
   LOAD_OCTET,
   LOAD_WORD,
+  MOST_INSTRUCTIONS,
   MULTIPLY,
   PASS,
   SOURCE_AT,
@@ -27,6 +28,8 @@ export interface FilterOptions {
   readonly oneHop: boolean
   /** Accept only these senders; undefined: any. */
   readonly senders: readonly Address[] | undefined
+  /** Instructions that fit; the kernel's limit by default. */
+  readonly most?: number
 }
 
 const TTL_AT: Readonly<Record<Family, number>> = { ipv4: 8, ipv6: 7 }
@@ -37,15 +40,16 @@ export const MOST_SENDERS = 2_000
 /** Senders that are compared one after the other at each leaf of the tree. */
 const LEAF = 8
 
-/** More senders than `MOST_SENDERS` do not fit: then packets of any sender pass, where `oneHop` with a TTL of 255 only. */
-export function makeFilter({ family, oneHop, senders }: FilterOptions): FilterRow[] {
+/** Where the senders do not fit, packets of any sender pass, where `oneHop` with a TTL of 255 only. */
+export function makeFilter({ family, oneHop, senders, most = MOST_INSTRUCTIONS }: FilterOptions): FilterRow[] {
   const hops: FilterRow[] = oneHop
     ? [[LOAD_OCTET, 0, 0, IP_HEADER + TTL_AT[family]], [IF_EQUAL, 1, 0, HOP_LIMIT], DROP]
     : []
   if (senders === undefined) return [...hops, PASS]
   const keys = [...new Set(senders.map(keyOf))].sort((a, b) => a - b)
   if (keys.length > MOST_SENDERS) return [...hops, PASS]
-  return [...hops, ...loadKey(family), ...tree(keys)]
+  const rows = [...hops, ...loadKey(family), ...tree(keys)]
+  return rows.length > most ? [...hops, PASS] : rows
 }
 
 /** A multiplier that spreads similar addresses; any odd number with many bits will do. */

@@ -26,6 +26,7 @@ import {
 } from '../libc.ts'
 import { makeFilter } from './bfd-filter.ts'
 import { askForInfo, type Datagram, receiveDatagram } from './datagram.ts'
+import { attachFitting } from './fitting-filter.ts'
 
 export interface BfdSocketsOptions {
   readonly feed: (input: BfdInput) => void
@@ -267,7 +268,7 @@ export class BfdSockets {
   }
 
   #filter({ fd, family, hops }: Listener, senders: readonly Address[] | undefined): void {
-    attachFilter(fd, makeFilter({ family, oneHop: hops === 'single', senders }))
+    attachFitting(fd, (most) => makeFilter({ family, oneHop: hops === 'single', senders, most }))
   }
 
   #countDropped(listener: Listener): void {

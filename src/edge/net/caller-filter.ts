@@ -3,8 +3,8 @@
  * of a range. It is classic BPF over the source address: a decision tree, with one level for each word of an IPv6
  * address.
  *
- * Neighbors always pass. Where they do not fit into the kernel's 4,096 instructions, addresses near them pass too:
- * prefixes are shortened until the tree fits.
+ * Neighbors always pass. Where they do not fit into the instructions that the kernel takes (4,096, or fewer: `fitting-filter`),
+ * addresses near them pass too: prefixes are shortened until the tree fits.
  */
 import { readU32 } from '../../base/bytes.ts'
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
@@ -28,13 +28,13 @@ import {
 const WORD_BITS = 32
 const LAST_WORD = 0xffffffff
 
-/** Tests the family of a packet, before the tree of that family. */
+/** Instructions that test the family of a packet, before the tree of that family. */
 const HEAD = 4
-const MOST_OF_FAMILY = (MOST_INSTRUCTIONS - HEAD) >> 1
 
-export function makeCallerFilter(callers: readonly Prefix[]): FilterRow[] {
-  const ipv4 = fitting(callers, 'ipv4')
-  const ipv6 = fitting(callers, 'ipv6')
+/** `most`: instructions, of which each family gets half. */
+export function makeCallerFilter(callers: readonly Prefix[], most: number = MOST_INSTRUCTIONS): FilterRow[] {
+  const ipv4 = fitting(callers, 'ipv4', (most - HEAD) >> 1)
+  const ipv6 = fitting(callers, 'ipv6', (most - HEAD) >> 1)
   return [
     [LOAD_OCTET, 0, 0, IP_HEADER],
     [SHIFT_RIGHT, 0, 0, 4],
@@ -45,17 +45,17 @@ export function makeCallerFilter(callers: readonly Prefix[]): FilterRow[] {
   ]
 }
 
-/** The tree with the longest prefixes that fits. */
-function fitting(callers: readonly Prefix[], family: Family): FilterRow[] {
+/** The tree with the longest prefixes that has `most` instructions. */
+function fitting(callers: readonly Prefix[], family: Family, most: number): FilterRow[] {
   const prefixes = callers.filter((prefix) => prefix.family === family).sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-  const whole = new Tree(family, ADDRESS_BITS[family]).rows(prefixes)
+  const whole = new Tree(family, ADDRESS_BITS[family], most).rows(prefixes)
   if (whole !== undefined) return whole
   let best: FilterRow[] = [PASS]
   let fits = 0
   let tooLong: number = ADDRESS_BITS[family]
   while (tooLong - fits > 1) {
     const middle = (fits + tooLong) >> 1
-    const rows = new Tree(family, middle).rows(prefixes)
+    const rows = new Tree(family, middle, most).rows(prefixes)
     if (rows === undefined) tooLong = middle
     else {
       best = rows
@@ -82,11 +82,14 @@ class Tree {
   readonly #family: Family
   /** Longer prefixes are shortened to this length. */
   readonly #longest: number
+  /** Instructions that fit. */
+  readonly #most: number
   readonly #rows: FilterRow[] = []
 
-  constructor(family: Family, longest: number) {
+  constructor(family: Family, longest: number, most: number) {
     this.#family = family
     this.#longest = longest
+    this.#most = most
   }
 
   /** Undefined where it does not fit. */
@@ -96,7 +99,7 @@ class Tree {
   }
 
   get #isFull(): boolean {
-    return this.#rows.length > MOST_OF_FAMILY
+    return this.#rows.length > this.#most
   }
 
   /** `word` decides; the words before it are equal to those of the prefixes. */

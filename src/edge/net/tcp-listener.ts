@@ -9,7 +9,6 @@ import { errorText } from '../error-text.ts'
 import {
   type AcceptedSocket,
   acceptFrom,
-  attachFilter,
   bindToInterface,
   closeSocket,
   detachFilter,
@@ -26,6 +25,7 @@ import {
   watchReadable,
 } from '../libc.ts'
 import type { Reserve } from '../reserve.ts'
+import { attachFitting } from './fitting-filter.ts'
 import type { SignatureFor } from './key-prefixes.ts'
 import { type Admission, sendWithFullTtl, setLeastTtl } from './protection.ts'
 import { signListener } from './signing.ts'
@@ -53,8 +53,8 @@ export interface TcpListenerOptions {
   readonly admission: (link: string | undefined) => Admission
   /** Links that need a listener of their own beside the one for all addresses. */
   readonly links: () => readonly string[]
-  /** What the kernel drops before we see it. */
-  readonly filter: () => readonly FilterRow[] | undefined
+  /** Makes the filter of what the kernel drops unseen, of so many instructions at most; undefined: nothing is dropped. */
+  readonly filter: () => ((most: number) => readonly FilterRow[]) | undefined
   readonly reserve: Reserve
   /** The pause before it is opened again; it doubles with each failure. */
   readonly retry: Millis
@@ -211,9 +211,9 @@ export class TcpListener {
   }
 
   #applyFilter(fd: number): void {
-    const rows = this.#options.filter()
-    if (rows === undefined) detachFilter(fd)
-    else attachFilter(fd, rows)
+    const make = this.#options.filter()
+    if (make === undefined) detachFilter(fd)
+    else attachFitting(fd, make)
   }
 
   #sign(fd: number, signed: readonly SignatureFor[]): void {

@@ -20,7 +20,6 @@ import {
   CallError,
   closeSocket,
   detachFilter,
-  type FilterRow,
   localEndpoint,
   openSocket,
   setNetworkControl,
@@ -85,8 +84,6 @@ export class Tcp implements Network {
   readonly #reserve: Reserve
   readonly #listeners: TcpListeners
   readonly #flood: Flood
-  /** What listeners drop unseen while strangers flood us. */
-  #filter: readonly FilterRow[] | undefined
   /** The connection accepted last, while the engine decides. */
   #caller: AcceptedCaller | undefined
   #unanswered = 0
@@ -113,12 +110,12 @@ export class Tcp implements Network {
       accept: (caller) => this.#accept(caller),
       admission: (link) => this.#protection.admission(link),
       links: () => this.#protection.links,
-      filter: () => this.#filter,
+      filter: () => (this.#flood.isOn ? (most) => makeCallerFilter(this.#protection.callers, most) : undefined),
       reserve: this.#reserve,
       retry: options.listenRetry ?? 500,
     })
     this.#flood = new Flood({
-      filter: () => this.#refilter(),
+      filter: () => this.#listeners.refilter(),
       dropped: () => this.#listeners.dropped,
       report: (isOn, dropped) => feed({ kind: 'callers-filtered', isOn, dropped }),
     })
@@ -161,11 +158,6 @@ export class Tcp implements Network {
   #listen(port: number, addresses: readonly Address[]): void {
     this.#listeners.want(port, addresses)
     this.#flood.start()
-  }
-
-  #refilter(): void {
-    this.#filter = this.#flood.isOn ? makeCallerFilter(this.#protection.callers) : undefined
-    this.#listeners.refilter()
   }
 
   /**
@@ -241,7 +233,7 @@ export class Tcp implements Network {
   #protect(neighbors: readonly Protection[]): void {
     this.#protection.set(neighbors)
     this.#listeners.protect()
-    if (this.#flood.isOn) this.#refilter()
+    if (this.#flood.isOn) this.#listeners.refilter()
     for (const connection of this.#connections.values()) {
       if (connection.phase === 'open' || connection.phase === 'dialling') this.#protectAgain(connection)
     }

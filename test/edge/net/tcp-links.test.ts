@@ -101,6 +101,36 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
   })
 })
 
+describe.skipIf(!isRoot)('a flood where the kernel has little room for filters', () => {
+  test('neighbors by the hundred are served on, and the flood is reported', async () => {
+    const spaces = [new Namespace('hub'), new Namespace('left')] as const
+    const [hub, left] = spaces
+    hub.connect('e1', left, 'e0')
+    hub.address('e1', '10.5.0.1/24')
+    left.address('e0', '10.5.0.9/24')
+    // The default before Linux 6.7.
+    hub.run('sysctl -qw net.core.optmem_max=20480')
+    const hosts = [new Host(hub), new Host(left)] as const
+    const [called, caller] = hosts
+    try {
+      const neighbors = Array.from({ length: 120 }, (_, at) => [`fd00:${at}::${(at * 37) % 256}`, 'salmon'])
+      called.order({ neighbors: Object.fromEntries(neighbors) })
+      called.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+      await until('it listens', () => called.of('listening').length === 1)
+      for (let call = 0; call < 150; call++) caller.dial('10.5.0.1')
+      await until('the flood', () => called.of('callers-filtered').length > 0)
+      called.order({ neighbors: { '10.5.0.9': 'trout' } })
+      caller.order({ neighbors: { '10.5.0.1': 'trout' } })
+      const before = caller.of('connected').length
+      caller.dial('10.5.0.1')
+      await until('a neighbor', () => caller.of('connected').length > before)
+    } finally {
+      await Promise.all(hosts.map((host) => host.end()))
+      for (const space of spaces) space.remove()
+    }
+  })
+})
+
 describe.skipIf(!isRoot)('one network on two links', () => {
   test('a dial that names the link takes that one, and one that is not there fails', async () => {
     const spaces = [new Namespace('hub'), new Namespace('left'), new Namespace('right')] as const
