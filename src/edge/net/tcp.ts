@@ -240,6 +240,8 @@ export class Tcp implements Network {
   }
 
   #protectAgain(connection: Connection): void {
+    // Its descriptor is closed at once, its end is reported later: the number may be another socket's by now.
+    if (connection.socket.destroyed) return
     try {
       connection.target.protectAgain()
     } catch (error) {

@@ -1,6 +1,7 @@
 /** What only real sockets can do wrong. The rest is in the contract of networks. */
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hostPrefix, type Prefix } from '../../../src/base/prefix.ts'
 import { Tcp, type TcpOptions } from '../../../src/edge/net/tcp.ts'
 import type { Input } from '../../../src/engine/input.ts'
 import { freePort, until } from '../../support/loopback.ts'
@@ -96,6 +97,21 @@ describe('TCP', () => {
     socket.resetAndDestroy()
     await has('closed')
     expect(first('closed')).toEqual({ kind: 'closed', conn: 1, reason: 'Connection reset by peer' })
+  })
+
+  test('keys that change in the turn that refuses a connection do not reach its descriptor, which may be another one by now', async () => {
+    const tcp = open()
+    await listening(tcp)
+    stranger()
+    await has('accepted')
+    const prefix = hostPrefix('127.0.0.1') as Prefix
+    const protect = (minTtl: number | undefined) =>
+      tcp.perform({ kind: 'protect', neighbors: [{ prefix, zone: undefined, signing: undefined, minTtl }] })
+    protect(1)
+    tcp.perform({ kind: 'refuse', conn: 1 })
+    protect(2)
+    await has('closed')
+    expect(first('closed')?.reason).toBeUndefined()
   })
 
   test('a neighbor that ends in order is told without a reason, after its last bytes', async () => {
