@@ -112,14 +112,16 @@ const oneLine = (script: string): string =>
     .map((line) => (line.endsWith('{') ? line : `${line};`))
     .join(' ')
 
-/** The last error is the one about our own marker. */
+/**
+ * The last error is the one about our own marker. nft writes a `^` under each unknown word, and may write the one under the marker
+ * of the script before only now.
+ */
 function whyRefused(said: string): string | undefined {
   const before = said.slice(0, said.lastIndexOf('Error:'))
-  return before.trim() === '' ? undefined : firstError(before)
+  return hasText(before) ? firstError(before) : undefined
 }
 
 const firstError = (said: string): string =>
-  said
-    .split('\n')
-    .find((line) => line.trim() !== '')
-    ?.replace(/^.*Error: /, '') ?? 'no error message'
+  said.split('\n').find(hasText)?.replace(/^.*Error: /, '') ?? 'no error message'
+
+const hasText = (said: string): boolean => /[^\s^]/.test(said)
