@@ -71,7 +71,6 @@ const call = {
   recv: libc.func('recv', 'intptr_t', ['int', 'void *', 'size_t', 'int']),
   setFilter: libc.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(Program), 'uint32_t']),
   sendto: libc.func('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t']),
-  recvfrom: libc.func('recvfrom', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', LENGTH]),
   nameOf: libc.func('if_indextoname', 'void *', ['uint32_t', 'void *']),
   indexOf: libc.func('if_nametoindex', 'uint32_t', ['str']),
 }
@@ -215,17 +214,6 @@ export function watchReadable(fd: number, callback: () => void): { close(): void
 export function sendTo(fd: number, bytes: Uint8Array, to: Address, port: number, index?: number): void {
   const name = socketAddress(to, port, index)
   must(call.sendto(fd, bytes, bytes.length, 0, name, name.length))
-}
-
-/** Receives one packet into `into`; undefined where none is waiting. `index` is that of the interface. */
-export function receiveFrom(
-  fd: number,
-  into: Uint8Array,
-): { readonly length: number; readonly from: Address; readonly index: number } | undefined {
-  const name = new Uint8Array(SOCKADDR_SIZE)
-  const length = call.recvfrom(fd, into, into.length, 0, name, [name.length])
-  if (length < 0) return undefined
-  return { length, from: formatAddress(name, 8, 16), index: new DataView(name.buffer).getUint32(24, true) }
 }
 
 /** A raw netlink socket, and the port that the kernel gives it. */

@@ -96,6 +96,16 @@ if (!isRoot) {
 } else {
   describeNdpSocket('router discovery by a raw socket', open)
 
+  test('[RFC 4861 §6.2.6] a solicitation of a host without an address comes with its link', async () => {
+    const scene = await open()
+    const { one, two } = scene
+    await two.join(two.index)
+    expect(await one.order({ do: 'ask-from-nowhere', index: one.index })).toBeUndefined()
+    await scene.settle()
+    expect(two.heard.map(({ from, index }) => ({ from, index }))).toEqual([{ from: '::', index: two.index }])
+    await scene.close()
+  })
+
   test('[RFC 4861 §6.1] what may come from beyond the link is not heard', async () => {
     const scene = await open()
     const { one, two } = scene

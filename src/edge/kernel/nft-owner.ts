@@ -122,6 +122,9 @@ function whyRefused(said: string): string | undefined {
 }
 
 const firstError = (said: string): string =>
-  said.split('\n').find(hasText)?.replace(/^.*Error: /, '') ?? 'no error message'
+  said
+    .split('\n')
+    .find(hasText)
+    ?.replace(/^.*Error: /, '') ?? 'no error message'
 
 const hasText = (said: string): boolean => /[^\s^]/.test(said)

@@ -53,6 +53,8 @@ const TTL = 255
 /** Room for the packets of all sessions in a tenth of a second. */
 const RECEIVE_BUFFER = 1024 * 1024
 
+/** The longest BFD packet with authentication has 52 octets; a longer datagram is not BFD. */
+const LONGEST = 64
 /** Datagrams taken from a socket in a row, before timers and the other sockets. */
 const AT_ONCE = 64
 /** More packets of strangers than this within a second are a flood. */
@@ -211,7 +213,7 @@ export class BfdSockets {
 
   #readFrom(listener: Listener): boolean {
     for (let taken = 0; taken < AT_ONCE; taken++) {
-      const datagram = receiveDatagram(listener.fd, listener.family)
+      const datagram = receiveDatagram(listener.fd, listener.family, LONGEST)
       if (datagram === undefined) return false
       this.#hand(listener, datagram)
     }

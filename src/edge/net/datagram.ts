@@ -1,5 +1,5 @@
 /**
- * Receives datagrams with their TTL and interface, which Node's sockets do not report (ip(7), ipv6(7), recvmsg(2)). One
+ * Receives datagrams and raw packets with their TTL and interface, which Node's sockets do not report (ip(7), ipv6(7), recvmsg(2)). One
  * piece of native memory is laid out once and used for every packet.
  */
 import koffi from 'koffi'
@@ -8,7 +8,7 @@ import type { Family } from '../../base/family.ts'
 import { setOption } from '../libc.ts'
 
 export interface Datagram {
-  /** A copy, truncated to `LARGEST` octets. */
+  /** A copy; of a longer packet the octets that were asked for. */
   readonly bytes: Uint8Array
   /** Without a zone. */
   readonly from: Address
@@ -32,8 +32,8 @@ const INFO: Readonly<Record<Family, { readonly interface: number; readonly ttl: 
 /** Offset of the interface index: after the address in `in6_pktinfo`, 0 in `in_pktinfo`. */
 const INDEX_AT: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 16 }
 
-/** The longest BFD packet with authentication has 52 octets; a longer datagram is not BFD. */
-const LARGEST = 64
+/** Octets that can be asked for. */
+const LARGEST = 2048
 const NAME_SIZE = 28
 const CONTROL_SIZE = 128
 
@@ -52,15 +52,15 @@ view.setBigUint64(AT.header + MESSAGE.vector, base + BigInt(AT.vector), true)
 view.setBigUint64(AT.header + MESSAGE.vectorLength, 1n, true)
 view.setBigUint64(AT.header + MESSAGE.control, base + BigInt(AT.control), true)
 view.setBigUint64(AT.vector, base + BigInt(AT.packet), true)
-view.setBigUint64(AT.vector + 8, BigInt(LARGEST), true)
 
 /** From now on `receiveDatagram` reports TTL and interface. */
 export function askForInfo(fd: number, family: Family): void {
   for (const option of ASK[family]) setOption(fd, LEVEL[family], option, 1)
 }
 
-/** Undefined where none is waiting. */
-export function receiveDatagram(fd: number, family: Family): Datagram | undefined {
+/** Receives up to `most` octets of a packet, `LARGEST` at most; undefined where none is waiting. */
+export function receiveDatagram(fd: number, family: Family, most: number): Datagram | undefined {
+  view.setBigUint64(AT.vector + 8, BigInt(Math.min(most, LARGEST)), true)
   view.setUint32(AT.header + MESSAGE.nameLength, NAME_SIZE, true)
   view.setUint32(AT.header + MESSAGE.controlLength, CONTROL_SIZE, true)
   const length = recvmsg(fd, memory, 0)

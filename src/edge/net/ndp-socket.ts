@@ -11,13 +11,13 @@ import {
   closeSocket,
   type FilterRow,
   openSocket,
-  receiveFrom,
   SOCK_RAW,
   sendTo,
   setOption,
   watchReadable,
 } from '../libc.ts'
 import { DROP, IF_EQUAL, IP_HEADER, LOAD_OCTET, PASS } from './bpf.ts'
+import { askForInfo, receiveDatagram } from './datagram.ts'
 
 export interface NdpSocket {
   /** Joins the all-routers group of a link. Returns the error. */
@@ -55,7 +55,6 @@ class RawSocket implements NdpSocket {
   readonly #fd: number
   readonly #receive: Receive
   readonly #watch: { close(): void }
-  readonly #packet = new Uint8Array(LARGEST)
 
   constructor(receive: Receive) {
     this.#receive = receive
@@ -65,6 +64,7 @@ class RawSocket implements NdpSocket {
       setOption(this.#fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, HOP_LIMIT)
       setOption(this.#fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, HOP_LIMIT)
       setOption(this.#fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0)
+      askForInfo(this.#fd, 'ipv6')
     } catch (error) {
       closeSocket(this.#fd)
       throw new Error(`the socket for router advertisements cannot be set up: ${errorText(error)}`)
@@ -101,9 +101,10 @@ class RawSocket implements NdpSocket {
 
   #read(): void {
     for (let taken = 0; taken < AT_ONCE; taken++) {
-      const packet = receiveFrom(this.#fd, this.#packet)
+      // An address such as `::` comes without its link: only the control message names that.
+      const packet = receiveDatagram(this.#fd, 'ipv6', LARGEST)
       if (packet === undefined) return
-      this.#receive(this.#packet.slice(0, packet.length), packet.from, packet.index)
+      this.#receive(packet.bytes, packet.from, packet.index)
     }
   }
 }
