@@ -32,7 +32,7 @@ const NETLINK_CAP_ACK = 10
 const NETLINK_EXT_ACK = 11
 const NETLINK_GET_STRICT_CHK = 12
 
-/** The socket's buffer holds some thousand events. Beyond that the kernel drops them. */
+/** Octets of the socket's buffer: it holds some thousand events. Beyond that the kernel drops them. */
 export const RECEIVE_BUFFER = 4 * 1024 * 1024
 /** The kernel puts at most 32 KiB of a dump into one answer. */
 const LARGEST = 64 * 1024
@@ -61,6 +61,8 @@ interface NetlinkSocketOptions {
   readonly groups?: readonly number[]
   /** Events that the owner of this port caused are left out. */
   readonly without?: number
+  /** Octets of the receive buffer; `RECEIVE_BUFFER` by default. */
+  readonly room?: number
 }
 
 /** Throws a reason for people. */
@@ -84,13 +86,13 @@ class Socket implements NetlinkSocket {
   #sending = 0
   #isClosed = false
 
-  constructor({ protocol = NETLINK_ROUTE, groups = [], without }: NetlinkSocketOptions) {
+  constructor({ protocol = NETLINK_ROUTE, groups = [], without, room = RECEIVE_BUFFER }: NetlinkSocketOptions) {
     const { fd, port } = openNetlinkSocket(protocol)
     this.#fd = fd
     this.port = port
     try {
       if (without !== undefined) this.#leaveOut(without)
-      this.#setUp(groups)
+      this.#setUp(groups, room)
     } catch (error) {
       closeSocket(fd)
       throw error
@@ -140,9 +142,9 @@ class Socket implements NetlinkSocket {
     if (this.#isClosed) throw new Error('the socket was closed')
   }
 
-  #setUp(groups: readonly number[]): void {
+  #setUp(groups: readonly number[], room: number): void {
     // SO_RCVBUFFORCE needs NET_ADMIN; without it the kernel's limit applies.
-    if (!this.#try(SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)) this.#try(SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
+    if (!this.#try(SOL_SOCKET, SO_RCVBUFFORCE, room)) this.#try(SOL_SOCKET, SO_RCVBUF, room)
     // A kernel without these options (before 4.20) reports less, and we read more than we asked for.
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_NO_ENOBUFS]) {
       this.#try(SOL_NETLINK, option, 1)
