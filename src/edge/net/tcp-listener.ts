@@ -41,6 +41,8 @@ const SHARE_TIME: Millis = 2
 /** How long no connection is accepted when there is no descriptor for one, not even in the reserve. */
 const SHORTAGE_PAUSE: Millis = 100
 
+const NO_LISTENER_FOR_ALL = 'the listener for all links is not open'
+
 /** A connection that was accepted. `isIpv6`: by an IPv6 socket, which has IPv4 addresses as mapped ones. */
 export interface Caller extends AcceptedSocket {
   readonly isIpv6: boolean
@@ -174,7 +176,7 @@ export class TcpListener {
   /** The kernel gives connections over this link to its own listener, not to the one for all links. */
   #openOn(link: string): number {
     const all = this.#allLinks?.fd
-    if (all === undefined) throw new Error('the listener for all links is not open')
+    if (all === undefined) throw new Error(NO_LISTENER_FOR_ALL)
     this.#linkIndex = interfaceIndex(link)
     // Only during the bind: no other process may share the port.
     sharePort(all, true)
@@ -190,12 +192,18 @@ export class TcpListener {
     if (this.#fd === undefined) return
     const { link } = this.#place
     try {
-      if (link !== undefined && interfaceIndex(link) !== this.#linkIndex) throw new Error(`${link} was removed`)
+      if (link !== undefined) this.#mustBeOfLink(link)
       this.#applyAdmission(this.#fd)
     } catch (error) {
       this.close()
       this.#retryLater(errorText(error))
     }
+  }
+
+  /** While a listener of a link is open, one for all links cannot be opened again: the port is taken. */
+  #mustBeOfLink(link: string): void {
+    if (this.#allLinks?.fd === undefined) throw new Error(NO_LISTENER_FOR_ALL)
+    if (interfaceIndex(link) !== this.#linkIndex) throw new Error(`${link} was removed`)
   }
 
   #applyAdmission(fd: number): void {

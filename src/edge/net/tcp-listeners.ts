@@ -42,6 +42,7 @@ export class TcpListeners {
 
   /** The protection of neighbors has changed, and with it perhaps the links that need a listener. */
   protect(): void {
+    // The one for all links comes first: those of links depend on it.
     for (const listener of this.#listeners.values()) listener.protect()
     this.#openAndClose()
   }

@@ -99,6 +99,25 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
     await until('one listener', () => hub.of('listen-ended').length === 2)
     expect(hub.of('closed')).toEqual([])
   })
+
+  test('a listener for all links that could not keep its keys is open again when it can', async () => {
+    const [hub] = hosts
+    const [space] = spaces
+    space.run('sysctl -qw net.core.optmem_max=4096')
+    const two = { [`${LEAF}%e1`]: 'salmon', [`${LEAF}%e2`]: 'trout' }
+    hub.order({ neighbors: two })
+    hub.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+    await until('three listeners', () => hub.of('listening').length === 3)
+    // Of a third link: the listeners of the first two need none of their keys.
+    const others = Array.from({ length: 60 }, (_, at) => [`fe80::${at + 16}%e3`, 'salmon'])
+    hub.order({ neighbors: { ...two, ...Object.fromEntries(others) } })
+    await until('no room', () => hub.of('listen-failed').some(({ address }) => address === undefined))
+    expect(hub.of('listen-failed')[0]?.reason).toContain('net.core.optmem_max')
+    hub.order({ neighbors: two })
+    const open = (address: string | undefined) => hub.of('listening').filter((one) => one.address === address)
+    await until('all again', () => open(undefined).length === 2)
+    await until('links again', () => open('::%e1').length === 2 && open('::%e2').length === 2)
+  })
 })
 
 describe.skipIf(!isRoot)('a flood where the kernel has little room for filters', () => {
