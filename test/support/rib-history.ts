@@ -375,6 +375,8 @@ export class History {
     })
     const some = this.#heldOf(known, a, b, c)
     const [ipv4, ipv6] = gone as [(typeof gone)[0], (typeof gone)[0]]
+    // An UPDATE that says nothing would be an End-of-RIB marker (RFC 4724 §2).
+    if (some === undefined && ipv4.texts.length + ipv6.texts.length === 0) return
     const isClassic = some?.family === 'ipv4' && !some.nextHop.includes(':') && c % 2 === 0
     this.#receive(
       known,
