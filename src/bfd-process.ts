@@ -8,7 +8,6 @@
  * that is started before the one before it has ended waits for that end.
  */
 
-import { readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import { counted } from './base/counted.ts'
 import { inMicros, type Millis } from './base/units.ts'
@@ -17,6 +16,7 @@ import { isFailure, reasonOf } from './bfd/text.ts'
 import type { BfdNews, SavedSession } from './bfd/types.ts'
 import { WantedSessions } from './bfd/wanted-sessions.ts'
 import type { BfdProcessOptions } from './cli/arguments.ts'
+import { bootOfKernel } from './edge/boot.ts'
 import { monotonicClock } from './edge/clock.ts'
 import type { BfdRunner, StartBfd } from './edge/net/bfd.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
@@ -139,7 +139,7 @@ class BfdProcess {
     }
     // Before anything is sent or written: two runs would share discriminators and the file.
     await this.#socket.refuseIfTaken()
-    this.#boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim()
+    this.#boot = bootOfKernel()
     this.#thread = this.#startThread(
       (news) => this.#hear(news),
       (reason) => this.#end(new Error(reason)),
@@ -194,7 +194,7 @@ class BfdProcess {
 
   /** Undefined: there is no state, or one that is too old: neighbors have noticed, and sessions start again. */
   #whyContinue(left: Handover | undefined): string | undefined {
-    if (left === undefined || left.sessions.length === 0 || left.boot !== this.#boot) return undefined
+    if (left === undefined || left.sessions.length === 0 || left.boot !== this.#boot || left.boot === '') return undefined
     if (left.savedAt === null) return 'as far as neighbors have not missed them: the previous run was killed'
     const age = monotonicClock.now() - left.savedAt
     return age < 0 || age > AWAY ? undefined : `${Math.round(age)} ms after the previous run stopped`
