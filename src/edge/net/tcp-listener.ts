@@ -189,11 +189,22 @@ export class TcpListener {
 
   /** The protection of neighbors has changed. Where the new one cannot be set, no connection is accepted. */
   protect(): void {
+    this.#keepIf((fd) => {
+      this.#checkLink()
+      this.#applyAdmission(fd)
+    })
+  }
+
+  /** The socket is bound to a link by its index: where that is another link's by now, or nobody's, another socket is opened. */
+  lookAtLink(): void {
+    this.#keepIf(() => this.#checkLink())
+  }
+
+  /** Where `check` throws, the socket is closed and opened again later. */
+  #keepIf(check: (fd: number) => void): void {
     if (this.#fd === undefined) return
-    const { link } = this.#place
     try {
-      if (link !== undefined) this.#mustBeOfLink(link)
-      this.#applyAdmission(this.#fd)
+      check(this.#fd)
     } catch (error) {
       this.close()
       this.#retryLater(errorText(error))
@@ -201,7 +212,9 @@ export class TcpListener {
   }
 
   /** While a listener of a link is open, one for all links cannot be opened again: the port is taken. */
-  #mustBeOfLink(link: string): void {
+  #checkLink(): void {
+    const { link } = this.#place
+    if (link === undefined) return
     if (this.#allLinks?.fd === undefined) throw new Error(NO_LISTENER_FOR_ALL)
     if (interfaceIndex(link) !== this.#linkIndex) throw new Error(`${link} was removed`)
   }

@@ -3,11 +3,17 @@
  * connections stay open when their listener is closed.
  */
 import type { Address } from '../../base/address.ts'
+import type { Millis } from '../../base/units.ts'
 import { type ListenerPlace, TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
+
+/** How often listeners of links look whether their link is the same one: it may go and come without a change of neighbors. */
+const LOOK: Millis = 1_000
 
 export class TcpListeners {
   readonly #options: TcpListenerOptions
   readonly #listeners = new Map<string, TcpListener>()
+  /** Runs while links have listeners of their own. */
+  #timer: NodeJS.Timeout | undefined
   #wanted: { readonly port: number; readonly addresses: readonly Address[] } | undefined
 
   constructor(options: TcpListenerOptions) {
@@ -38,6 +44,21 @@ export class TcpListeners {
       const allLinks = place.link === undefined ? undefined : this.#listeners.get(`* ${port} `)
       this.#listeners.set(key, new TcpListener(place, this.#options, allLinks))
     }
+    this.#watchLinks(links.length > 1)
+  }
+
+  #watchLinks(isWanted: boolean): void {
+    if (isWanted) this.#timer ??= setInterval(() => this.#lookAtLinks(), LOOK).unref()
+    else this.#watchNoLinks()
+  }
+
+  #watchNoLinks(): void {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  #lookAtLinks(): void {
+    for (const listener of this.#listeners.values()) listener.lookAtLink()
   }
 
   /** The protection of neighbors has changed, and with it perhaps the links that need a listener. */
@@ -60,6 +81,7 @@ export class TcpListeners {
   }
 
   close(): void {
+    this.#watchNoLinks()
     for (const listener of this.#listeners.values()) listener.close()
     this.#listeners.clear()
     this.#wanted = undefined

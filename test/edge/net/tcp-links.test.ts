@@ -100,6 +100,22 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
     expect(hub.of('closed')).toEqual([])
   })
 
+  test('a link that is taken away and is there again gets another listener, though no neighbor changes', async () => {
+    const [hub, left] = hosts
+    const [hubSpace, leftSpace] = spaces
+    hub.order({ neighbors: { [`${LEAF}%e1`]: 'salmon', [`${LEAF}%e2`]: 'trout' } })
+    hub.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+    await until('three listeners', () => hub.of('listening').length === 3)
+    hubSpace.ip('link del e1')
+    hubSpace.connect('e1', leftSpace, 'e0')
+    hubSpace.address('e1', `${HUB}/64`)
+    leftSpace.address('e0', `${LEAF}/64`)
+    left.order({ neighbors: { [`${HUB}%e0`]: 'salmon' } })
+    await until('a new one', () => hub.of('listening').filter(({ address }) => address === '::%e1').length === 2)
+    left.dial(`${HUB}%e0`)
+    await until('it is accepted', () => hub.of('accepted').length === 1)
+  })
+
   test('a listener for all links that could not keep its keys is open again when it can', async () => {
     const [hub] = hosts
     const [space] = spaces
