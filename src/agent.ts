@@ -3,16 +3,13 @@
  * keep the routes, or with a farewell where no agent follows; SIGINT ends all sessions with a NOTIFICATION; SIGHUP reads the
  * manifests again.
  */
-import { randomInt } from 'node:crypto'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { engineOptionsOf, openSource, reportAt, runFile, tableOf } from './agent-parts.ts'
 import type { Millis } from './base/units.ts'
 import type { AgentOptions } from './cli/arguments.ts'
 import type { PodSelection } from './cluster/intent.ts'
 import { readKept } from './cluster/last-good.ts'
 import { BGP_PORT } from './cluster/node.ts'
-import { MAIN_TABLE } from './dataplane/kernel.ts'
-import { bootOfKernel } from './edge/boot.ts'
 import { systemClock } from './edge/clock.ts'
 import { crashLoudly, Driver } from './edge/driver.ts'
 import { CniFile } from './edge/kernel/cni.ts'
@@ -20,8 +17,7 @@ import { Forwarding } from './edge/kernel/forwarding.ts'
 import { Nft } from './edge/kernel/nft.ts'
 import { Rtnetlink } from './edge/kernel/rtnetlink.ts'
 import { Keys } from './edge/keys.ts'
-import { Manifests } from './edge/manifests/source.ts'
-import { collectOftenFromNowOn, mapLargeArrays, memoryForTables } from './edge/memory.ts'
+import { collectOftenFromNowOn, mapLargeArrays } from './edge/memory.ts'
 import { BfdEdge } from './edge/net/bfd.ts'
 import { connectBfd } from './edge/net/bfd-client.ts'
 import { startBfdThread } from './edge/net/bfd-thread.ts'
@@ -39,18 +35,17 @@ import { Metrics } from './edge/operate/metrics.ts'
 import { whyMachineEnds } from './edge/operate/shutdown.ts'
 import { Unfollowed } from './edge/operate/unfollowed.ts'
 import { Recorder } from './edge/replay/recorder.ts'
-import { isCalicoGroup, type Source, STARTUP_TAINT } from './edge/resources.ts'
-import { RunFile } from './edge/run-file.ts'
+import type { Source } from './edge/resources.ts'
+import type { RunFile } from './edge/run-file.ts'
 import { StatusFile } from './edge/status-file.ts'
 import { VERSION } from './edge/version.ts'
 import { readByHand } from './engine/by-hand.ts'
 import type { Effect } from './engine/effect.ts'
-import { Engine, type EngineOptions } from './engine/engine.ts'
+import { Engine } from './engine/engine.ts'
 import type { Input } from './engine/input.ts'
 import { FAREWELL } from './engine/leave.ts'
 import { logLine } from './engine/log-line.ts'
 import { readRestart } from './engine/restart.ts'
-import type { StatusOptions } from './engine/status.ts'
 
 /** How long neighbors may take to read the last messages. */
 const LAST_LINE: Millis = 3_000
@@ -369,63 +364,4 @@ class Agent {
         return
     }
   }
-}
-
-/** The settings of the engine: from the command line, this host, and random numbers. */
-const engineOptionsOf = (options: AgentOptions): EngineOptions => ({
-  node: options.node,
-  version: VERSION,
-  hostName: hostname(),
-  sourceKind: options.source === 'kubernetes' ? 'kubernetes' : 'manifests',
-  seed: randomInt(2 ** 32),
-  hashKey: [randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32), randomInt(2 ** 32)],
-  memoryLimit: memoryForTables(),
-  cni: options.cni,
-  dataplane: options.dataplane,
-  table: tableOf(options),
-  adopt: options.adopt,
-  now: systemClock.now(),
-  epoch: systemClock.epoch,
-  boot: bootOfKernel(),
-  keepsLastGood: true,
-  calico: isCalicoGroup(options.apiGroup),
-  namespace: options.namespace,
-  ...(writesStatus(options) && { status: statusOptions(options) }),
-})
-
-/** The number of the kernel table for learned routes. */
-const tableOf = ({ table }: AgentOptions): number => (table === 'main' ? MAIN_TABLE : Number(table))
-
-const runFile = (path: string, feed: (input: Input) => void): RunFile =>
-  new RunFile({ path, report: reportAt(path, feed) })
-
-/** An error of a run file becomes a problem of its own. */
-const reportAt = (path: string, feed: (input: Input) => void) => (text: string | undefined) =>
-  feed({ kind: 'objects', changes: [{ kind: 'source-problem', at: path, text, level: 'warning' }] })
-
-/** Whether the status is written anywhere. */
-const writesStatus = ({ source, status }: AgentOptions): boolean => source === 'kubernetes' || status !== undefined
-
-/** Calico's kinds have no status that is ours to write. */
-const statusOptions = ({ apiGroup, nodeReadiness }: AgentOptions): StatusOptions => ({
-  conditions: !isCalicoGroup(apiGroup),
-  startupTaint: nodeReadiness ? STARTUP_TAINT : undefined,
-})
-
-/** The Kubernetes client is loaded only where it is needed: it takes most of our memory. */
-async function openSource(options: AgentOptions, keys: Keys, feed: (input: Input) => void): Promise<Source> {
-  const { source, apiGroup, kubeconfig, namespace, node, pod, nodeReadiness } = options
-  if (source !== 'kubernetes') return new Manifests({ directory: source, apiGroup, feed, keys, namespace })
-  const { openKubernetes } = await import('./edge/kubernetes/source.ts')
-  const status = { node, nodeReadiness }
-  return openKubernetes({
-    apiGroup,
-    kubeconfig,
-    feed,
-    keys,
-    namespace,
-    node,
-    status,
-    ...(pod !== undefined && { pod }),
-  })
 }

@@ -194,7 +194,8 @@ class BfdProcess {
 
   /** Undefined: there is no state, or one that is too old: neighbors have noticed, and sessions start again. */
   #whyContinue(left: Handover | undefined): string | undefined {
-    if (left === undefined || left.sessions.length === 0 || left.boot !== this.#boot || left.boot === '') return undefined
+    if (left === undefined || left.sessions.length === 0 || left.boot !== this.#boot || left.boot === '')
+      return undefined
     if (left.savedAt === null) return 'as far as neighbors have not missed them: the previous run was killed'
     const age = monotonicClock.now() - left.savedAt
     return age < 0 || age > AWAY ? undefined : `${Math.round(age)} ms after the previous run stopped`
