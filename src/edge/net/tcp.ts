@@ -19,12 +19,10 @@ import {
   bindToInterface,
   CallError,
   closeSocket,
-  detachFilter,
   localEndpoint,
   openSocket,
   setNetworkControl,
   setNoDelay,
-  ttlOfSyn,
 } from '../libc.ts'
 import { Reserve } from '../reserve.ts'
 import { makeCallerFilter } from './caller-filter.ts'
@@ -33,7 +31,7 @@ import { Flood } from './flood.ts'
 import type { Network, NetworkEffect } from './network.ts'
 import { ProtectedSocket } from './protected-socket.ts'
 import { SocketProtection } from './protection.ts'
-import type { Caller } from './tcp-listener.ts'
+import { TcpCallers } from './tcp-callers.ts'
 import { TcpListeners } from './tcp-listeners.ts'
 
 type Dial = Extract<Effect, { readonly kind: 'dial' }>
@@ -70,11 +68,6 @@ interface Connection {
   readonly reading: ReadProgress
 }
 
-interface AcceptedCaller extends Caller {
-  readonly conn: ConnId
-  readonly local: Endpoint
-}
-
 export class Tcp implements Network {
   readonly #feed: (input: Input) => void
   readonly #dialTimeout: Millis
@@ -84,8 +77,8 @@ export class Tcp implements Network {
   readonly #reserve: Reserve
   readonly #listeners: TcpListeners
   readonly #flood: Flood
-  /** The connection accepted last, while the engine decides. */
-  #caller: AcceptedCaller | undefined
+  readonly #callers: TcpCallers
+  /** Connections that are `unanswered`. */
   #unanswered = 0
   readonly #connections = new Map<ConnId, Connection>()
   /** Connections that we closed, oldest first. */
@@ -93,8 +86,6 @@ export class Tcp implements Network {
   readonly #emptied = new Set<Connection>()
   #reporting: NodeJS.Immediate | undefined
   readonly #reading = new FairReading<Connection>()
-  /** Odd numbers are accepted connections, even ones dialled (`engine/neighbors`). */
-  #nextAccepted: ConnId = 1
   #whenEmpty: (() => void) | undefined
 
   constructor(options: TcpOptions) {
@@ -107,7 +98,7 @@ export class Tcp implements Network {
     this.#protection = new SocketProtection(options.keys ?? new Keys())
     this.#listeners = new TcpListeners({
       feed,
-      accept: (caller) => this.#accept(caller),
+      accept: (caller) => this.#callers.accept(caller),
       admission: (link) => this.#protection.admission(link),
       links: () => this.#protection.links,
       filter: () => (this.#flood.isOn ? (most) => makeCallerFilter(this.#protection.callers, most) : undefined),
@@ -119,15 +110,24 @@ export class Tcp implements Network {
       dropped: () => this.#listeners.dropped,
       report: (isOn, dropped) => feed({ kind: 'callers-filtered', isOn, dropped }),
     })
+    this.#callers = new TcpCallers({
+      feed,
+      protection: this.#protection,
+      reserve: this.#reserve,
+      isFull: () => this.#unanswered >= this.#mostUnanswered,
+      onStranger: () => this.#flood.stranger(),
+      onAdmitted: (conn, target) => this.#take(conn, target),
+    })
   }
 
   perform(effect: NetworkEffect): void {
     if (effect.kind === 'protect') this.#protect(effect.neighbors)
     else if (effect.kind === 'listen') this.#listen(effect.port, effect.addresses)
     else if (effect.kind === 'dial') this.#dial(effect)
-    else if (effect.kind === 'refuse') this.#refuse(effect.conn)
-    else {
-      if (this.#caller?.conn === effect.conn) this.#admit(this.#caller)
+    else if (effect.kind === 'refuse') {
+      if (!this.#callers.refuse(effect.conn)) this.#connections.get(effect.conn)?.socket.destroy()
+    } else {
+      this.#callers.admit(effect.conn)
       const connection = this.#connections.get(effect.conn)
       if (connection === undefined) return
       if (effect.kind === 'send') this.#send(connection, effect.bytes)
@@ -160,71 +160,12 @@ export class Tcp implements Network {
     this.#flood.start()
   }
 
-  /**
-   * Before the engine has decided on a connection, nothing more is asked of the system for it, and nothing is created.
-   */
-  #accept({ fd, remote, isIpv6 }: Caller): void {
-    if (this.#protection.isTold && this.#protection.of(remote.address) === undefined) this.#flood.stranger()
-    const whyNot = this.#whyTurnAway(fd, remote.address)
-    if (whyNot !== undefined) {
-      this.#hangUp(fd)
-      this.#feed({ kind: 'turned-away', address: remote.address, reason: whyNot })
-      return
-    }
-    const conn = this.#nextAccepted
-    this.#nextAccepted += 2
-    const caller = { conn, fd, remote, isIpv6, local: localEndpoint(fd) }
-    this.#caller = caller
-    this.#feed({ kind: 'accepted', conn, local: caller.local, remote })
-    // Neither refused nor answered yet: it is read, so that its end is noticed.
-    if (this.#caller === caller) this.#admit(caller)
-  }
-
-  #whyTurnAway(fd: number, address: Address): string | undefined {
-    const whyUnsigned = this.#protection.whyUnsigned(address)
-    if (whyUnsigned !== undefined) return whyUnsigned
-    // Bytes that arrived before its own least TTL was set have not been checked.
-    const least = this.#protection.of(address)?.minTtl
-    const ttl = least === undefined ? undefined : ttlOfSyn(fd)
-    if (least !== undefined && ttl !== undefined && ttl < least) {
-      return `its packets arrive with a TTL of ${ttl}, and ttlSecurity asks for ${least}`
-    }
-    if (this.#reserve.isSpent) return 'no file descriptor is left'
-    return this.#unanswered >= this.#mostUnanswered ? 'too many callers wait for an answer' : undefined
-  }
-
-  #hangUp(fd: number): void {
-    closeSocket(fd)
-    this.#reserve.refill()
-  }
-
-  /** Nothing has been read yet: its protection is set first. */
-  #admit({ conn, fd, remote, isIpv6 }: AcceptedCaller): void {
-    this.#caller = undefined
-    const target = new ProtectedSocket(this.#protection, fd, remote.address, isIpv6)
-    try {
-      setNoDelay(fd)
-      // It has inherited the listener's.
-      detachFilter(fd)
-      target.protectAccepted()
-    } catch (error) {
-      this.#hangUp(fd)
-      this.#feed({ kind: 'closed', conn, reason: errorText(error) })
-      return
-    }
+  /** An accepted connection that the engine wants. */
+  #take(conn: ConnId, target: ProtectedSocket): void {
     const connection = this.#makeConnection(conn, target, 'open')
     connection.unanswered = true
     this.#unanswered++
     connection.socket.resume()
-  }
-
-  #refuse(conn: ConnId): void {
-    const caller = this.#caller
-    if (caller?.conn === conn) {
-      this.#caller = undefined
-      this.#hangUp(caller.fd)
-      this.#feed({ kind: 'closed', conn, reason: undefined })
-    } else this.#connections.get(conn)?.socket.destroy()
   }
 
   // ---- keys and socket options
