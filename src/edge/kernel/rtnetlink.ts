@@ -15,16 +15,16 @@
 import { setImmediate as soon } from 'node:timers/promises'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import type { Millis } from '../../base/units.ts'
-import { GODWIT_PROTOCOL, type KernelRoute, MAIN_TABLE, routeKey } from '../../dataplane/kernel.ts'
+import { GODWIT_PROTOCOL, type KernelRoute, routeKey } from '../../dataplane/kernel.ts'
 import type { Effect } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
 import { errorText } from '../error-text.ts'
+import { KernelDumps } from './kernel-dumps.ts'
 import { KnownLinks, type Loss } from './known-links.ts'
 import { idOf, KnownRoutes } from './known-routes.ts'
-import { RTM_GETADDR, RTM_GETLINK, writeLinkDump } from './netlink-link.ts'
 import { type Attributes, type Message, NLM_F_APPEND, NLM_F_REPLACE } from './netlink-message.ts'
 import { NetlinkReader } from './netlink-reader.ts'
-import { RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE, readRoute, writeRouteDump } from './netlink-route.ts'
+import { RTM_DELROUTE, RTM_NEWROUTE } from './netlink-route.ts'
 import { type OpenNetlink, openNetlink } from './netlink-socket.ts'
 import { RouteWriter } from './route-writer.ts'
 
@@ -53,8 +53,6 @@ const ROUTE_GROUPS = [7, 11, 32]
 const RTM_NEWNEXTHOP = 104
 const RTM_DELNEXTHOP = 105
 
-/** A dump that changes in the kernel interrupt is repeated this often. */
-const ATTEMPTS = 5
 /** Known routes that are checked before other work has its turn. */
 const PIECE = 512
 /** Pause before unclear parts are read again; longer where readings take long. */
@@ -70,6 +68,8 @@ export class Rtnetlink {
   readonly #links = new KnownLinks()
   readonly #routes: KnownRoutes
   #reader: NetlinkReader | undefined
+  /** With `#reader`. */
+  #dumps: KernelDumps | undefined
   #writer: RouteWriter | undefined
   #closeWriter = () => {}
   #queue: Promise<void> = Promise.resolve()
@@ -173,7 +173,7 @@ export class Rtnetlink {
     const writer = this.#openSocket()
     this.#closeWriter = () => writer.close()
     this.#writer = new RouteWriter(writer, this.#links.indexOf)
-    this.#reader = new NetlinkReader({
+    const reader = new NetlinkReader({
       socket: this.#openSocket({
         groups: this.#readsRoutes ? [...LINK_GROUPS, ...ROUTE_GROUPS] : LINK_GROUPS,
         without: writer.port,
@@ -182,6 +182,14 @@ export class Rtnetlink {
       onPiece: () => this.#report(),
       onOverrun: () => this.#markAllUnclear(),
       onFailure: (error) => this.#fail(error),
+    })
+    this.#reader = reader
+    this.#dumps = new KernelDumps({
+      reader,
+      links: this.#links,
+      routes: this.#routes,
+      table: this.#table,
+      onLoss: (loss) => void this.#takeLoss(loss),
     })
   }
 
@@ -194,6 +202,7 @@ export class Rtnetlink {
   #closeReader(): void {
     this.#reader?.close()
     this.#reader = undefined
+    this.#dumps = undefined
   }
 
   /** All sockets are closed, and opened again after a pause: a full reading then finds what happened meanwhile. */
@@ -263,57 +272,22 @@ export class Rtnetlink {
 
   async #readLinks(): Promise<void> {
     this.#areLinksUnclear = false
-    await this.#untilWhole(async () => {
-      this.#links.begin()
-      const links = await this.#dumpLinks(RTM_GETLINK)
-      return (await this.#dumpLinks(RTM_GETADDR)) && links
-    })
+    await this.#readWhole((dumps) => dumps.readLinks())
     for (const loss of this.#links.end()) await this.#takeLoss(loss)
     this.#reportLinks()
   }
 
-  #dumpLinks(type: number): Promise<boolean> {
-    return this.#dump(
-      type,
-      (writer) => writeLinkDump(writer, type),
-      (message, attributes) => {
-        const loss = this.#links.take(message, attributes)
-        if (loss !== undefined) void this.#takeLoss(loss)
-      },
-    )
-  }
-
   async #readRoutes(family: Family): Promise<void> {
     this.#routes.unclear.delete(family)
-    await this.#untilWhole(async () => {
-      this.#routes.begin(family)
-      let isWhole = true
-      for (const only of this.#dumpFilters()) {
-        const dump = this.#dump(RTM_GETROUTE, (writer) => writeRouteDump(writer, family, only), this.#takeRoute)
-        isWhole = (await dump) && isWhole
-      }
-      return isWhole
-    })
+    await this.#readWhole((dumps) => dumps.readRoutes(family))
     await this.#inPieces(this.#routes.sweep(family, PIECE))
     if (this.#routes.unclear.size === 0) this.#deleted.clear()
   }
 
-  /** Our own routes are searched in all tables: an earlier run may have used another one. */
-  #dumpFilters(): ({ readonly table: number } | { readonly protocol: number })[] {
-    if (this.#table === undefined) return [{ table: MAIN_TABLE }]
-    const tables = new Set([MAIN_TABLE, this.#table])
-    return [...[...tables].map((table) => ({ table })), { protocol: GODWIT_PROTOCOL }]
-  }
-
-  async #untilWhole(read: () => Promise<boolean>): Promise<void> {
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) if (await read()) return
-    // The table changes all the time: this reading is close enough, and is repeated after a while.
-    this.#markAllUnclear()
-  }
-
-  #dump(...args: Parameters<NetlinkReader['dump']>): Promise<boolean> {
-    if (this.#reader === undefined) throw new Error('the socket was closed')
-    return this.#reader.dump(...args)
+  /** Where the table changes all the time, what was read is close enough, and everything is read again after a while. */
+  async #readWhole(read: (dumps: KernelDumps) => Promise<boolean>): Promise<void> {
+    if (this.#dumps === undefined) throw new Error('the socket was closed')
+    if (!(await read(this.#dumps))) this.#markAllUnclear()
   }
 
   async #inPieces(pieces: Iterable<void>): Promise<void> {
@@ -345,14 +319,9 @@ export class Rtnetlink {
     }
   }
 
-  readonly #takeRoute = (message: Message, attributes: Attributes): void => {
-    const reported = readRoute(attributes, message, this.#links.nameOf)
-    if (reported !== undefined && this.#concernsUs(reported.route)) this.#routes.read(reported)
-  }
-
   #takeRouteEvent(message: Message, attributes: Attributes): void {
-    const reported = readRoute(attributes, message, this.#links.nameOf)
-    if (reported === undefined || !this.#concernsUs(reported.route)) return
+    const reported = this.#dumps?.routeIn(message, attributes)
+    if (reported === undefined) return
     if (message.type === RTM_DELROUTE && isByProgram(message, reported.route))
       this.#deleted.add(routeKey(reported.route))
     if (this.#isWriting && this.#mayCross(reported.route)) this.#routes.unclear.add(reported.route.prefix.family)
@@ -364,11 +333,6 @@ export class Rtnetlink {
   /** A route of ours changed by another program, or another one in place of ours: before or after what we write there. */
   #mayCross(route: KernelRoute): boolean {
     return route.protocol === GODWIT_PROTOCOL || this.#written.has(idOf(route))
-  }
-
-  #concernsUs({ prefix, table, protocol }: Pick<KernelRoute, 'prefix' | 'table' | 'protocol'>): boolean {
-    if (this.#table === undefined) return table === MAIN_TABLE && prefix.length === 0
-    return table === MAIN_TABLE || table === this.#table || protocol === GODWIT_PROTOCOL
   }
 
   /** IPv6 routes over lost links that are still known: the kernel has removed them without a word, or not at all. */
