@@ -24,7 +24,7 @@ export class KnownLinks {
   readonly #indexes = new Map<string, number>()
   readonly #dirty = new Set<number>()
   readonly #gone = new Set<number>()
-  /** While everything is read again: what has not been reported yet. */
+  /** While everything is read again, what has not been reported yet: `INDEX` of links, `INDEX KEY` of addresses (`keyOf`). */
   #stale: Set<string> | undefined
   #hasReported = false
 

@@ -85,7 +85,10 @@ export class KnownRoutes {
     else countIn(this.#counted, reported.route, 1)
   }
 
-  /** Of equal routes the kernel uses the first: one that it has behind a later one is told again, as the last of them. */
+  /**
+   * Of equal routes the kernel uses the first, so that their order counts: a route that comes behind one that we know as later
+   * has moved, and is passed on again as the last of them.
+   */
   #readAgain(id: string, entry: Entry): void {
     entry.reading = this.#reading
     const isBehind = this.#lastRead.id !== id || this.#lastRead.born < entry.born

@@ -35,6 +35,7 @@ const NLM_F_ACK_TLVS = 0x200
 const NLM_F_CAPPED = 0x100
 const NLMSGERR_ATTR_MSG = 1
 
+/** All whole messages of what was received. */
 export function messagesOf(bytes: Uint8Array): Message[] {
   const view = viewOf(bytes)
   const found: Message[] = []

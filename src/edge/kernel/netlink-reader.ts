@@ -21,11 +21,11 @@ import {
 import { type NetlinkSocket, RECEIVE_BUFFER } from './netlink-socket.ts'
 
 /**
- * Octets received in one round, and passed on together: an answer of a dump has 32 KiB, an event some hundred. A change of
- * a link with ten thousand addresses is no small thing to pass on: a round of events is one.
+ * Octets received in one round: one answer of a dump has up to 32 KiB, an event some hundred. What changes in a round is passed on
+ * together, because it costs much to pass on a link that has ten thousand addresses.
  */
 const ROUND = 32 * 1024
-/** Events received in one round: each is passed on, and most cause work of their own. */
+/** Messages received in one round: most events cause work of their own. */
 const EVENTS = 64
 /** The requested object does not exist, such as a table without any route. */
 const ENOENT = 2
@@ -64,8 +64,9 @@ export class NetlinkReader {
   }
 
   /**
-   * Dumps all objects of one type, one at a time; only one dump runs at once. False: the table changed during the dump,
-   * which must be repeated. `write` writes the fixed part and the attributes that restrict the dump.
+   * Asks for all objects of one type, of which `each` gets one message after the other. A caller waits for the end of one dump
+   * before it begins the next. False: the table changed during the dump, which must be repeated. `write` writes the fixed part
+   * of the question and the attributes that restrict the dump. Rejects where the kernel refuses it, or the socket fails.
    */
   dump(
     type: number,
@@ -84,8 +85,8 @@ export class NetlinkReader {
   }
 
   /**
-   * Reads all events that the kernel has queued so far, in rounds. Its queue is bounded: of one that never becomes empty, those
-   * that came before are read when that much has been received.
+   * Reads, in rounds, all events that the kernel has queued so far. Others may come meanwhile, so that the queue never becomes
+   * empty; it holds at most `RECEIVE_BUFFER` octets, and after as many the earlier events have been read.
    */
   async catchUp(): Promise<void> {
     const until = this.#received + RECEIVE_BUFFER

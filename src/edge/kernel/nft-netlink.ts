@@ -6,30 +6,40 @@
 import { formatAddress } from '../../base/address.ts'
 import { inSeconds, type Seconds } from '../../base/units.ts'
 import { BEGUN_SET } from '../../dataplane/nft-script.ts'
-import { type Attributes, Attributes as Inner, type Message, type NetlinkWriter } from './netlink-message.ts'
+import { Attributes, type Message, type NetlinkWriter } from './netlink-message.ts'
 import { NetlinkReader } from './netlink-reader.ts'
 import { NETLINK_NETFILTER, type OpenNetlink } from './netlink-socket.ts'
 
-// Numbers of linux/netfilter/nf_tables.h.
+// Numbers of linux/netfilter/nf_tables.h and nfnetlink.h.
+/** NFNL_SUBSYS_NFTABLES, in the upper octet of a type. */
 const SUBSYSTEM = 10 << 8
+/** NFT_MSG_NEWSETELEM and NFT_MSG_GETSETELEM. */
 const NEW_ELEMENTS = SUBSYSTEM | 12
 const GET_ELEMENTS = SUBSYSTEM | 13
-/** A transaction has ended. */
+/** NFT_MSG_NEWGEN: a transaction has ended. */
 const NEW_GENERATION = SUBSYSTEM | 15
+/** NFNLGRP_NFTABLES. */
 const EVENT_GROUP = 7
 const NFPROTO_INET = 1
-/** The attribute of all messages about a table, its chains, rules and sets: the name of the table. */
+/** The name of the table, the first attribute of all messages about a table, its chains, rules and sets. */
 const TABLE = 1
+/** NFTA_SET_ELEM_LIST_SET and NFTA_SET_ELEM_LIST_ELEMENTS. */
 const SET = 2
 const ELEMENTS = 3
+/** Of an element: NFTA_SET_ELEM_KEY, _FLAGS and _EXPIRATION. */
 const KEY = 1
 const FLAGS = 3
 const EXPIRATION = 5
+/** NFTA_DATA_VALUE: of a key. */
 const VALUE = 1
+/** NFT_SET_ELEM_INTERVAL_END, a flag. */
 const INTERVAL_END = 1
-/** What lost events count for: no single change of ours, after which all is known, may look like them. */
+/**
+ * Lost events count as so many transactions. `Nft` writes a change and finds one transaction more: then it knows the result without
+ * reading. Lost events must not count as that one.
+ */
 const LOST_TOUCHES = 2
-/** The length of the header `nfgenmsg`. */
+/** Octets of `struct nfgenmsg`. */
 const FIXED = 4
 
 export interface NftNetlinkOptions {
@@ -60,9 +70,8 @@ export class NftNetlink {
   }
 
   /**
-   * How many transactions have changed our table until now, ours among them; where events were lost, more than one beside
-   * what was read: what they were is not known. Events are
-   * read in rounds, in order: those from before a question come before its answer.
+   * How many transactions have changed our table until now, ours among them. A question is asked first: the events from before it
+   * come before its answer.
    */
   async touches(): Promise<number> {
     await this.timeLeft(BEGUN_SET)
@@ -126,12 +135,12 @@ const nameOf = (text: string): Uint8Array => new TextEncoder().encode(`${text}\0
 
 /** One element inside a message; filled again for the next one. */
 class Element {
-  readonly #attributes: Inner
-  readonly #data: Inner
+  readonly #attributes: Attributes
+  readonly #data: Attributes
 
   constructor(bytes: Uint8Array) {
-    this.#attributes = new Inner(bytes)
-    this.#data = new Inner(bytes)
+    this.#attributes = new Attributes(bytes)
+    this.#data = new Attributes(bytes)
   }
 
   read(from: number, to: number): this {
@@ -139,6 +148,7 @@ class Element {
     return this
   }
 
+  /** The value inside an attribute. */
   octets(type: number): Uint8Array | undefined {
     const [from, to] = [this.#attributes.start(type), this.#attributes.end(type)]
     return from === 0 ? undefined : this.#data.read(from, to).octets(VALUE)

@@ -4,8 +4,8 @@
  * In: the Effect `nft`, one transaction each. Out: the Inputs `nft-table` (the table as read back, whenever it has
  * changed, with counters when they are asked for), `applied` for every effect, and `kernel-error` while nft fails.
  *
- * nft writes the table and lists its rules. Elements of sets are read by netlink, and only where they are not known: after
- * a change of elements that was the only transaction on our table, they are what they were with that change.
+ * nft writes the table and lists its rules. Elements of sets are read by netlink, and only where they are not known: they are
+ * known after a reading, and after a change of ours that was the only transaction on our table since then.
  *
  * The table stays when the agent ends. While the agent runs, no other program can change the table, where nft and the
  * kernel support an owner (`nft-owner`).

@@ -19,7 +19,7 @@ import type { NetlinkSocket } from './netlink-socket.ts'
 
 /** Octets in one send: about four hundred routes, whose errors fit into the socket's buffer. */
 const BATCH = 32 * 1024
-/** Octets of a route with 256 next hops. */
+/** Octets that one route may take: enough for 256 next hops. */
 const LARGEST = 16 * 1024
 /** The kernel has 32 bits for a sequence number: they begin again before that. */
 const LAST_BASE = 2 ** 31
@@ -92,7 +92,7 @@ export class RouteWriter {
     return failures
   }
 
-  /** The errors after a send; undefined: the kernel dropped some, so that the result is unknown. */
+  /** What the kernel has answered to a send, by sequence number; undefined: it dropped some, so that the result is unknown. */
   #answers(): Map<number, Answer> | undefined {
     const found = new Map<number, Answer>()
     let isWhole = true

@@ -71,7 +71,9 @@ interface Listener {
   readonly hops: Hops
   /** Neighbors that may send here, and how many sessions each has. */
   readonly senders: Map<Address, number>
+  /** The kernel's drop counter, as it was last reported. */
   dropped: number
+  /** Packets of strangers since `countedSince`, which is at most a second ago. */
   strangers: number
   countedSince: Millis
   /** Until then strangers are dropped in the kernel. */
@@ -244,8 +246,9 @@ export class BfdSockets {
     const count = (listener.senders.get(address) ?? 0) + change
     if (count > 0) listener.senders.set(address, count)
     else listener.senders.delete(address)
-    // A later flood is filtered by the neighbors of that time.
-    if (listener.floodUntil !== undefined && count === Math.max(change, 0)) this.#endFlood(listener)
+    const isNewOrGone = count === (change === 1 ? 1 : 0)
+    // The filter knows the neighbors of its time. If the flood goes on, another one is made.
+    if (listener.floodUntil !== undefined && isNewOrGone) this.#endFlood(listener)
   }
 
   // ---- floods

@@ -4,6 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { Millis } from '../../base/units.ts'
 import { BfdEngine } from '../../bfd/engine.ts'
 import { monotonicClock } from '../clock.ts'
 import { BfdDriver } from './bfd-driver.ts'
@@ -12,7 +13,7 @@ import { leastIntervalWith, raisePriority } from './bfd-priority.ts'
 import type { BfdOrder, BfdThreadData } from './bfd-thread.ts'
 
 /** Node can stop a thread only while it runs JavaScript: it returns from the wait at least this often. */
-const LONGEST_WAIT = 250
+const LONGEST_WAIT: Millis = 250
 
 const { port, bell: fd, independent } = workerData as BfdThreadData
 const bell = new Bell(fd)

@@ -220,7 +220,10 @@ function addUnlessThere(target: Target, prefix: Prefix, key: AoKey): void {
   }
 }
 
-/** `ifInUse`: the key that a connection goes on with if it signs with this one. */
+/**
+ * `ifInUse`: the key that a connection goes on with if it signs with this one, which the kernel refuses to delete (EBUSY). It is
+ * then asked again, with that key as `instead`.
+ */
 function deleteAo(target: Target, prefix: Prefix, key: AoKey, ifInUse?: AoKey, instead?: AoKey): void {
   try {
     setOption(target.fd, IPPROTO_TCP, TCP_AO_DEL_KEY, aoDelete(target.isIpv6, prefix, key, instead))
