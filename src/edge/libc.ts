@@ -27,27 +27,31 @@ export const SOCK_RAW = 3
 const NONBLOCK_CLOEXEC = 0o4000 | 0o2000000
 export const SOL_SOCKET = 1
 const SO_REUSEADDR = 2
+const SO_RCVBUF = 8
+const SO_REUSEPORT = 15
 const SO_PEERCRED = 17
 const SO_BINDTODEVICE = 25
 const SO_ATTACH_FILTER = 26
 const SO_DETACH_FILTER = 27
-const SO_REUSEPORT = 15
+const SO_RCVBUFFORCE = 33
 const SO_MEMINFO = 55
 /** The index of the drop count in the answer to SO_MEMINFO. */
 const SK_MEMINFO_DROPS = 8
 const MSG_DONTWAIT = 0x40
 const EAGAIN = 11
-const IPPROTO_IP = 0
+export const IPPROTO_IP = 0
 const IP_TOS = 1
+export const IP_TTL = 2
 const IPV6_TCLASS = 67
 /** DSCP CS6. */
 const NETWORK_CONTROL = 0xc0
-const IPPROTO_TCP = 6
+export const IPPROTO_TCP = 6
 const TCP_NODELAY = 1
 const TCP_SAVE_SYN = 27
 const TCP_SAVED_SYN = 28
-const IPPROTO_IPV6 = 41
-const IPV6_V6ONLY = 26
+export const IPPROTO_IPV6 = 41
+export const IPV6_V6ONLY = 26
+export const IPV6_UNICAST_HOPS = 16
 
 /** `sockaddr_in6`, the longest address that is read. */
 const SOCKADDR_SIZE = 28
@@ -56,6 +60,7 @@ const PATH_SIZE = 108
 
 // Symbols of the process itself, with whatever C library Node runs on.
 const libc = koffi.load(null)
+/** `struct sock_fprog`. */
 const Program = koffi.struct({ length: 'uint16_t', rows: 'void *' })
 const LENGTH = koffi.inout(koffi.pointer('uint32_t'))
 const call = {
@@ -78,6 +83,7 @@ const call = {
 /** A call that failed: `code` is `EMFILE` and the like, `message` the usual text for it. */
 export class CallError extends Error {
   readonly code: string
+  /** Below zero, as in errors of Node. */
   readonly errno: number
 
   constructor(errno: number) {
@@ -113,6 +119,15 @@ export function closeSocket(fd: number): void {
 export function setOption(fd: number, level: number, option: number, value: number | Uint8Array): void {
   const bytes = typeof value === 'number' ? new Uint8Array(Int32Array.of(value).buffer) : value
   must(call.setsockopt(fd, level, option, bytes, bytes.length))
+}
+
+/** Octets for what has arrived and waits to be read; without NET_ADMIN up to the limit of the system (`net.core.rmem_max`). */
+export function setReceiveBuffer(fd: number, octets: number): void {
+  try {
+    setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, octets)
+  } catch {
+    setOption(fd, SOL_SOCKET, SO_RCVBUF, octets)
+  }
 }
 
 export const setNoDelay = (fd: number): void => setOption(fd, IPPROTO_TCP, TCP_NODELAY, 1)
@@ -275,7 +290,7 @@ export function attachFilter(fd: number, rows: readonly FilterRow[]): void {
     view.setUint8(index * 8 + 3, ifFalse)
     view.setUint32(index * 8 + 4, number, true)
   }
-  must(call.setFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, { length: rows.length, rows: bytes }, 16))
+  must(call.setFilter(fd, SOL_SOCKET, SO_ATTACH_FILTER, { length: rows.length, rows: bytes }, koffi.sizeof(Program)))
 }
 
 /** Without a filter there is nothing to do. */

@@ -1,10 +1,9 @@
 /** Whether this kernel can sign TCP segments: TCP-MD5 (RFC 2385) and TCP-AO (RFC 5925). */
-import { CallError, closeSocket, openSocket, setOption } from './libc.ts'
+import { CallError, closeSocket, IPPROTO_TCP, openSocket, setOption } from './libc.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
-const IPPROTO_TCP = 6
-const TCP_MD5SIG_EXT = 32
-const TCP_AO_DEL_KEY = 39
+export const TCP_MD5SIG_EXT = 32
+export const TCP_AO_DEL_KEY = 39
 /** No key and no address: the call changes nothing. */
 const NOTHING = new Uint8Array(216)
 

@@ -13,18 +13,16 @@ import {
   droppedBy,
   openNetlinkSocket,
   receive,
-  SOL_SOCKET,
   send,
   sendApart,
   setOption,
+  setReceiveBuffer,
   watchReadable,
 } from '../libc.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
 const NETLINK_ROUTE = 0
 export const NETLINK_NETFILTER = 12
-const SO_RCVBUF = 8
-const SO_RCVBUFFORCE = 33
 const SOL_NETLINK = 270
 const NETLINK_ADD_MEMBERSHIP = 1
 const NETLINK_NO_ENOBUFS = 5
@@ -143,22 +141,19 @@ class Socket implements NetlinkSocket {
   }
 
   #setUp(groups: readonly number[], room: number): void {
-    // SO_RCVBUFFORCE needs NET_ADMIN; without it the kernel's limit applies.
-    if (!this.#try(SOL_SOCKET, SO_RCVBUFFORCE, room)) this.#try(SOL_SOCKET, SO_RCVBUF, room)
+    setReceiveBuffer(this.#fd, room)
     // A kernel without these options (before 4.20) reports less, and we read more than we asked for.
     for (const option of [NETLINK_CAP_ACK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK, NETLINK_NO_ENOBUFS]) {
-      this.#try(SOL_NETLINK, option, 1)
+      this.#try(option)
     }
     for (const group of groups) setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
   }
 
-  #try(level: number, option: number, value: number): boolean {
+  #try(option: number): void {
     try {
-      setOption(this.#fd, level, option, value)
-      return true
+      setOption(this.#fd, SOL_NETLINK, option, 1)
     } catch (error) {
-      if (error instanceof CallError) return false
-      throw error
+      if (!(error instanceof CallError)) throw error
     }
   }
 

@@ -17,12 +17,18 @@ import {
   CallError,
   closeSocket,
   droppedBy,
+  IP_TTL,
+  IPPROTO_IP,
+  IPPROTO_IPV6,
+  IPV6_UNICAST_HOPS,
+  IPV6_V6ONLY,
   interfaceName,
   openSocket,
   SOL_SOCKET,
   sendTo,
   setNetworkControl,
   setOption,
+  setReceiveBuffer,
 } from '../libc.ts'
 import { makeFilter } from './bfd-filter.ts'
 import { askForInfo, type Datagram, receiveDatagram } from './datagram.ts'
@@ -39,12 +45,8 @@ type Open = Extract<BfdEffect, { readonly kind: 'open' }>
 // Numbers of Linux, the same on every architecture that we run on.
 const SOCK_DGRAM = 2
 const SO_DONTROUTE = 5
-const SO_RCVBUF = 8
-const SO_RCVBUFFORCE = 33
-const LEVEL: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 41 }
-/** IP_TTL and IPV6_UNICAST_HOPS. */
-const HOPS_OPTION: Readonly<Record<Family, number>> = { ipv4: 2, ipv6: 16 }
-const IPV6_V6ONLY = 26
+const LEVEL: Readonly<Record<Family, number>> = { ipv4: IPPROTO_IP, ipv6: IPPROTO_IPV6 }
+const HOPS_OPTION: Readonly<Record<Family, number>> = { ipv4: IP_TTL, ipv6: IPV6_UNICAST_HOPS }
 
 const PORT: Readonly<Record<Hops, number>> = { single: 3784, multi: 4784 }
 const ANY: Readonly<Record<Family, Address>> = { ipv4: '0.0.0.0', ipv6: '::' }
@@ -188,7 +190,7 @@ export class BfdSockets {
     try {
       if (family === 'ipv6') setOption(fd, LEVEL.ipv6, IPV6_V6ONLY, 1)
       attachFilter(fd, makeFilter({ family, oneHop: hops === 'single', senders: undefined }))
-      setReceiveBuffer(fd)
+      setReceiveBuffer(fd, RECEIVE_BUFFER)
       askForInfo(fd, family)
       bindSocket(fd, { address: ANY[family], port: PORT[hops] })
     } catch (error) {
@@ -288,15 +290,6 @@ export class BfdSockets {
     if (sender.error === text && !portTaken) return
     sender.error = text
     this.#feed({ kind: 'socket-error', session: sender.open.session, text, portTaken })
-  }
-}
-
-/** SO_RCVBUFFORCE where we may, else up to the limit of the system. */
-function setReceiveBuffer(fd: number): void {
-  try {
-    setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
-  } catch {
-    setOption(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER)
   }
 }
 

@@ -5,7 +5,7 @@
 import koffi from 'koffi'
 import { type Address, formatAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
-import { setOption } from '../libc.ts'
+import { IPPROTO_IP, IPPROTO_IPV6, setOption } from '../libc.ts'
 
 export interface Datagram {
   /** A copy; of a longer packet the octets that were asked for. */
@@ -21,7 +21,7 @@ const libc = koffi.load(null)
 const recvmsg = libc.func('recvmsg', 'intptr_t', ['int', 'void *', 'int'])
 
 // Numbers of Linux, the same on every architecture that we run on.
-const LEVEL: Readonly<Record<Family, number>> = { ipv4: 0, ipv6: 41 }
+const LEVEL: Readonly<Record<Family, number>> = { ipv4: IPPROTO_IP, ipv6: IPPROTO_IPV6 }
 /** IP_PKTINFO and IP_RECVTTL; IPV6_RECVPKTINFO and IPV6_RECVHOPLIMIT: each asks for a control message. */
 const ASK: Readonly<Record<Family, readonly [number, number]>> = { ipv4: [8, 12], ipv6: [49, 51] }
 /** Their types: IP_PKTINFO and IP_TTL; IPV6_PKTINFO and IPV6_HOPLIMIT. */

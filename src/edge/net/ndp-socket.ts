@@ -10,6 +10,8 @@ import {
   CallError,
   closeSocket,
   type FilterRow,
+  IPPROTO_IPV6,
+  IPV6_UNICAST_HOPS,
   openSocket,
   SOCK_RAW,
   sendTo,
@@ -33,9 +35,7 @@ export type Receive = (bytes: Uint8Array, from: Address, index: number) => void
 export const ALL_NODES = 'ff02::1'
 export const ALL_ROUTERS = 'ff02::2'
 
-const IPPROTO_IPV6 = 41
 const IPPROTO_ICMPV6 = 58
-const IPV6_UNICAST_HOPS = 16
 const IPV6_MULTICAST_HOPS = 18
 const IPV6_MULTICAST_LOOP = 19
 const IPV6_JOIN_GROUP = 20

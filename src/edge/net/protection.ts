@@ -7,17 +7,13 @@ import type { Family } from '../../base/family.ts'
 import { contains, hostPrefix, isHostPrefix, type Prefix } from '../../base/prefix.ts'
 import type { Protection } from '../../engine/effect.ts'
 import type { Keys } from '../keys.ts'
-import { setOption } from '../libc.ts'
+import { IP_TTL, IPPROTO_IP, IPPROTO_IPV6, IPV6_UNICAST_HOPS, setOption } from '../libc.ts'
 import { type Signatures, signatures } from '../signatures.ts'
 import { keyPrefixes, type SignatureFor } from './key-prefixes.ts'
 import { type Signature, signatureOf } from './signing.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
-const IPPROTO_IP = 0
-const IP_TTL = 2
 const IP_MINTTL = 21
-const IPPROTO_IPV6 = 41
-const IPV6_UNICAST_HOPS = 16
 const IPV6_MINHOPCOUNT = 73
 
 const FULL_TTL = 255

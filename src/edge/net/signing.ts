@@ -10,16 +10,14 @@ import { createHmac, randomBytes } from 'node:crypto'
 import type { Prefix } from '../../base/prefix.ts'
 import type { AoAlgorithm, KeyIntent, Signing } from '../../cluster/intent.ts'
 import { errorText } from '../error-text.ts'
-import { CallError, setOption } from '../libc.ts'
+import { CallError, IPPROTO_TCP, setOption } from '../libc.ts'
+import { TCP_AO_DEL_KEY, TCP_MD5SIG_EXT } from '../signatures.ts'
 
 // Numbers of Linux, the same on every architecture that we run on.
 const AF_INET = 2
 const AF_INET6 = 10
-const IPPROTO_TCP = 6
-const TCP_MD5SIG_EXT = 32
 const TCP_MD5SIG_FLAG_PREFIX = 1
 const TCP_AO_ADD_KEY = 38
-const TCP_AO_DEL_KEY = 39
 const TCP_AO_INFO = 40
 /** Octets of `struct tcp_md5sig`, `tcp_ao_add`, `tcp_ao_del` and `tcp_ao_info_opt`. */
 const MD5SIG = 216
