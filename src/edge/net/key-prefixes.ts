@@ -1,5 +1,5 @@
 /**
- * A listener takes about a thousand keys, and a mesh has more neighbors than that. Neighbors with the same signature share
+ * A listener takes 150 to a thousand keys, and a mesh has more neighbors than that. Neighbors with the same signature share
  * prefixes: the shortest that contain no neighbor that has another signature or none. Other hosts inside such a prefix are
  * strangers: their connections need the key, which they do not have.
  *
@@ -16,8 +16,11 @@ export interface SignatureFor {
   readonly signature: Signature
 }
 
-/** Above this number, a signature that several neighbors have is set for prefixes. */
-const MOST_SEPARATE_KEYS = 256
+/**
+ * Above this number of hosts of a family, a signature that they share is set for prefixes. Before Linux 6.7 a socket has room for 150
+ * keys by default (`net.core.optmem_max` of 20 KiB).
+ */
+const MOST_SEPARATE_KEYS = 64
 
 export function keyPrefixes(
   all: readonly Protection[],

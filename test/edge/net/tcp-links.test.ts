@@ -136,8 +136,24 @@ describe.skipIf(!isRoot)('one link-local address on two links', () => {
   })
 })
 
-describe.skipIf(!isRoot)('a flood where the kernel has little room for filters', () => {
-  test('neighbors by the hundred are served on, and the flood is reported', async () => {
+describe.skipIf(!isRoot)('where the kernel has little room for keys and filters', () => {
+  test('neighbors by the hundred with one key, of both families, are listened for', async () => {
+    const hub = new Namespace('hub')
+    hub.run('sysctl -qw net.core.optmem_max=20480')
+    const host = new Host(hub)
+    try {
+      const addresses = Array.from({ length: 200 }, (_, at) => [`10.9.${at}.7`, `fd00:${at}::7`]).flat()
+      host.order({ neighbors: Object.fromEntries(addresses.map((address) => [address, 'salmon'])) })
+      host.order({ effect: { kind: 'listen', port: PORT, addresses: [] } })
+      await until('an answer', () => host.of('listening').length + host.of('listen-failed').length > 0)
+      expect(host.of('listen-failed')).toEqual([])
+    } finally {
+      await host.end()
+      hub.remove()
+    }
+  })
+
+  test('neighbors by the hundred are served on in a flood, which is reported', async () => {
     const spaces = [new Namespace('hub'), new Namespace('left')] as const
     const [hub, left] = spaces
     hub.connect('e1', left, 'e0')
