@@ -22,42 +22,66 @@ export interface SignatureFor {
  */
 const MOST_SEPARATE_KEYS = 64
 
+/** The neighbors of one family that have one signature. */
+interface Group {
+  readonly signature: Signature
+  readonly prefixes: Prefix[]
+}
+
+/** The neighbors of the same family that have another signature, or none. */
+interface Others {
+  readonly all: Prefix[]
+  /** Those that a range must leave out: between two keys of TCP-MD5 a longer prefix is enough. */
+  readonly mustBeCutOut: Prefix[]
+}
+
 export function keyPrefixes(
   all: readonly Protection[],
   signatureOf: (protection: Protection) => Signature | undefined,
 ): SignatureFor[] {
-  const groups = new Map<string, { signature: Signature; prefixes: Prefix[] }>()
-  const signatures: (Signature | undefined)[] = []
-  for (const protection of all) {
-    const signature = signatureOf(protection)
-    signatures.push(signature)
+  const signatures = all.map(signatureOf)
+  return groupsOf(all, signatures).flatMap((group) => prefixesOf(group, othersOf(group, all, signatures)))
+}
+
+function groupsOf(all: readonly Protection[], signatures: readonly (Signature | undefined)[]): Group[] {
+  const groups = new Map<string, Group>()
+  for (const [index, { prefix }] of all.entries()) {
+    const signature = signatures[index]
     if (signature === undefined) continue
-    const name = `${protection.prefix.family} ${signature.name}`
+    const name = `${prefix.family} ${signature.name}`
     const group = groups.get(name) ?? { signature, prefixes: [] }
     groups.set(name, group)
-    group.prefixes.push(protection.prefix)
+    group.prefixes.push(prefix)
   }
-  return [...groups.values()].flatMap(({ signature, prefixes }) => {
-    const otherNeighbors: Prefix[] = []
-    /** Those that a range must leave out: between two keys of TCP-MD5 a longer prefix is enough. */
-    const mustBeCutOut: Prefix[] = []
-    for (const [index, { prefix }] of all.entries()) {
-      const other = signatures[index]
-      if (prefix.family !== prefixes[0]?.family || other?.name === signature.name) continue
-      otherNeighbors.push(prefix)
-      if (other?.kind !== 'md5' || signature.kind === 'ao') mustBeCutOut.push(prefix)
-    }
-    const hosts = distinct(prefixes.filter(isHostPrefix))
-    const ranges = prefixes
-      .filter((prefix) => !isHostPrefix(prefix))
-      .flatMap((range) => {
-        // What is left of a range may be as long as a neighbor inside, which then would not count.
-        const narrowerInside = otherNeighbors.filter((other) => other.length > range.length && contains(range, other))
-        return without(range, mustBeCutOut).filter((rest) => !narrowerInside.some((other) => contains(other, rest)))
-      })
-    const found = distinct([...ranges, ...(hosts.length > MOST_SEPARATE_KEYS ? cover(hosts, otherNeighbors) : hosts)])
-    return (signature.kind === 'ao' ? outermost(found) : found).map((prefix) => ({ prefix, signature }))
-  })
+  return [...groups.values()]
+}
+
+function othersOf(
+  { signature, prefixes }: Group,
+  all: readonly Protection[],
+  signatures: readonly (Signature | undefined)[],
+): Others {
+  const others: Others = { all: [], mustBeCutOut: [] }
+  for (const [index, { prefix }] of all.entries()) {
+    const other = signatures[index]
+    if (prefix.family !== prefixes[0]?.family || other?.name === signature.name) continue
+    others.all.push(prefix)
+    if (other?.kind !== 'md5' || signature.kind === 'ao') others.mustBeCutOut.push(prefix)
+  }
+  return others
+}
+
+function prefixesOf({ signature, prefixes }: Group, others: Others): SignatureFor[] {
+  const hosts = distinct(prefixes.filter(isHostPrefix))
+  const ranges = prefixes.filter((prefix) => !isHostPrefix(prefix)).flatMap((range) => withoutOthers(range, others))
+  const found = distinct([...ranges, ...(hosts.length > MOST_SEPARATE_KEYS ? cover(hosts, others.all) : hosts)])
+  return (signature.kind === 'ao' ? outermost(found) : found).map((prefix) => ({ prefix, signature }))
+}
+
+/** What is left of a range may be as long as a neighbor inside, which then would not count. */
+function withoutOthers(range: Prefix, others: Others): Prefix[] {
+  const narrowerInside = others.all.filter((other) => other.length > range.length && contains(range, other))
+  return without(range, others.mustBeCutOut).filter((rest) => !narrowerInside.some((other) => contains(other, rest)))
 }
 
 const distinct = (prefixes: readonly Prefix[]): Prefix[] => [
