@@ -301,6 +301,22 @@ describe('writing to the API', () => {
     await until('all are written', () => names.every(isFalse))
   })
 
+  test('where the next page of the list comes too late, the list is begun anew, and nothing is told', async () => {
+    const names = Array.from({ length: 250 }, (_, index) => `peer-${index}`)
+    for (const name of names) api.apply(peer(name))
+    const source = await open()
+    tell(source)
+    await until('held', () => leases.length === 1)
+    let writesLeft = 100
+    api.onRequest = ({ method, path }) => {
+      if (method !== 'PATCH' || !path.startsWith(PEERS) || --writesLeft !== 0) return
+      api.store.compact()
+    }
+    source.report?.({ kind: 'conditions', objects: names.map((name) => conditionsOf(name, 'True')), whole: true })
+    await until('written', () => writes(`${PEERS}/`).length === 250)
+    expect(known.changes.filter((one) => one.kind === 'source-problem' && one.at === 'Kubernetes/status')).toEqual([])
+  })
+
   test.each([
     ['one object is not taken', 422, `${PEERS}/peer-3/status`],
     ['a kind may not be written', 403, `${PEERS}/`],
@@ -533,6 +549,19 @@ describe('writing to the API', () => {
     api.delete('Node', 'worker-1')
     api.apply(node('worker-1'))
     tell(await open(), { asNumber: 1 })
+    await untilStored({ status: { asNumber: 1 } })
+    const uid = api.store.get(NODES, '/worker-1')?.metadata.uid
+    expect(stored()?.metadata.ownerReferences).toMatchObject([{ kind: 'Node', uid }])
+  })
+
+  test('a Node that registers later than its agent starts becomes the owner of the status', async () => {
+    api.delete('Node', 'worker-1')
+    const source = await open()
+    tell(source)
+    await untilStored({ status: { sessions: { summary: '1/2' } } })
+    expect(stored()?.metadata.ownerReferences).toBeUndefined()
+    api.apply(node('worker-1'))
+    tell(source, { asNumber: 1 })
     await untilStored({ status: { asNumber: 1 } })
     const uid = api.store.get(NODES, '/worker-1')?.metadata.uid
     expect(stored()?.metadata.ownerReferences).toMatchObject([{ kind: 'Node', uid }])

@@ -16,8 +16,11 @@ export class NodeStatusWriter {
   readonly #node: string
   #wanted: NodeStatus | undefined
   #newest: NodeStatus | undefined
-  /** One that stands before this agent's first write may belong to an earlier Node, with which the API deletes it. */
-  #hasNewOwner = true
+  /**
+   * The next write looks for the Node and makes it the owner. An object that stands before this agent's first write may
+   * belong to an earlier Node, with which the API deletes it; and where there is no Node yet, nobody owns it.
+   */
+  #needsOwner = true
   /** The object in the API; undefined: to be read. */
   #known: ApiFields | undefined
 
@@ -34,7 +37,7 @@ export class NodeStatusWriter {
   /** The Node may be another one of the same name: the status gets it as owner. */
   startOver(): void {
     this.#known = undefined
-    this.#hasNewOwner = true
+    this.#needsOwner = true
     // A copy: a write that is under way does not count for it.
     this.#wanted = this.#newest && { ...this.#newest }
   }
@@ -58,25 +61,25 @@ export class NodeStatusWriter {
     const before = fields(known?.status)
     const status = renderNodeStatus(wanted, systemClock.epoch, systemClock.now(), before.conditions)
     const { apiVersion, kind } = NODE_STATUS
-    const hasNewOwner = this.#hasNewOwner
+    const needsOwner = this.#needsOwner
     // The Node may become yet another one meanwhile.
-    this.#hasNewOwner = false
+    this.#needsOwner = false
     try {
-      const metadata = await this.#metadataOf(known, hasNewOwner, signal)
+      const metadata = await this.#metadataOf(known, needsOwner, signal)
       const object = { apiVersion, kind, metadata, status }
       this.#known =
         known === undefined
           ? await this.#client.create(NODE_STATUS, object, signal)
           : await this.#replace(object, signal)
     } catch (error) {
-      this.#hasNewOwner ||= hasNewOwner
+      this.#needsOwner ||= needsOwner
       throw error
     }
   }
 
-  async #metadataOf(known: ApiFields | undefined, hasNewOwner: boolean, signal: AbortSignal): Promise<ApiFields> {
+  async #metadataOf(known: ApiFields | undefined, needsOwner: boolean, signal: AbortSignal): Promise<ApiFields> {
     if (known === undefined) return this.#newMetadata(signal)
-    if (!hasNewOwner) return keptMetadata(known)
+    if (!needsOwner) return keptMetadata(known)
     const { ownerReferences } = await this.#newMetadata(signal)
     return { ...keptMetadata(known), ownerReferences }
   }
@@ -94,9 +97,12 @@ export class NodeStatusWriter {
 
   async #newMetadata(signal: AbortSignal): Promise<ApiFields> {
     const { uid } = metaOf(await this.#client.find(NODE, this.#node, signal))
+    if (typeof uid !== 'string') {
+      this.#needsOwner = true
+      return { name: this.#node }
+    }
     const { apiVersion, kind } = NODE
-    const owner = { apiVersion, kind, name: this.#node, uid }
-    return { name: this.#node, ...(typeof uid === 'string' && { ownerReferences: [owner] }) }
+    return { name: this.#node, ownerReferences: [{ apiVersion, kind, name: this.#node, uid }] }
   }
 }
 
