@@ -29,7 +29,7 @@ async function anHourOf(status: number) {
   return { told: told.length, reason: told.at(-1), tries: counts.tries }
 }
 
-test.each([400, 401, 403, 404, 408, 409, 422, 429, 500, 503])(
+test.each([400, 401, 403, 404, 408, 409, 410, 422, 429, 500, 503])(
   '%i for an hour: few tries, and a reason',
   async (status) => {
     const { told, reason, tries } = await anHourOf(status)

@@ -52,8 +52,11 @@ export interface JobOptions {
 
 /** The number of conflicts in a row (another client wrote first) after which we still retry at once. */
 const MOST_CONFLICTS = 3
-/** Status codes after which a retry may succeed with other credentials or later. */
-const PASSING: readonly number[] = [401, 408, 409, 429]
+/**
+ * Status codes after which a retry may succeed: with other credentials, later, or from the start (410: the next page of a list
+ * was asked for too late).
+ */
+const PASSING: readonly number[] = [401, 408, 409, 410, 429]
 /** After this many answers in a row that may pass, such as errors of the server, the last one is reported. */
 const MANY = 5
 
