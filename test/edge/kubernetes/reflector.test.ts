@@ -1,7 +1,7 @@
 /** Answers of a server in an order that is rare, and what must follow from them. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { ObjectChange } from '../../../src/cluster/source.ts'
-import { type Api, ApiError } from '../../../src/edge/kubernetes/api.ts'
+import { type Api, ApiError, Silence } from '../../../src/edge/kubernetes/api.ts'
 import { Contact } from '../../../src/edge/kubernetes/contact.ts'
 import { MOST_COLLECTED } from '../../../src/edge/kubernetes/list-report.ts'
 import { Reflector, USUAL_TIMING } from '../../../src/edge/kubernetes/reflector.ts'
@@ -25,6 +25,9 @@ let refuse: Error | undefined
 /** What the server is at. */
 let version: number
 let lists: number
+/** The resourceVersion of each watch. */
+let watches: unknown[]
+let errors: number
 /** How many objects each `replace` had. */
 let replaced: number[]
 let endWatch: (error?: Error) => void
@@ -38,6 +41,8 @@ beforeEach(() => {
   refuse = undefined
   version = 9
   lists = 0
+  watches = []
+  errors = 0
   replaced = []
 })
 afterEach(async () => {
@@ -56,8 +61,9 @@ function fakeApi(): Api {
     for (const item of items) onItem(item)
     return { metadata: { resourceVersion: String(version), continue: next } }
   }
-  const follow: Api['follow'] = (_path, _query, { signal }, onOpen) =>
+  const follow: Api['follow'] = (_path, { resourceVersion }, { signal }, onOpen) =>
     new Promise((resolve, reject) => {
+      watches.push(resourceVersion)
       endWatch = (error) => (error === undefined ? resolve() : reject(error))
       signal.addEventListener('abort', () => resolve())
       if (refuse === undefined) onOpen()
@@ -73,7 +79,9 @@ function start(resource = resourceOf('BGPPeer')): void {
       if (change.kind === 'replace') replaced.push(change.objects.length)
     },
     listed: () => {},
-    error: () => {},
+    error: (error: object | undefined) => {
+      if (error !== undefined) errors++
+    },
   }
   running.push(new Reflector(resource, fakeApi(), sink, USUAL_TIMING, new Contact()))
 }
@@ -102,6 +110,16 @@ test.each([
   expect(names()).toEqual(['rack'])
   await wait(MINUTE)
   expect(names()).toEqual([])
+})
+
+test('a watch that fell silent is begun anew where it was, and that is no error', async () => {
+  answer = () => ({ items: [peer('rack')] })
+  start()
+  await wait(1_000)
+  version = 12
+  endWatch(new Silence('no answer for 100 s'))
+  await wait(1_000)
+  expect([watches, lists, errors]).toEqual([['9', '9'], 1, 0])
 })
 
 test('what the first page of a broken list told is taken back by the next list', async () => {
