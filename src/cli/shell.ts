@@ -22,7 +22,10 @@ export interface ShellOptions {
 
 const PROMPT = 'godwit> '
 
-/** Runs until the end of input, `exit` or `quit`. Without a terminal, the exit code is that of the worst line. */
+/**
+ * Runs until the end of input, `exit` or `quit`, or until nobody reads the answers. Without a terminal, the exit code is that of
+ * the worst line.
+ */
 export async function runShell(socketPath: string, options: ShellOptions): Promise<ExitCode> {
   const shell = new Shell(socketPath, options)
   try {
@@ -41,6 +44,10 @@ class Shell {
   /** Names of neighbors, as far as known, for completion. */
   #names: readonly string[] = []
   #busy = false
+  /** The person no longer wants the answer. */
+  #isInterrupted = false
+  /** Ctrl-D, perhaps while an answer came: the reader takes no more calls. */
+  #inputEnded = false
   readonly #out: Output
 
   constructor(path: string, options: ShellOptions) {
@@ -58,9 +65,10 @@ class Shell {
   async run(): Promise<ExitCode> {
     const historyFile = this.#options.history ?? historyPath()
     const history = this.#terminal ? await readHistory(historyFile) : []
+    if (this.#terminal) await this.#learnNames()
+    // From here on lines arrive, which nobody keeps until they are taken: nothing is awaited in between.
     const reader = this.#openReader(history)
     if (this.#terminal) {
-      await this.#learnNames()
       this.#options.out.write("Press `?' for help, TAB to complete, Ctrl-D to leave.\n")
       this.#watchKeys(reader)
       reader.prompt()
@@ -92,6 +100,9 @@ class Shell {
   async #takeLines(reader: Interface): Promise<ExitCode> {
     let worst: ExitCode = 0
     reader.on('SIGINT', () => this.#interrupt(reader))
+    reader.once('close', () => {
+      this.#inputEnded = true
+    })
     for await (const line of reader) {
       const word = line.trim()
       if (word === 'exit' || word === 'quit') break
@@ -99,7 +110,8 @@ class Shell {
         const exit = await this.#one(word, reader)
         if (!this.#terminal && exit > worst) worst = exit
       }
-      if (this.#terminal) reader.prompt()
+      if (!this.#out.isOpen) break
+      if (this.#terminal && !this.#inputEnded) reader.prompt()
     }
     reader.close()
     if (this.#terminal) this.#options.out.write('\n')
@@ -111,6 +123,7 @@ class Shell {
     const asked = parseCommand(line)
     if (asked.kind === 'command' && asked.command.kind === 'help') return printHelp(asked.command.about, this.#options)
     this.#busy = true
+    this.#isInterrupted = false
     // The pager reads keys from the terminal as well: one of the two at a time.
     const paged = this.#terminal ? openPager(this.#options.out) : undefined
     if (paged !== undefined) reader.pause()
@@ -121,10 +134,11 @@ class Shell {
     } catch (error) {
       this.#connection?.close()
       this.#connection = undefined
+      if (this.#isInterrupted) return 1
       return complainOf(this.#options.err, error)
     } finally {
       await paged?.end()
-      if (paged !== undefined) reader.resume()
+      if (paged !== undefined && !this.#inputEnded) reader.resume()
       this.#busy = false
     }
   }
@@ -132,6 +146,8 @@ class Shell {
   /** Ctrl-C ends an answer that is too long, or drops the line that is being typed. */
   #interrupt(reader: Interface): void {
     if (this.#busy) {
+      this.#isInterrupted = true
+      this.#options.out.write('^C\n')
       this.#connection?.close()
       return
     }
@@ -169,7 +185,7 @@ class Shell {
       if (!before.endsWith('?') || before.split('"').length % 2 === 0) return
       reader.write(null, { name: 'backspace' })
       this.#options.out.write('?\n')
-      void printHelp(before.slice(0, -1), this.#options).then(() => reader.prompt(true))
+      void printHelp(before.slice(0, -1), this.#options).then(() => this.#inputEnded || reader.prompt(true))
     })
   }
 }

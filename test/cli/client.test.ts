@@ -315,10 +315,46 @@ describe('the shell, fed from a pipe', () => {
     expect([exit, stdout]).toEqual([1, 'Access restricted\n'])
   })
 
+  test('ends when nobody reads on, whatever lines follow', async () => {
+    const [stdin, out, err] = [new PassThrough(), new PassThrough(), new PassThrough()]
+    out.once('data', () => out.destroy())
+    let lines = 0
+    const more = setInterval(() => {
+      lines++
+      stdin.write('show route count\n')
+    }, 1)
+    expect(await runShell(path, { input: stdin, out, err })).toBe(0)
+    clearInterval(more)
+    expect([lines > 0, err.readableLength]).toEqual([true, 0])
+  })
+
   test('helps without an answer from the agent', async () => {
     expect((await shell('show ?\n')).stdout).toMatch(/^show status /)
   })
 })
+
+test('the shell takes what was typed before it was ready; Ctrl-C ends an answer, Ctrl-D then the shell: no errors', async () => {
+  const socket = join(folder, 'slow.sock')
+  const asked: string[] = []
+  const [input, out, err] = [terminal(), terminal(), new PassThrough()]
+  const server = createServer((client) => {
+    client.setEncoding('utf8').write('0001 BIRD ready.\n')
+    client.on('data', (line: string) => {
+      asked.push(line)
+      // The names for completion; what is asked then gets no answer.
+      if (asked.length === 1) client.write('0000 \n')
+      else input.write('\u0003\u0004')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(socket, resolve))
+  out.resume()
+  input.write('show route\r')
+  await runShell(socket, { input, out, err, history: join(folder, 'slow-history') })
+  expect([asked, err.read()]).toEqual([['show protocols\n', 'show route\n'], null])
+  await new Promise((resolve) => server.close(resolve))
+})
+
+const terminal = () => Object.assign(new PassThrough(), { isTTY: true })
 
 describe('history', () => {
   test('stands in the state folder', () => {
