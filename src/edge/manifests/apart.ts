@@ -30,6 +30,7 @@ export class Apart {
   #fail: (error: Error) => void = () => {}
   #idle: NodeJS.Timeout | undefined
   #last: Promise<unknown> = Promise.resolve()
+  #isStopped = false
 
   constructor(timeout: Millis = TIMEOUT) {
     this.#timeout = timeout
@@ -42,22 +43,31 @@ export class Apart {
     return answer
   }
 
+  /** For good: a piece that is being read, and each that comes later, is faulty at once. */
   async stop(): Promise<void> {
+    this.#isStopped = true
+    await this.#end()
+  }
+
+  /** Ends the thread, and the wait for its answer. */
+  async #end(): Promise<void> {
     clearTimeout(this.#idle)
     const worker = this.#worker
     this.#worker = undefined
+    this.#fail(new Error('the thread ended'))
     await worker?.terminate()
   }
 
   async #ask(question: Question): Promise<PieceReading> {
     clearTimeout(this.#idle)
     try {
+      if (this.#isStopped) throw new Error('the agent ends')
       return await this.#answer(this.#start(), question)
     } catch (error) {
-      void this.stop()
+      void this.#end()
       return { values: [], fault: { text: `cannot be read: ${errorText(error)}`, at: 0 } }
     } finally {
-      this.#idle = setTimeout(() => void this.stop(), IDLE).unref()
+      this.#idle = setTimeout(() => void this.#end(), IDLE).unref()
     }
   }
 
@@ -77,7 +87,7 @@ export class Apart {
   #start(): Worker {
     if (this.#worker !== undefined) return this.#worker
     const worker = new Worker(CODE, { resourceLimits: LIMITS, execArgv: [], argv: [] })
-    // A failure goes to the caller that waits; without one, or after `stop`, it is dropped.
+    // A failure goes to the caller that waits; without one, or when this thread is no longer in use, it is dropped.
     const fail = (error: Error) => this.#worker === worker && this.#fail(error)
     worker.on('error', fail)
     worker.on('exit', () => fail(new Error('the thread ended')))

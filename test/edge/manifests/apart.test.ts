@@ -51,3 +51,13 @@ test('what takes too long is a fault, and the next piece is read', async () => {
   apart = new Apart()
   expect(await apart.read('a: 1', 'document', resources)).toEqual({ values: [{ a: 1 }] })
 })
+
+test('nothing waits for the thread when it is stopped', async () => {
+  apart = new Apart()
+  const slow = Array.from({ length: 20_000 }, (_, index) => `key-${index}: value\n`).join('')
+  const answers = [slow, 'a: 1'].map((text) => apart?.read(text, 'document', resources))
+  await new Promise((resolve) => setImmediate(resolve))
+  await apart.stop()
+  const faults = (await Promise.all(answers)).map((answer) => answer?.fault?.text)
+  expect(faults).toEqual(['cannot be read: the thread ended', 'cannot be read: the agent ends'])
+})
