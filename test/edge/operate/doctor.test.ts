@@ -4,7 +4,7 @@ import { formatFinding, needsAdvertisements, runDoctor } from '../../../src/edge
 import { type DoctorFacts, examine } from '../../../src/edge/operate/doctor-checks.ts'
 import { dropsUnconditionally } from '../../../src/edge/operate/nft-facts.ts'
 import { nodeRouteFindings } from '../../../src/edge/operate/node-route-findings.ts'
-import { podCidrsOf } from '../../../src/edge/operate/pod-routes.ts'
+import { misroutedPods, podCidrsOf } from '../../../src/edge/operate/pod-routes.ts'
 import { prefix } from '../../support/rib.ts'
 
 const forwards = { ipv4: true, ipv6: true }
@@ -227,14 +227,33 @@ describe('direct routes to pods of other nodes', () => {
   })
 })
 
+const blackhole = (text: string, protocol = GODWIT_PROTOCOL) =>
+  ({ prefix: prefix(text), type: 'blackhole', protocol, metric: 1024, table: 254, hops: [] }) as const
+
 test('pods are looked for in pod CIDRs, not in the covering prefix around them', () => {
-  const blackhole = (text: string, protocol = GODWIT_PROTOCOL) =>
-    ({ prefix: prefix(text), type: 'blackhole', protocol, metric: 1024, table: 254, hops: [] }) as const
   const routes = [
     blackhole('10.244.0.0/22'),
+    blackhole('10.244.2.0/24'),
+    blackhole('10.244.0.0/24'),
     blackhole('10.244.0.0/24'),
     blackhole('10.9.0.0/24', 4),
     blackhole('fd00::/64'),
+    blackhole('fd00::/48'),
   ]
-  expect(podCidrsOf(routes).map(({ text }) => text)).toEqual(['10.244.0.0/24', 'fd00::/64'])
+  expect(podCidrsOf(routes).map(({ text }) => text)).toEqual(['10.244.0.0/24', '10.244.2.0/24', 'fd00::/64'])
+})
+
+test('of many pod CIDRs some of each family are asked for, a few at a time', async () => {
+  const many = Array.from({ length: 20_000 }, (_, at) => blackhole(`10.${at >> 8}.${at & 255}.0/24`))
+  let [open, most, asked] = [0, 0, 0]
+  const findGateway = async (address: string) => {
+    most = Math.max(most, ++open)
+    asked++
+    await Promise.resolve()
+    open--
+    return address.startsWith('fd00::') ? 'via fe80::1 dev eth0' : undefined
+  }
+  const found = await misroutedPods([...many, blackhole('fd00::/64')], findGateway)
+  expect(found.map((one) => one.prefix)).toEqual(['fd00::/64'])
+  expect([most, asked]).toEqual([2, 130])
 })
