@@ -38,6 +38,8 @@ const SO_MEMINFO = 55
 /** The index of the drop count in the answer to SO_MEMINFO. */
 const SK_MEMINFO_DROPS = 8
 const MSG_DONTWAIT = 0x40
+const SIOCGIFNAME = 0x8910
+const SIOCGIFINDEX = 0x8933
 const EAGAIN = 11
 export const IPPROTO_IP = 0
 const IP_TOS = 1
@@ -76,8 +78,7 @@ const call = {
   recv: libc.func('recv', 'intptr_t', ['int', 'void *', 'size_t', 'int']),
   setFilter: libc.func('setsockopt', 'int', ['int', 'int', 'int', koffi.pointer(Program), 'uint32_t']),
   sendto: libc.func('sendto', 'intptr_t', ['int', 'void *', 'size_t', 'int', 'void *', 'uint32_t']),
-  nameOf: libc.func('if_indextoname', 'void *', ['uint32_t', 'void *']),
-  indexOf: libc.func('if_nametoindex', 'uint32_t', ['str']),
+  ioctl: libc.func('ioctl', 'int', ['int', 'unsigned long', 'void *']),
 }
 
 /** A call that failed: `code` is `EMFILE` and the like, `message` the usual text for it. */
@@ -143,7 +144,7 @@ export function setNetworkControl(fd: number, isIpv6: boolean): void {
 
 /** Port 0: any free port. */
 export function bindSocket(fd: number, { address, port }: Endpoint): void {
-  const name = socketAddress(address, port)
+  const name = socketAddress(fd, address, port)
   must(call.bind(fd, name, name.length))
 }
 
@@ -164,7 +165,7 @@ export interface AcceptedSocket {
 export function acceptFrom(listener: number): AcceptedSocket | undefined {
   const name = new Uint8Array(SOCKADDR_SIZE)
   const fd = accept(listener, name)
-  return fd === undefined ? undefined : { fd, remote: endpointOf(name) }
+  return fd === undefined ? undefined : { fd, remote: endpointOf(fd, name) }
 }
 
 function accept(listener: number, name: Uint8Array): number | undefined {
@@ -218,7 +219,7 @@ export function acceptLocal(listener: number): { readonly fd: number; readonly u
 export function localEndpoint(fd: number): Endpoint {
   const name = new Uint8Array(SOCKADDR_SIZE)
   must(call.getsockname(fd, name, [name.length]))
-  return endpointOf(name)
+  return endpointOf(fd, name)
 }
 
 /** Calls back whenever a connection is waiting; `close` it before the socket. */
@@ -227,7 +228,7 @@ export function watchReadable(fd: number, callback: () => void): { close(): void
 }
 
 export function sendTo(fd: number, bytes: Uint8Array, to: Address, port: number, index?: number): void {
-  const name = socketAddress(to, port, index)
+  const name = socketAddress(fd, to, port, index)
   must(call.sendto(fd, bytes, bytes.length, 0, name, name.length))
 }
 
@@ -319,11 +320,32 @@ export function ttlOfSyn(fd: number): number | undefined {
   return (SYN_HEADERS[0] as number) >> 4 === 4 ? SYN_HEADERS[8] : SYN_HEADERS[7]
 }
 
-/** 0 where no interface has this name. */
-export const interfaceIndex = (name: string): number => call.indexOf(name)
+/** Octets of `struct ifreq`, and of the name in it, which the index follows. */
+const IFREQ_SIZE = 40
+const IFNAMSIZ = 16
 
-/** `sockaddr_in` or `sockaddr_in6`; the interface of a zone by its name, or by `index`. */
-function socketAddress(address: Address, port: number, index?: number): Uint8Array {
+/**
+ * The index of an interface; 0 where none has this name. `fd` is any socket of ours: `if_nametoindex` would open another one, for
+ * which a descriptor may be missing.
+ */
+export function interfaceIndex(fd: number, name: string): number {
+  const octets = new TextEncoder().encode(name)
+  if (octets.length >= IFNAMSIZ) return 0
+  const request = new Uint8Array(IFREQ_SIZE)
+  request.set(octets)
+  return call.ioctl(fd, SIOCGIFINDEX, request) < 0 ? 0 : new DataView(request.buffer).getInt32(IFNAMSIZ, true)
+}
+
+/** The name of an interface; empty where none has this index. `fd`: any socket of ours. */
+export function interfaceName(fd: number, index: number): string {
+  const request = new Uint8Array(IFREQ_SIZE)
+  new DataView(request.buffer).setInt32(IFNAMSIZ, index, true)
+  if (call.ioctl(fd, SIOCGIFNAME, request) < 0) return ''
+  return new TextDecoder().decode(request.subarray(0, request.indexOf(0)))
+}
+
+/** `sockaddr_in` or `sockaddr_in6`, for this socket; the interface of a zone by its name, or by `index`. */
+function socketAddress(fd: number, address: Address, port: number, index?: number): Uint8Array {
   const [bare = '', zone] = address.split('%')
   const octets = addressBytes(bare)
   const bytes = new Uint8Array(octets.length === 4 ? 16 : SOCKADDR_SIZE)
@@ -331,23 +353,18 @@ function socketAddress(address: Address, port: number, index?: number): Uint8Arr
   view.setUint16(0, octets.length === 4 ? AF_INET : AF_INET6, true)
   view.setUint16(2, port)
   bytes.set(octets, octets.length === 4 ? 4 : 8)
-  if (octets.length === 16) view.setUint32(24, index ?? (zone === undefined ? 0 : call.indexOf(zone)), true)
+  if (octets.length === 16) view.setUint32(24, index ?? (zone === undefined ? 0 : interfaceIndex(fd, zone)), true)
   return bytes
 }
 
-function endpointOf(bytes: Uint8Array): Endpoint {
+/** The address of this socket, or of its other end, as the kernel has written it. */
+function endpointOf(fd: number, bytes: Uint8Array): Endpoint {
   const view = new DataView(bytes.buffer)
   const port = view.getUint16(2)
   if (view.getUint16(0, true) === AF_INET) return { address: formatAddress(bytes, 4, 4), port }
   // IPv4 that arrived on an IPv6 socket becomes IPv4 again.
   if (isMappedAt(bytes, 8)) return { address: formatAddress(bytes, 20, 4), port }
   const address = formatAddress(bytes, 8, 16)
-  const zone = isLinkLocalAt(bytes, 8) ? interfaceName(view.getUint32(24, true)) : ''
+  const zone = isLinkLocalAt(bytes, 8) ? interfaceName(fd, view.getUint32(24, true)) : ''
   return { address: zone === '' ? address : `${address}%${zone}`, port }
-}
-
-export function interfaceName(index: number): string {
-  const name = new Uint8Array(16)
-  call.nameOf(index, name)
-  return new TextDecoder().decode(name.subarray(0, name.indexOf(0)))
 }

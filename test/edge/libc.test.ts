@@ -1,5 +1,7 @@
 /** Calls of libc, on sockets of this machine. */
+import { execFileSync } from 'node:child_process'
 import { Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
 import {
   acceptFrom,
@@ -12,13 +14,30 @@ import {
   ttlOfSyn,
 } from '../../src/edge/libc.ts'
 import { until } from '../support/loopback.ts'
-import { isRoot } from '../support/namespace.ts'
+import { isRoot, Namespace } from '../support/namespace.ts'
+
+const ACCEPT = fileURLToPath(new URL('../support/accept-short-of-files.ts', import.meta.url))
 
 const IPPROTO_IPV6 = 41
 const IPV6_UNICAST_HOPS = 16
 const IPV6_DSTOPTS = 59
 /** RFC 4727 §7. */
 const EXPERIMENTAL = 0x1e
+
+test.skipIf(!isRoot)('a link-local caller has its link though the last descriptor was for it', () => {
+  const [host, other] = [new Namespace('host'), new Namespace('other')]
+  try {
+    host.connect('e0', other, 'f0')
+    host.address('e0', 'fe80::7/64')
+    const limits = 'ulimit -n 64 && exec "$0" "$@"'
+    const [program = '', ...enter] = host.enter
+    const words = [...enter, 'sh', '-c', limits, process.execPath, ACCEPT, 'fe80::7%e0']
+    expect(execFileSync(program, words, { encoding: 'utf8' }).trim()).toBe('fe80::7%e0')
+  } finally {
+    host.remove()
+    other.remove()
+  }
+})
 
 // Options of packets need NET_RAW.
 describe.skipIf(!isRoot)('the TTL of a SYN', () => {

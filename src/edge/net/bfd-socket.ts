@@ -226,10 +226,10 @@ export class BfdSockets {
 
   #hand(listener: Listener, { bytes, from, index, ttl }: Datagram): void {
     if (!listener.senders.has(from)) this.#countStranger(listener)
-    this.#feed({ kind: 'packet', bytes, from, interface: this.#nameOf(index), hops: listener.hops, ttl })
+    this.#feed({ kind: 'packet', bytes, from, interface: this.#nameOf(listener.fd, index), hops: listener.hops, ttl })
   }
 
-  #nameOf(index: number): string | undefined {
+  #nameOf(fd: number, index: number): string | undefined {
     const now = this.#now()
     if (now - this.#namesSince > NAMES_LAST) {
       this.#names.clear()
@@ -237,7 +237,7 @@ export class BfdSockets {
     }
     const known = this.#names.get(index)
     if (known !== undefined) return known
-    const name = index === 0 ? '' : interfaceName(index)
+    const name = index === 0 ? '' : interfaceName(fd, index)
     if (name === '') return undefined
     this.#names.set(index, name)
     return name

@@ -177,7 +177,7 @@ export class TcpListener {
   #openOn(link: string): number {
     const all = this.#allLinks?.fd
     if (all === undefined) throw new Error(NO_LISTENER_FOR_ALL)
-    this.#linkIndex = interfaceIndex(link)
+    this.#linkIndex = interfaceIndex(all, link)
     // Only during the bind: no other process may share the port.
     sharePort(all, true)
     try {
@@ -190,14 +190,14 @@ export class TcpListener {
   /** The protection of neighbors has changed. Where the new one cannot be set, no connection is accepted. */
   protect(): void {
     this.#keepIf((fd) => {
-      this.#checkLink()
+      this.#checkLink(fd)
       this.#applyAdmission(fd)
     })
   }
 
   /** The socket is bound to a link by its index: where that is another link's by now, or nobody's, another socket is opened. */
   lookAtLink(): void {
-    this.#keepIf(() => this.#checkLink())
+    this.#keepIf((fd) => this.#checkLink(fd))
   }
 
   /** Where `check` throws, the socket is closed and opened again later. */
@@ -212,11 +212,11 @@ export class TcpListener {
   }
 
   /** While a listener of a link is open, one for all links cannot be opened again: the port is taken. */
-  #checkLink(): void {
+  #checkLink(fd: number): void {
     const { link } = this.#place
     if (link === undefined) return
     if (this.#allLinks?.fd === undefined) throw new Error(NO_LISTENER_FOR_ALL)
-    if (interfaceIndex(link) !== this.#linkIndex) throw new Error(`${link} was removed`)
+    if (interfaceIndex(fd, link) !== this.#linkIndex) throw new Error(`${link} was removed`)
   }
 
   #applyAdmission(fd: number): void {
