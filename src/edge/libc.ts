@@ -172,12 +172,12 @@ function accept(listener: number, name: Uint8Array): number | undefined {
   const fd = call.accept4(listener, name, [name.length], NONBLOCK_CLOEXEC)
   if (fd >= 0) return fd
   const error = new CallError(koffi.errno())
-  if (NOBODY.has(error.code)) return undefined
+  if (NOT_WAITING.has(error.code)) return undefined
   throw error
 }
 
-/** After these errors the connection ended before it was accepted; the others (accept(2)) are our own. */
-const NOBODY = new Set([
+/** No connection is waiting, or it has ended before it was accepted; other errors (accept(2)) are of this machine. */
+const NOT_WAITING = new Set([
   'EAGAIN',
   'ECONNABORTED',
   'EINTR',

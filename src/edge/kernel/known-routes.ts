@@ -107,7 +107,7 @@ export class KnownRoutes {
     if (first !== undefined && !isReplacement && !isLast) this.unclear.add(family)
     for (let entry = first; entry !== undefined; entry = entry.next) {
       if (!sameRoute(entry.route, reported.route)) continue
-      // Of equal IPv4 routes the kernel uses the first. One that went without a word is now behind the others.
+      // It has gone without an event meanwhile, and is now behind its equals, of which the kernel uses the first.
       if (family !== 'ipv4' || isReplacement || first?.next === undefined) return
       this.#remove(id, entry)
       this.#add(id, reported)

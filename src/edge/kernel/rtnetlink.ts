@@ -85,7 +85,7 @@ export class Rtnetlink {
   #areLinksUnclear = false
   /** By `routeKey`: routes of ours that another program deleted, until they are told as gone. */
   readonly #deleted = new Set<string>()
-  /** By link: losses that may have taken IPv6 routes along. Whether the kernel says so shows in the events that follow. */
+  /** By link: losses with which IPv6 routes may have gone. The events of those routes are awaited first (`#judgeLosses`). */
   readonly #lost = new Map<string, Loss>()
   #error: string | undefined
   #lastReadingTook: Millis = 0
@@ -330,12 +330,15 @@ export class Rtnetlink {
     this.#readSoon()
   }
 
-  /** A route of ours changed by another program, or another one in place of ours: before or after what we write there. */
+  /** The route is ours, or stands where we are writing: whether the event came before our write or after it is not known. */
   #mayCross(route: KernelRoute): boolean {
     return route.protocol === GODWIT_PROTOCOL || this.#written.has(idOf(route))
   }
 
-  /** IPv6 routes over lost links that are still known: the kernel has removed them without a word, or not at all. */
+  /**
+   * With a lost link the kernel removes IPv6 routes, and reports that soon, unless a setting forbids it (`KnownRoutes.touchedBy`).
+   * Routes over the link that are known even now must be read again.
+   */
   #judgeLosses(): void {
     const isTouched = (loss: Loss): boolean => this.#routes.touchedBy(loss).includes('ipv6')
     if ([...this.#lost.values()].some(isTouched)) this.#routes.unclear.add('ipv6')
@@ -379,6 +382,9 @@ export class Rtnetlink {
   }
 }
 
-/** The kernel reports in its own name the IPv6 routes that go with a link, and no IPv4 routes. */
+/**
+ * Whether another program has removed a route of ours. What the kernel removes itself, together with a link, it reports with port 0
+ * in IPv6, and not at all in IPv4.
+ */
 const isByProgram = ({ port }: Message, { protocol, prefix }: KernelRoute): boolean =>
   protocol === GODWIT_PROTOCOL && (port !== 0 || prefix.family === 'ipv4')

@@ -109,7 +109,7 @@ export class Poller {
   readonly #recheck: NodeJS.Timeout
   #timer: NodeJS.Timeout | undefined
   #queue: Promise<void> = Promise.resolve()
-  /** A reading that has not begun, with nothing after it. */
+  /** The last work of the queue, if it is a reading that has not begun. */
   #last: Promise<void> | undefined
   #stopped = false
   #took: Millis = 0

@@ -36,6 +36,7 @@ export class Base {
   #isSynced = false
   #knowsLinks = false
   #knowsRoutes = false
+  /** Objects, links, routes, connections and others that found no room. */
   leftOut = 0
 
   /** `node`: whose agent it is. Without its Node there is nothing to replay. */

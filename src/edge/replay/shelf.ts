@@ -19,8 +19,8 @@ export class Shelf<Key, Value> {
   }
 
   /**
-   * `share`: of the whole, which it may fill. False: there is no room; an older value of the key is removed. Of thousands that
-   * find no row left, none is weighed.
+   * False: there is no room, and the key has no value any more. `share`: up to which part of the bounds there is room for this value.
+   * `weigh` gives its octets; it is called only where there is a row for it, since it takes long.
    */
   put(key: Key, value: Value, weigh: () => number, share = 1): boolean {
     const before = this.#rows.get(key)?.weight
