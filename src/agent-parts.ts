@@ -1,7 +1,7 @@
 /** What an agent is made with, by its command line: the settings of the engine, the source of objects, files of a run. */
 import { randomInt } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { AgentOptions } from './cli/arguments.ts'
+import type { AgentOptions } from './cli/agent-arguments.ts'
 import { MAIN_TABLE } from './dataplane/kernel.ts'
 import { bootOfKernel } from './edge/boot.ts'
 import { systemClock } from './edge/clock.ts'

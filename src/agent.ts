@@ -6,7 +6,7 @@
 import { join } from 'node:path'
 import { engineOptionsOf, openSource, reportAt, runFile, tableOf } from './agent-parts.ts'
 import type { Millis } from './base/units.ts'
-import type { AgentOptions } from './cli/arguments.ts'
+import type { AgentOptions } from './cli/agent-arguments.ts'
 import type { PodSelection } from './cluster/intent.ts'
 import { readKept } from './cluster/last-good.ts'
 import { BGP_PORT } from './cluster/node.ts'

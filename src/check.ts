@@ -4,7 +4,7 @@ import { mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import type { Millis } from './base/units.ts'
-import type { CheckOptions } from './cli/arguments.ts'
+import type { CheckOptions } from './cli/check-arguments.ts'
 import { inFormat, isMadeOfJson } from './cli/output.ts'
 import { podsWanted } from './cluster/pod-routes.ts'
 import { ObjectStore } from './cluster/store.ts'

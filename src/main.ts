@@ -1,8 +1,9 @@
 #!/usr/bin/env node
 /** Arguments on the command line → the agent, or the command line client. Each is loaded only when it is asked for. */
-import { type Arguments, parseArguments, USAGE } from './cli/arguments.ts'
+import { type Arguments, parseArguments } from './cli/arguments.ts'
 import type { ExitCode } from './cli/client.ts'
 import type { Page } from './cli/print.ts'
+import { USAGE } from './cli/usage.ts'
 import { VERSION } from './edge/version.ts'
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -1,18 +1,10 @@
 /** `godwit completion bash|zsh|fish`: prints a script for the shell, which calls `godwit complete` at each TAB. */
 import { lookUp } from '../base/look-up.ts'
 import { completionsFor } from '../show/parse.ts'
-import {
-  AGENT_OPTIONS,
-  BFD_OPTIONS,
-  CHECK_OPTIONS,
-  CNI_MODES,
-  DATAPLANES,
-  FORMATS,
-  LOG_LEVELS,
-  SHELLS,
-  type ShellName,
-} from './arguments.ts'
+import { AGENT_OPTIONS, BFD_OPTIONS, CNI_MODES, DATAPLANES } from './agent-arguments.ts'
+import { CHECK_OPTIONS } from './check-arguments.ts'
 import { ask } from './client.ts'
+import { FORMATS, LOG_LEVELS, SHELLS, type ShellName } from './option-values.ts'
 
 const SCRIPTS: Readonly<Record<ShellName, string>> = {
   bash: `# bash completion for godwit:  source <(godwit completion bash)

@@ -1,7 +1,7 @@
 /** Prints answers in the chosen format; a reader that has ended, or a full disk, becomes one ClientError. */
 import type { Writable } from 'node:stream'
-import type { Format } from './arguments.ts'
 import { ClientError } from './connection.ts'
+import type { Format } from './option-values.ts'
 
 /** Formats that are made of the JSON answer. */
 export const isMadeOfJson = (format: Format): boolean => format === 'yaml' || format === 'name' || format === 'json'

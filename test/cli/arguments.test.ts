@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { type Arguments, parseArguments } from '../../src/cli/arguments.ts'
 import { lineOf } from '../../src/cli/client.ts'
 import { cut } from '../../src/show/tokens.ts'
@@ -60,6 +60,26 @@ test.each([
   ['check objects', 'text'],
 ])('options of check too: %s', (line, format) => {
   expect(parseArguments(line.split(' '))).toMatchObject({ kind: 'check', options: { source: 'objects', format } })
+})
+
+test.each(['agent --node=', 'agent --source kubernetes --namespace=', 'bfd --control=', 'check objects --diff='])(
+  '%s: a variable is not set, and nothing runs without it',
+  (line) => {
+    const option = /(--[a-z]+)=/.exec(line)?.[1]
+    const text = `godwit: E_USAGE ${option} needs a value; see godwit --help`
+    expect(parseArguments(line.split(' '))).toEqual({ kind: 'wrong', text })
+  },
+)
+
+describe('the socket is', () => {
+  afterEach(() => vi.unstubAllEnvs())
+  test.each([
+    ['/tmp/s', '/tmp/s'],
+    ['', DEFAULT.socket],
+  ])('where GODWIT_SOCKET is %j: %s', (value, socket) => {
+    vi.stubEnv('GODWIT_SOCKET', value)
+    expect(parseArguments(['show', 'status'])).toEqual(command(['show', 'status'], { socket }))
+  })
 })
 
 test.each(['--help agent', 'agent --help', 'check -h', '-h bfd'])('%s helps', (line) => {

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
-import { AGENT_OPTIONS, BFD_OPTIONS, CHECK_OPTIONS, parseArguments, SHELLS } from '../../src/cli/arguments.ts'
+import { AGENT_OPTIONS, BFD_OPTIONS } from '../../src/cli/agent-arguments.ts'
+import { parseArguments } from '../../src/cli/arguments.ts'
+import { CHECK_OPTIONS } from '../../src/cli/check-arguments.ts'
 import { complete, completionScript } from '../../src/cli/completion.ts'
+import { SHELLS } from '../../src/cli/option-values.ts'
 
 const NO_AGENT = '/nonexistent/godwit.sock'
 const offered = (...typed: readonly string[]) => complete(NO_AGENT, typed)

@@ -1,7 +1,10 @@
 /** Every word of `--help` is typed, and does what it says there: it is read as what it names. */
 import { describe, expect, test } from 'vitest'
-import { AGENT_OPTIONS, BFD_OPTIONS, CHECK_OPTIONS, parseArguments, USAGE } from '../../src/cli/arguments.ts'
+import { AGENT_OPTIONS, BFD_OPTIONS } from '../../src/cli/agent-arguments.ts'
+import { parseArguments } from '../../src/cli/arguments.ts'
+import { CHECK_OPTIONS } from '../../src/cli/check-arguments.ts'
 import { lineOf } from '../../src/cli/client.ts'
+import { USAGE } from '../../src/cli/usage.ts'
 import { parseCommand } from '../../src/show/parse.ts'
 
 /** What stands for a value → one. */
