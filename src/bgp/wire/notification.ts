@@ -178,9 +178,9 @@ export function encodeShutdownCommunication(text: string): Uint8Array {
 
 /** One line for people: `Cease: Administrative Shutdown: "moving racks"`. */
 export function describeNotification(code: number, subcode: number, data?: Uint8Array): string {
-  const about = data === undefined || data.length === 0 ? undefined : describeData(code, subcode, data)
+  const about = data === undefined || data.length === 0 ? '' : describeData(code, subcode, data)
   const words = describeCode(code, subcode)
-  return about === undefined ? words : `${words}: ${about}`
+  return about === '' ? words : `${words}: ${about}`
 }
 
 function describeCode(code: number, subcode: number): string {
@@ -190,6 +190,7 @@ function describeCode(code: number, subcode: number): string {
   return `${known.code}: ${known.subcodes[subcode] ?? `subcode ${subcode}`}`
 }
 
+/** Empty where the data says nothing. */
 function describeData(code: number, subcode: number, data: Uint8Array): string {
   if (code === ERROR.cease) return describeCeaseData(subcode, data) ?? hex(short(data))
   if (code === ERROR.header && subcode === HEADER_ERROR.badLength && data.length === 2) return `length ${u16(data)}`
@@ -213,12 +214,10 @@ function describeCeaseData(subcode: number, data: Uint8Array): string | undefine
   return undefined
 }
 
-/** RFC 9003 §2: text that is not UTF-8, or whose length field is wrong, is shown in hex. */
+/** RFC 9003 §2. Undefined where it is not UTF-8, or its length field is wrong. */
 function describeCommunication(data: Uint8Array): string | undefined {
-  const length = data[0] as number
-  if (length === 0) return ''
-  const text = length === data.length - 1 ? decodeUtf8(data.subarray(1)) : undefined
-  return text === undefined ? undefined : quote(text)
+  const text = data[0] === data.length - 1 ? decodeUtf8(data.subarray(1)) : undefined
+  return text === undefined || text === '' ? text : quote(text)
 }
 
 const u16 = (data: Uint8Array): number => ((data[0] as number) << 8) | (data[1] as number)

@@ -135,7 +135,13 @@ describe('shutdown communication (RFC 9003 §2)', () => {
     expect(new TextDecoder('utf-8', { fatal: true }).decode(data.subarray(1)).length).toBeGreaterThan(0)
   })
 
+  test('one without text is as none (a length of 0)', () => {
+    expect(shown('')).toBe('Cease: Administrative Shutdown')
+    expect(describeNotification(6, 9, Uint8Array.of(6, 2, 0))).toBe('Cease: Hard Reset: Cease: Administrative Shutdown')
+  })
+
   test.each([
+    ['octets behind a length of 0', '00 6f6b', '00 6f 6b'],
     ['[22] no UTF-8', '02 c328', '02 c3 28'],
     ['a length beyond the end', '05 6f6b', '05 6f 6b'],
     ['a length before the end', '01 6f6b', '01 6f 6b'],
