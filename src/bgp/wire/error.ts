@@ -21,7 +21,7 @@ export type UpdateAction = 'discard' | 'withdraw'
 export interface UpdateProblem {
   readonly kind: 'update-problem'
   readonly action: UpdateAction
-  /** Type code of the path attribute at fault; undefined where an attribute is missing or the structure is wrong. */
+  /** Type code of the path attribute that is wrong or missing; undefined where none is to blame. */
   readonly attribute: number | undefined
   readonly text: string
 }

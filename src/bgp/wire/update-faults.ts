@@ -9,7 +9,7 @@ import { ERROR, UPDATE_ERROR } from './notification.ts'
 
 const NOTHING = new Uint8Array(0)
 const NO_PROBLEMS: readonly UpdateProblem[] = []
-/** A message may have thousands of broken attributes; only this many are reported. */
+/** A message may have thousands of broken attributes; only this many are reported, a treat-as-withdraw always among them. */
 const MOST_PROBLEMS = 16
 
 export class UpdateFaults {
@@ -55,9 +55,10 @@ export class UpdateFaults {
   }
 
   #note(action: UpdateAction, attribute: number | undefined, text: string): void {
-    if (this.problems.length >= MOST_PROBLEMS) return
+    const isFull = this.problems.length >= MOST_PROBLEMS
+    if (isFull && (action !== 'withdraw' || this.withdrawn !== undefined)) return
     const problem = { kind: 'update-problem', action, attribute, text: `${subject(attribute)} ${text}` } as const
-    this.problems = [...this.problems, problem]
+    this.problems = [...(isFull ? this.problems.slice(0, -1) : this.problems), problem]
   }
 }
 

@@ -194,6 +194,15 @@ describe('[31] several faults', () => {
     expect(found.treatAsWithdraw).toBe(false)
     expect(found.actions.length).toBeLessThanOrEqual(16)
   })
+
+  test('… and why the routes are withdrawn is among these, wherever it stands', () => {
+    const thousand = new Array<number[]>(1000).fill(fromHex('80 04 00'))
+    const attributes = [...GOOD.filter(([, type]) => type !== 8), ...thousand, fromHex('c0 08 00')]
+    const found = read(update({ attributes, nlri: NLRI }), EBGP)
+    expect(found.treatAsWithdraw).toBe(true)
+    expect(found.actions.length).toBeLessThanOrEqual(16)
+    expect(found.actions).toContainEqual(['withdraw', 8])
+  })
 })
 
 describe('[29] an attribute past the Total Path Attribute Length (RFC 7606 §4)', () => {
