@@ -35,6 +35,8 @@ function isSaved(value: unknown): value is SavedSession {
     isWhole(discriminator, 1, MOST) &&
     isWhole(port, FIRST_PORT, LAST_PORT) &&
     hasState(value) &&
+    // Sessions that announce AdminDown are about to be removed: they are not saved.
+    value.state !== 'AdminDown' &&
     isParameters(advertised) &&
     isHeard(heard)
   )

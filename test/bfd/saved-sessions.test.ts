@@ -49,6 +49,8 @@ test.each<[string, unknown]>([
   ['a session without values', [{}]],
   ['two sessions with one neighbor', [first, { ...second, intent: first.intent }]],
   ['two sessions with one discriminator', [first, { ...second, discriminator: first.discriminator }]],
+  // It would ignore its neighbor for ever: nothing enables what was never disabled.
+  ['a session that was disabled', [{ ...first, state: 'AdminDown' }]],
   ['an address in other letters', [{ ...first, intent: { ...first.intent, remote: 'FE80::1%eth1' } }]],
 ])('%s is none', (_name, value) => {
   expect(readSavedSessions(value)).toBeUndefined()
