@@ -1,7 +1,7 @@
 /**
  * Destinations that no route may lead to, whoever advertises one: what lies inside the ranges that RFC 6890 and RFC 4291 keep
- * for a host itself, its link or a group. 0.0.0.0/0 and ::/0 lie in none of them. 240.0.0.0/4 and 100.64.0.0/10 are not
- * among them: networks use both.
+ * for a host itself, its link or a group. 0.0.0.0/0 and ::/0 lie in none of them. 240.0.0.0/4, 100.64.0.0/10 and
+ * 169.254.0.0/16 are not among them: networks route all three, the last one to metadata servers (169.254.169.254).
  */
 import type { Family } from './family.ts'
 
