@@ -4,7 +4,7 @@
  */
 import { type Address, familyOfAddress } from '../../src/base/address.ts'
 import type { Family } from '../../src/base/family.ts'
-import { calledFrom } from '../../src/bgp/session/connection.ts'
+import { calledFrom } from '../../src/bgp/session/end-reason.ts'
 import type { ConnId, Endpoint } from '../../src/bgp/session/types.ts'
 import type { Network, NetworkEffect } from '../../src/edge/net/network.ts'
 import type { Input } from '../../src/engine/input.ts'

@@ -3,6 +3,8 @@ import type { Chance } from '../../base/chance.ts'
 import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
 
 const LONGEST: Seconds = 60
+/** After a session of at least this duration the delay starts at its minimum again. */
+const STABLE_AFTER: Millis = 60_000
 
 export class Backoff {
   #dials = 0
@@ -11,7 +13,11 @@ export class Backoff {
     this.#dials++
   }
 
-  /** The session is well, or its last end was not an error: start from the shortest delay. */
+  sessionEnded(duration: Millis): void {
+    if (duration >= STABLE_AFTER) this.reset()
+  }
+
+  /** What made dials fail is over: start from the shortest delay. */
   reset(): void {
     this.#dials = 0
   }

@@ -30,16 +30,16 @@ const SAME_NEIGHBOR: readonly SessionChange[] = [
 
 export const keepsRoutes = (change: SessionChange): boolean => SAME_NEIGHBOR.includes(change)
 
-/** What is known of the neighbor beside its configuration: of the running session, or of the last one, whose routes are kept. */
+/** What was agreed on: in the running session, or in the last one while its routes are kept. */
 export interface Agreed {
   readonly session: Session
   readonly theirs: Open
 }
 
 /**
- * Why a session cannot outlive the change; undefined where it can, as with other words for the same. Of several reasons one
- * that no route may be kept for: the next session is with another neighbor then, whatever else has changed. Without a
- * session to ask, a change that some session could not outlive counts.
+ * Why a session cannot outlive the change; undefined where it can, as where the new configuration says the same in another
+ * way. Of several reasons one after which no routes are kept comes first (`keepsRoutes`): the next session is then with
+ * another neighbor, whatever else has changed. Without `agreed`, each change counts that may end a session.
  */
 export function whyReset(old: PeerConfig, next: PeerConfig, agreed?: Agreed): SessionChange | undefined {
   return strongest([...changesBetween(old, next, agreed)])

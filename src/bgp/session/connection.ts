@@ -1,14 +1,11 @@
 /**
  * One TCP connection to the neighbor: its machine (`fsm.ts`), its timers and what both OPENs contained.
  * In: bytes, the end of the connection, time. Out: actions, put into what all connections of the neighbor share;
- * `connections.ts` chooses between them, and `peer.ts` learns of every step. The file is long because each event and each
- * action of the machine has its method here, where the rule of its RFC stands beside it.
+ * `connections.ts` chooses between them, and `peer.ts` learns of every step.
  */
-import type { Address } from '../../base/address.ts'
 import type { Chance } from '../../base/chance.ts'
 import type { Family } from '../../base/family.ts'
-import { Timers } from '../../base/timers.ts'
-import { inMillis, type Millis, type Seconds } from '../../base/units.ts'
+import type { Millis } from '../../base/units.ts'
 import type { MessageError } from '../wire/error.ts'
 import { Framer } from '../wire/framer.ts'
 import type { MessageFrame } from '../wire/header.ts'
@@ -23,43 +20,22 @@ import {
   OPEN_ERROR,
 } from '../wire/notification.ts'
 import { decodeOpen, encodeOpen } from '../wire/open.ts'
-import { decodeRouteRefresh, encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
+import { encodeRouteRefresh, REFRESH } from '../wire/route-refresh.ts'
 import type { Backoff } from './backoff.ts'
+import { ConnectionTimers, type TimerName } from './connection-timers.ts'
+import { calledFrom, type EndReason, endReasonOf, whyUnanswered } from './end-reason.ts'
 import { type FsmAction, type FsmEvent, fsmStep } from './fsm.ts'
+import type { MutableMessageCounts } from './message-counts.ts'
 import { keepaliveTime, negotiate, ourOpen } from './negotiate.ts'
+import { isRepeated, readRefresh } from './received-refresh.ts'
 import { asSent, isHardReset, type OwnRestart } from './restart.ts'
-import type {
-  ConnId,
-  Endpoint,
-  LastError,
-  MessageCounts,
-  PeerAction,
-  PeerConfig,
-  Session,
-  SessionState,
-} from './types.ts'
-
-/** RFC 4271 §8.2.2: the "large value" of the HoldTimer while the neighbor's OPEN is awaited. */
-export const OPEN_HOLD_TIME: Seconds = 240
-
-/** RFC 4271 §4.4. */
-const LEAST_KEEPALIVE: Millis = 1_000
-
-/** RFC 9687 §6: the Send Hold Time is this, or twice the hold time where that is longer; §4.4: longer than the hold time. */
-const SEND_HOLD_TIME: Seconds = 480
-
-type TimerName = 'connect-retry' | 'hold' | 'keepalive' | 'send-hold'
-
-/** Why a connection ended. */
-export type EndReason = Pick<LastError, 'class' | 'text'>
+import type { ConnId, Endpoint, PeerAction, PeerConfig, Session, SessionState } from './types.ts'
 
 /** Whole UPDATEs in `bytes`, as start and end in turn. */
 interface Updates {
   readonly bytes: Uint8Array
   readonly spans: number[]
 }
-
-export type MutableMessageCounts = { -readonly [Type in keyof MessageCounts]: number }
 
 /** What all connections of a neighbor share. */
 export interface Shared {
@@ -95,17 +71,16 @@ export interface Stepped {
 export class Connection {
   /** We dial this connection and use the object again; one that the neighbor opened is used once. */
   readonly dialled: boolean
-  readonly timers = new Timers<TimerName>()
+  readonly timers = new ConnectionTimers()
   readonly #shared: Shared
   state: SessionState
   /** Undefined: there is no TCP connection, and none is being opened. */
   conn: ConnId | undefined
   /** When the TCP connection was established. */
   begunAt: Millis = 0
-  /** Duration of the ConnectRetryTimer that was set last. */
-  connectRetry: Millis = 0
-  /** The OPEN that was sent, and the one that was received. */
+  /** The OPEN that was sent. */
   ours: Open | undefined
+  /** The OPEN that was received, as far as it could be read. */
   theirs: Open | undefined
   /** From OpenConfirm on. */
   session: Session | undefined
@@ -213,10 +188,6 @@ export class Connection {
     this.#send('route-refresh', encodeRouteRefresh(family, REFRESH.request))
   }
 
-  get sendHoldTime(): Seconds {
-    return Math.max(SEND_HOLD_TIME, 2 * (this.session?.holdTime ?? 0))
-  }
-
   /** The configuration has changed; the connection stays. */
   reconfigured(): void {
     if (this.session === undefined) return
@@ -293,39 +264,10 @@ export class Connection {
   #takeRouteRefresh(frame: MessageFrame): void {
     this.#shared.received['route-refresh']++
     this.step({ name: 'RouteRefreshMsg' })
-    if (this.state !== 'Established') return
-    const message = decodeRouteRefresh(frame, this.session?.enhancedRefresh === true)
-    if (message === undefined) {
-      this.#ignore('ROUTE-REFRESH of an unknown subtype')
-      return
-    }
-    if (message.kind === 'message-error') {
-      this.step({ name: 'UpdateMsgErr', error: message })
-      return
-    }
-    const { family, afi, safi } = message
-    const { session } = this
-    // RFC 2918 §4: of a family that was not agreed on, ignored.
-    if (family === undefined || !session?.families.includes(family)) {
-      this.#ignore(`ROUTE-REFRESH of AFI ${afi} SAFI ${safi}, which was not negotiated`)
-      return
-    }
-    const { subtype } = message
-    if (subtype === REFRESH.request && this.#isAskedFor(family)) return
-    this.#push({ kind: 'refresh', family, subtype })
-  }
-
-  /** Reported once in each turn. */
-  #ignore(text: string): void {
-    if (this.#shared.actions.some((action) => action.kind === 'ignored' && action.text === text)) return
-    this.#push({ kind: 'ignored', text })
-  }
-
-  /** Whether the neighbor has requested the family in this turn already: one request is enough. */
-  #isAskedFor(family: Family): boolean {
-    return this.#shared.actions.some(
-      (action) => action.kind === 'refresh' && action.subtype === REFRESH.request && action.family === family,
-    )
+    if (this.state !== 'Established' || this.session === undefined) return
+    const found = readRefresh(frame, this.session)
+    if (found.kind === 'message-error') this.step({ name: 'UpdateMsgErr', error: found })
+    else if (!isRepeated(found, this.#shared.actions)) this.#push(found)
   }
 
   // ---- the machine
@@ -364,10 +306,10 @@ export class Connection {
         this.timers.clear('connect-retry')
         break
       case 'start-open-hold':
-        this.#set('hold', inMillis(OPEN_HOLD_TIME))
+        this.timers.startOpenHold(this.#shared.now)
         break
       case 'start-hold':
-        this.#startHold()
+        this.timers.startHold(this.#shared.now, this.session?.holdTime ?? 0)
         break
       case 'start-keepalive':
         this.#startKeepalive()
@@ -394,9 +336,7 @@ export class Connection {
     this.#framer = new Framer()
     this.#hardReset = false
     this.#endpoints = undefined
-    this.timers.clear('hold')
-    this.timers.clear('keepalive')
-    this.timers.clear('send-hold')
+    this.timers.clearSession()
   }
 
   sendNotification(error: MessageError): void {
@@ -414,33 +354,17 @@ export class Connection {
     this.#watchSending()
   }
 
-  /**
-   * RFC 9687 §4.3: the SendHoldTimer runs from the first message after the network had taken everything until it has taken
-   * everything again; not at all with a hold time of 0.
-   */
   #watchSending(): void {
-    if (this.state !== 'Established' || this.timers.at('send-hold') !== undefined) return
-    if (this.session?.holdTime === 0) return
-    this.#set('send-hold', inMillis(this.sendHoldTime))
+    if (this.state !== 'Established' || this.session === undefined) return
+    this.timers.startSendHold(this.#shared.now, this.session.holdTime)
   }
-
-  // ---- time
 
   #expired(name: TimerName): void {
     if (name === 'hold') this.step({ name: 'HoldTimer_Expires' })
     else if (name === 'keepalive') this.step({ name: 'KeepaliveTimer_Expires' })
     else if (name === 'send-hold') this.step({ name: 'SendHoldTimer_Expires' })
     else if (this.state === 'Active') this.step({ name: 'ConnectRetryTimer_Expires' })
-    else this.step({ name: 'ConnectRetryTimer_Expires' }, { class: 'Socket', text: this.#whyUnanswered() })
-  }
-
-  /**
-   * A timeout. Where the local address is configured, both are named: the neighbor may not reach that address with its answer.
-   */
-  #whyUnanswered(): string {
-    const { localAddress, localMayYield = false, remote } = this.#shared.config
-    const words = 'Connection timed out'
-    return localAddress === undefined || localMayYield ? words : `${words}, ${calledFrom(localAddress, remote.address)}`
+    else this.step({ name: 'ConnectRetryTimer_Expires' }, whyUnanswered(this.#shared.config))
   }
 
   /** No timer for a neighbor that is not dialled, and none for a connection that the neighbor opened. */
@@ -451,26 +375,12 @@ export class Connection {
   }
 
   waitToDial(delay: Millis): void {
-    this.connectRetry = delay
-    this.#set('connect-retry', delay)
+    this.timers.startConnectRetry(this.#shared.now, delay)
   }
 
-  /** A hold time of 0 means no timer (RFC 4271 §4.2). */
-  #startHold(): void {
-    const { holdTime = 0 } = this.session ?? {}
-    if (holdTime === 0) this.timers.clear('hold')
-    else this.#set('hold', inMillis(holdTime))
-  }
-
-  /** RFC 4271 §10: jittered afresh each time; §4.4: never two within a second, and none where the hold time is 0. */
   #startKeepalive(): void {
-    const { keepaliveTime: time = 0 } = this.session ?? {}
-    if (time === 0) this.timers.clear('keepalive')
-    else this.#set('keepalive', Math.max(LEAST_KEEPALIVE, this.#shared.chance.jitter(inMillis(time))))
-  }
-
-  #set(name: TimerName, after: Millis): void {
-    this.timers.set(name, this.#shared.now + after)
+    const { now, chance } = this.#shared
+    this.timers.startKeepalive(now, this.session?.keepaliveTime ?? 0, chance)
   }
 
   #push(action: PeerAction): void {
@@ -478,20 +388,12 @@ export class Connection {
   }
 }
 
-export const calledFrom = (local: Address, remote: Address): string => `called from ${local} to ${remote}`
-
 const isFrame = (next: MessageFrame | MessageError | undefined): next is MessageFrame =>
   next !== undefined && !('kind' in next)
 
 /**
- * Whether dialling starts without delay after this NOTIFICATION: reset by command, changed configuration, collision (RFC 4486
- * §4).
+ * Whether the delay before the next dial begins at its minimum after this NOTIFICATION: reset by command, changed
+ * configuration, collision (RFC 4486 §4).
  */
 const endsWithoutBackoff = (code: number, subcode: number): boolean =>
   code === CEASE.code && (subcode === CEASE.adminReset || subcode === CEASE.configChange || subcode === CEASE.collision)
-
-/** The reason that is shown for an error which we answer with a NOTIFICATION. */
-function endReasonOf(error: MessageError | undefined): EndReason | undefined {
-  if (error === undefined) return undefined
-  return { class: error.code === CEASE.code ? 'Automatic shutdown' : 'BGP Error', text: error.text }
-}

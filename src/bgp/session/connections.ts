@@ -3,19 +3,21 @@
  * 4271 §6.8). Our own goes to Idle when another is about to become the session, and back to Active when that one has ended.
  */
 import type { Millis } from '../../base/units.ts'
-import { messageError } from '../wire/error.ts'
+import { type MessageError, messageError } from '../wire/error.ts'
 import { CEASE } from '../wire/notification.ts'
 import { resolveCollision, type Speaker } from './collision.ts'
-import { Connection, type EndReason, type Shared } from './connection.ts'
-import { SESSION_STATES } from './fsm.ts'
+import { Connection, type Shared } from './connection.ts'
+import type { EndReason } from './end-reason.ts'
+import { hasTcpConnection, SESSION_STATES } from './fsm.ts'
 import { COLLISION_WINDOW } from './restart.ts'
-import type { ConnId, PeerEvent, Session } from './types.ts'
+import type { ConnId, PeerConfig, PeerEvent, Session } from './types.ts'
 
 /** Connections of the neighbor that may wait for its OPEN at a time; one more ends the oldest. */
 const MOST_AWAITING_OPEN = 3
 
 const COLLISION = messageError(CEASE.code, CEASE.collision, 'Connection collision')
 const REPLACED: EndReason = { class: 'Socket', text: 'the neighbor opened a new connection: it has lost this one' }
+const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuration changed')
 const REJECTED = messageError(CEASE.code, CEASE.rejected, 'Connection rejected')
 
 type Connected = Extract<PeerEvent, { readonly kind: 'connected' }>
@@ -86,7 +88,7 @@ export class PeerConnections {
     const contender = {
       state: arrived.state,
       dialled: arrived.dialled,
-      isRestart: isRestart(arrived, session, current, since),
+      replacesLost: hasLostCurrent(arrived, session, current, since),
     }
     const rivals = others.map((other) => ({ other, verdict: resolveCollision(contender, other, ours, theirs) }))
     if (rivals.some(({ verdict }) => verdict === 'other')) {
@@ -101,6 +103,57 @@ export class PeerConnections {
     for (const { other, verdict } of rivals) {
       if (verdict === 'arrived') other.step({ name: 'OpenCollisionDump', error: COLLISION })
     }
+  }
+
+  /** Ends all: with NOTIFICATION `error`, where an OPEN was sent. */
+  endAll(name: 'ManualStop' | 'AutomaticStop', error: MessageError, text: string): void {
+    for (const connection of this.all()) connection.step({ name, error }, { class: 'Error', text })
+  }
+
+  /** RFC 4724 §4: closes all without a NOTIFICATION: one would make the neighbor remove our routes. */
+  vanish(text: string): void {
+    for (const connection of this.all()) {
+      if (hasTcpConnection(connection.state)) connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text })
+    }
+  }
+
+  /**
+   * RFC 4486 §4: ends all with Other Configuration Change. `keepsRoutes`: the session is closed without a NOTIFICATION, which
+   * would remove the routes of both sides (RFC 4724 §4).
+   */
+  reset(text: string, keepsRoutes: boolean): void {
+    for (const connection of this.all()) {
+      if (keepsRoutes && connection.state === 'Established') {
+        connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text })
+      } else connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
+    }
+  }
+
+  /** The session outlives a change, or its routes do: connections that may become the next session begin anew. */
+  resetAttempts(text: string): void {
+    for (const connection of this.all()) {
+      if (connection.state === 'Established') continue
+      connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
+    }
+  }
+
+  /** What made dials fail is over: the next one comes after `dialDelay` alone. */
+  redial(): void {
+    const { config, backoff, isDialled } = this.#shared
+    backoff.reset()
+    if (this.own.state === 'Active' && isDialled()) this.own.waitToDial(config.dialDelay)
+  }
+
+  /** Where and when we dial has changed. */
+  resetDialling(): void {
+    if (this.own.isUnconnected) this.own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
+  }
+
+  /** The session that we dialled runs from another local address than the one configured now. */
+  isOwnElsewhere({ localAddress, localMayYield = false }: PeerConfig): boolean {
+    const { session } = this.own
+    if (session === undefined || localAddress === undefined || localMayYield) return false
+    return session.local.address !== localAddress
   }
 
   /** A connection of the neighbor is, or is about to be, the session. */
@@ -120,8 +173,11 @@ export class PeerConnections {
 
 const rank = (connection: Connection): number => SESSION_STATES.indexOf(connection.state)
 
-/** Whether a further connection means that the neighbor has lost the session; otherwise both dialled at the same time. */
-function isRestart(
+/**
+ * Whether a further connection means that the neighbor has lost the session `current`, which is up since `since`; otherwise
+ * both dialled at the same time.
+ */
+function hasLostCurrent(
   { dialled, begunAt }: Connection,
   { restart, local }: Session,
   current: Session | undefined,
@@ -129,7 +185,7 @@ function isRestart(
 ): boolean {
   const before = current?.restart
   if (before === undefined || dialled || begunAt < since) return false
-  // A restarted neighbor sets the Restart State bit in every OPEN. If the current session's OPEN had it too, both
+  // A neighbor that has restarted sets the Restart State bit in every OPEN. If the current session's OPEN had it too, both
   // connections stem from one restart.
   const isNewRestart = restart?.restarted === true && !before.restarted
   // One that calls another address of ours has two neighbors configured that are this node, such as a VIP that has moved

@@ -80,7 +80,7 @@ export type FsmAction =
   | 'close'
   | 'send-open'
   | 'send-keepalive'
-  /** Send `error` of the step. */
+  /** Sends `error` of the step. */
   | 'send-notification'
   | 'start-connect-retry'
   | 'stop-connect-retry'

@@ -18,6 +18,7 @@ import type { PeerConfig, Session } from './types.ts'
 type Kind = Capability['kind']
 type CapabilityOf<K extends Kind> = Extract<Capability, { readonly kind: K }>
 
+/** `own`: what we announce about our own restart. */
 export function ourCapabilities(config: PeerConfig, own: OwnRestart = AS_EVER): readonly Capability[] {
   const role = offeredRole(config)
   return [

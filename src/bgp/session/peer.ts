@@ -7,71 +7,45 @@
  */
 import type { Chance } from '../../base/chance.ts'
 import type { Family } from '../../base/family.ts'
-import { earlier, Timers } from '../../base/timers.ts'
-import { inMillis, inSeconds, type Millis, type Seconds } from '../../base/units.ts'
-import { type MessageError, messageError } from '../wire/error.ts'
+import { earlier } from '../../base/timers.ts'
+import { inMillis, type Millis } from '../../base/units.ts'
+import { messageError } from '../wire/error.ts'
 import type { Open } from '../wire/message.ts'
 import { CEASE, encodeShutdownCommunication } from '../wire/notification.ts'
 import { Backoff } from './backoff.ts'
 import { type Agreed, dialsDifferently, keepsRoutes, type SessionChange, strongest, whyReset } from './change.ts'
-import {
-  type Connection,
-  type EndReason,
-  type MutableMessageCounts,
-  OPEN_HOLD_TIME,
-  type Shared,
-  type Stepped,
-} from './connection.ts'
+import type { Connection, Shared, Stepped } from './connection.ts'
 import { PeerConnections } from './connections.ts'
-import { type EventName, hasTcpConnection } from './fsm.ts'
+import { type EndReason, endText, eventText } from './end-reason.ts'
+import { hasTcpConnection } from './fsm.ts'
+import { HoldDown } from './hold-down.ts'
+import { LastErrors } from './last-errors.ts'
+import { noMessages } from './message-counts.ts'
 import { ourCapabilities } from './negotiate.ts'
 import { AS_EVER, familiesKept, isKeptOver, isReset, type OwnRestart } from './restart.ts'
-import { Stale } from './stale.ts'
-import type {
-  ConnId,
-  LastError,
-  PeerAction,
-  PeerConfig,
-  PeerEvent,
-  PeerSnapshot,
-  Session,
-  SessionState,
-} from './types.ts'
-
-/** After a session of at least this duration, the delay before dialling starts at its minimum again. */
-const STABLE_AFTER: Millis = 60_000
-
-const CONFIG_CHANGE = messageError(CEASE.code, CEASE.configChange, 'Configuration changed')
-
-interface HoldDown {
-  readonly reason: string
-  /** Infinity: until a person starts it. */
-  readonly until: Millis
-  readonly duration: Seconds
-}
+import { shownTimers } from './shown-timers.ts'
+import { Stale, whyOver } from './stale.ts'
+import type { ConnId, PeerAction, PeerConfig, PeerEvent, PeerSnapshot, Session, SessionState } from './types.ts'
 
 type Event<Kind extends PeerEvent['kind']> = Extract<PeerEvent, { readonly kind: Kind }>
 
 export class Peer {
   readonly #shared: Shared
   readonly #connections: PeerConnections
-  readonly #timers = new Timers<'hold-down'>()
-  /** It sent too many routes. This outlives a stop: what is started again for another reason would send them again. */
-  #heldDown: HoldDown | undefined
+  readonly #holdDown = new HoldDown()
   readonly #stale = new Stale()
   #started = false
   #stopReason: string | undefined
 
   #state: SessionState = 'Idle'
   #since: Millis
-  #lastError: LastError | undefined
+  readonly #errors = new LastErrors()
   #lostAt: Millis | undefined
   /**
    * Until when the neighbor may keep our routes and wait for us: FRR does not dial meanwhile (RFC 4724 does not say who
    * does). So a passive neighbor is dialled until then.
    */
   #awaitedUntil: Millis
-  #attemptError: LastError | undefined
   #established = 0
   #lastAgreed: Agreed | undefined
 
@@ -116,7 +90,7 @@ export class Peer {
   }
 
   deadline(): Millis | undefined {
-    let first = earlier(this.#timers.deadline(), this.#stale.deadline())
+    let first = earlier(this.#holdDown.startsAt, this.#stale.deadline())
     for (const { timers } of this.#connections.all()) first = earlier(first, timers.deadline())
     return first
   }
@@ -142,7 +116,7 @@ export class Peer {
         this.#startUnlessHeldDown()
         break
       case 'lift-hold-down':
-        this.#heldDown = undefined
+        this.#holdDown.end()
         break
       case 'stop':
         this.#stop(event)
@@ -167,7 +141,7 @@ export class Peer {
         this.#giveUpStale(event.reason)
         break
       case 'link-back':
-        this.#redial()
+        this.#connections.redial()
         break
       case 'received':
         this.#connections.find(event.conn)?.receive(event.bytes)
@@ -205,37 +179,26 @@ export class Peer {
     }
   }
 
-  #redial(): void {
-    const { config, backoff, isDialled } = this.#shared
-    backoff.reset()
-    if (this.#connections.own.state === 'Active' && isDialled()) this.#connections.own.waitToDial(config.dialDelay)
-  }
-
   #expire(until: Millis): void {
     for (const connection of this.#connections.all()) connection.expire(until)
     this.#expireStale(until)
-    if (this.#timers.take('hold-down', until)) this.#start()
+    const startsAt = this.#holdDown.startsAt
+    if (startsAt !== undefined && startsAt <= until) this.#start()
   }
 
   // ---- starting, stopping, changing
 
   #startUnlessHeldDown(): void {
-    const heldDown = this.#heldDown
-    if (this.#started || heldDown === undefined || heldDown.until <= this.#shared.now) this.#start()
-    else this.#holdDown(heldDown)
-  }
-
-  #holdDown({ reason, until }: HoldDown): void {
-    this.#stopReason = reason
-    if (until !== Infinity) this.#timers.set('hold-down', until)
+    const why = this.#started ? undefined : this.#holdDown.whyWait(this.#shared.now)
+    if (why === undefined) this.#start()
+    else this.#stopReason = why
   }
 
   #start(): void {
     if (this.#started) return
     this.#started = true
-    this.#heldDown = undefined
     this.#stopReason = undefined
-    this.#timers.clear('hold-down')
+    this.#holdDown.end()
     this.#begin()
   }
 
@@ -256,77 +219,45 @@ export class Peer {
     const data = speaks ? encodeShutdownCommunication(text) : undefined
     this.#started = false
     this.#stopReason = reason
-    this.#timers.clear('hold-down')
-    this.#endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
+    this.#holdDown.suspend()
+    this.#connections.endAll('ManualStop', messageError(CEASE.code, subcode, reason, data), reason)
     if (!isReset(CEASE.code, subcode)) this.#giveUpStale(reason)
   }
 
-  /** RFC 4724 §4: closes connections without a NOTIFICATION: one would make the neighbor remove our routes. */
+  /** Stops without a NOTIFICATION. */
   #vanish(reason: string): void {
     this.#started = false
     this.#stopReason = reason
-    this.#timers.clear('hold-down')
-    for (const connection of this.#connections.all()) {
-      if (hasTcpConnection(connection.state))
-        connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text: reason })
-    }
-    this.#endAll('ManualStop', messageError(CEASE.code, CEASE.adminShutdown, reason), reason)
+    this.#holdDown.suspend()
+    this.#connections.vanish(reason)
+    this.#connections.endAll('ManualStop', messageError(CEASE.code, CEASE.adminShutdown, reason), reason)
   }
 
   #configure(next: PeerConfig): void {
     const old = this.#shared.config
     const agreed = this.#agreed()
-    const changes = [whyReset(old, next, agreed), this.#whyElsewhere(next)].filter((change) => change !== undefined)
+    const elsewhere: SessionChange | undefined = this.#connections.isOwnElsewhere(next) ? 'local address' : undefined
+    const changes = [whyReset(old, next, agreed), elsewhere].filter((change) => change !== undefined)
     const changed = this.#started ? strongest(changes) : undefined
+    const ofAttempts = this.#started && agreed !== undefined ? whyReset(old, next) : undefined
     if (changed !== undefined) this.#resetFor(changed)
-    else if (this.#started && agreed !== undefined) this.#restartAttempts(whyReset(old, next))
-    if (changed === undefined && this.#connections.own.isUnconnected && dialsDifferently(old, next)) {
-      this.#connections.own.step({ name: 'AutomaticStop', error: CONFIG_CHANGE })
-    }
+    else if (ofAttempts !== undefined) this.#connections.resetAttempts(changeText(ofAttempts))
+    if (changed === undefined && dialsDifferently(old, next)) this.#connections.resetDialling()
     this.#shared.config = next
     for (const connection of this.#connections.all()) connection.reconfigured()
     if (this.#started && this.#connections.own.state === 'Idle' && !this.#connections.isSessionIncoming) this.#begin()
   }
 
-  /**
-   * RFC 4486 §4: Other Configuration Change. A NOTIFICATION would remove the routes of both sides (RFC 4724 §4): where both
-   * keep routes and the next session is with the same neighbor, the connection is closed without one.
-   */
+  /** Routes are kept where both sides do so and the next session is with the same neighbor. */
   #resetFor(changed: SessionChange): void {
-    const text = `Configuration changed: ${changed}`
-    const keeps = this.session?.restart !== undefined && keepsRoutes(changed)
-    for (const connection of this.#connections.all()) {
-      if (keeps && connection.state === 'Established') {
-        connection.step({ name: 'TcpConnectionFails' }, { class: 'Error', text })
-      } else connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
-    }
+    const text = changeText(changed)
+    this.#connections.reset(text, this.session?.restart !== undefined && keepsRoutes(changed))
     if (!keepsRoutes(changed)) this.#giveUpStale(text)
-  }
-
-  /** A session, or routes of one, outlive the change: connections that may become the next session begin anew. */
-  #restartAttempts(changed: SessionChange | undefined): void {
-    if (changed === undefined) return
-    const text = `Configuration changed: ${changed}`
-    for (const connection of this.#connections.all()) {
-      if (connection.state === 'Established') continue
-      connection.step({ name: 'AutomaticStop', error: CONFIG_CHANGE }, { class: 'Error', text })
-    }
   }
 
   /** Of the session, or of the last one while its routes are kept. */
   #agreed(): Agreed | undefined {
     return this.session !== undefined || this.hasStaleRoutes ? this.#lastAgreed : undefined
-  }
-
-  /** The session that we dialled runs from another local address than the one configured now. */
-  #whyElsewhere({ localAddress, localMayYield = false }: PeerConfig): SessionChange | undefined {
-    const { session } = this.#connections.own
-    if (session === undefined || localAddress === undefined || localMayYield) return undefined
-    return session.local.address === localAddress ? undefined : 'local address'
-  }
-
-  #endAll(name: 'ManualStop' | 'AutomaticStop', error: MessageError, text: string): void {
-    for (const connection of this.#connections.all()) connection.step({ name, error }, { class: 'Error', text })
   }
 
   #updateError({ conn, error }: Event<'update-error'>): void {
@@ -339,11 +270,10 @@ export class Peer {
     const connection = this.#connections.find(conn)
     if (connection?.state !== 'Established') return
     this.#started = false
-    const until = holdDown === undefined ? Infinity : this.#shared.now + inMillis(holdDown)
-    this.#heldDown = { reason: error.text, until, duration: holdDown ?? 0 }
-    this.#holdDown(this.#heldDown)
+    this.#stopReason = error.text
+    this.#holdDown.begin(error.text, holdDown, this.#shared.now)
     connection.step({ name: 'UpdateMsgErr', error })
-    this.#endAll('AutomaticStop', error, error.text)
+    this.#connections.endAll('AutomaticStop', error, error.text)
   }
 
   /** RFC 9384: BFD Down ends an Established session only: BGP may come up before BFD does (RFC 5882 §3.3). */
@@ -354,7 +284,7 @@ export class Peer {
       return
     }
     const error = messageError(CEASE.code, CEASE.bfdDown, `BFD session down: ${reason}`)
-    this.#endAll('AutomaticStop', error, 'BFD session down')
+    this.#connections.endAll('AutomaticStop', error, 'BFD session down')
   }
 
   /** How long neighbors keep our routes. */
@@ -367,39 +297,30 @@ export class Peer {
   #stepped(connection: Connection, { before, session: lost, event, endReason, hardReset }: Stepped): void {
     const { state, session } = connection
     this.#connections.forgetClosed()
-    if (endReason !== undefined && event.name !== 'OpenCollisionDump') this.#note(endReason, before)
+    // Where another connection exists, the neighbor is reached.
+    const isOnly = !hasTcpConnection(this.#connections.furthest().state)
+    if (endReason !== undefined && event.name !== 'OpenCollisionDump' && isOnly) {
+      this.#errors.note(endReason, before, this.#shared.now)
+    }
     if (before !== 'Established' && state === 'Established' && session !== undefined)
       this.#up(session, connection.theirs)
     if (before === 'Established' && state !== 'Established' && lost !== undefined) {
       if (isKeptOver(lost, event, hardReset)) this.#awaitedUntil = this.#shared.now + this.#ownRestartTime()
       this.#down(endReason ?? { class: 'Error', text: event.name }, lost, familiesKept(lost, event, hardReset))
     }
-    this.#reportState(
-      endReason === undefined ? (REASON[event.name] ?? event.name) : `${endReason.class}: ${endReason.text}`,
-    )
-  }
-
-  /** Records why a connection ended, unless another one exists, or we had closed it before. */
-  #note(endReason: EndReason, before: SessionState): void {
-    if (endReason.class === 'Error' && !hasTcpConnection(before)) return
-    if (hasTcpConnection(this.#connections.furthest().state)) return
-    const error: LastError = { ...endReason, at: this.#shared.now }
-    const attempt = endReason.class === 'Socket' && !hasTcpConnection(before)
-    if (attempt) this.#attemptError = error
-    // The reason of a refusal is kept, although "cannot be reached" follows it.
-    if (!attempt || this.#lastError === undefined || this.#lastError.class === 'Socket') this.#lastError = error
+    this.#reportState(endReason === undefined ? eventText(event.name) : endText(endReason))
   }
 
   #up(session: Session, theirs: Open | undefined): void {
     this.#lastAgreed = theirs && { session, theirs }
-    this.#attemptError = undefined
+    this.#errors.forgetAttempt()
     this.#established++
     this.#push({ kind: 'up', session, keep: this.#stale.comeBack(session.restart, this.#shared.now) })
   }
 
   #down(endReason: EndReason, session: Session, keep: readonly Family[]): void {
     const { now, backoff } = this.#shared
-    if (now - this.#since >= STABLE_AFTER) backoff.reset()
+    backoff.sessionEnded(now - this.#since)
     this.#lostAt = now
     this.#stale.lose(keep, session.restart, now)
     this.#push({ kind: 'down', error: { ...endReason, at: now }, keep })
@@ -419,19 +340,14 @@ export class Peer {
 
   /** Runs the timers of stale routes. RFC 9494 §4.2: those that the neighbor asked to keep longer become the last choice. */
   #expireStale(until: Millis): void {
-    const { longLived, over, duration } = this.#stale.expire(until, this.#state === 'Established')
+    const isBack = this.#state === 'Established'
+    const { longLived, over, duration } = this.#stale.expire(until, isBack)
     if (longLived.length > 0) this.#push({ kind: 'long-lived', families: longLived })
-    if (over.length > 0) this.#push({ kind: 'stale-over', families: over, reason: this.#whyLate(over, duration) })
+    if (over.length > 0) this.#push({ kind: 'stale-over', families: over, reason: whyOver(over, duration, isBack) })
   }
 
   #endOfRib(family: Family): void {
     if (this.#state === 'Established') this.#stale.forget(family)
-  }
-
-  #whyLate(families: readonly Family[], duration: Millis): string {
-    const seconds = Math.ceil(inSeconds(duration))
-    const what = this.#state === 'Established' ? `End-of-RIB for ${families.join(' and ')}` : 'the neighbor'
-    return `${what} has not arrived for ${seconds} s`
   }
 
   #giveUpStale(reason: string): void {
@@ -456,31 +372,22 @@ export class Peer {
 
   snapshot(now: Millis): PeerSnapshot {
     const { config, received, sent } = this.#shared
-    const { session, timers, ours, theirs, sendHoldTime } = this.#connections.furthest()
-    const nextStale = this.#stale.next()
-    const running = (at: Millis | undefined, total: Seconds) =>
-      at === undefined ? undefined : { left: Math.max(0, at - now), total }
+    const furthest = this.#connections.furthest()
+    const { ours, theirs } = furthest
+    const { own } = this.#connections
     return {
       config,
       state: this.#state,
       since: this.#since,
       lostAt: this.#lostAt,
       stopped: this.#stopReason,
-      lastError: this.#lastError,
-      attemptError: this.#attemptError,
+      lastError: this.#errors.last,
+      attemptError: this.#errors.attempt,
       session: this.session,
       localCapabilities: ours?.capabilities ?? ourCapabilities(config, this.#shared.ownRestart()),
       remoteCapabilities: theirs?.capabilities ?? [],
-      holdTimer: running(timers.at('hold'), session?.holdTime ?? OPEN_HOLD_TIME),
-      keepaliveTimer: running(timers.at('keepalive'), session?.keepaliveTime ?? 0),
-      sendHoldTimer: running(timers.at('send-hold'), sendHoldTime),
       stale: this.#stale.families,
-      restartTimer: running(nextStale?.until, Math.ceil(inSeconds(nextStale?.duration ?? 0))),
-      holdDownTimer: running(this.#timers.at('hold-down'), this.#heldDown?.duration ?? 0),
-      connectTimer: running(
-        this.#connections.own.timers.at('connect-retry'),
-        Math.ceil(inSeconds(this.#connections.own.connectRetry)),
-      ),
+      ...shownTimers({ furthest, own, stale: this.#stale, holdDown: this.#holdDown }, now),
       received: { ...received },
       sent: { ...sent },
       established: this.#established,
@@ -488,22 +395,4 @@ export class Peer {
   }
 }
 
-const noMessages = (): MutableMessageCounts => ({
-  open: 0,
-  update: 0,
-  notification: 0,
-  keepalive: 0,
-  'route-refresh': 0,
-})
-
-/** Why the state changed without an error. */
-const REASON: Readonly<Partial<Record<EventName, string>>> = {
-  ManualStart: 'started',
-  ManualStart_with_PassiveTcpEstablishment: 'started',
-  AutomaticStart_with_PassiveTcpEstablishment: 'waiting for the next attempt',
-  ConnectRetryTimer_Expires: 'connecting',
-  Tcp_CR_Acked: 'connected',
-  TcpConnectionConfirmed: 'neighbor connected',
-  BGPOpen: 'OPEN received',
-  KeepAliveMsg: 'KEEPALIVE received',
-}
+const changeText = (change: SessionChange): string => `Configuration changed: ${change}`

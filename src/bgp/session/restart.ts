@@ -10,7 +10,7 @@ import { CEASE } from '../wire/notification.ts'
 import type { FsmEvent } from './fsm.ts'
 import type { LongLived, PeerConfig, PeerRestart, Session } from './types.ts'
 
-/** What this process announces about its own start. */
+/** What this process announces about its own restart. */
 export interface OwnRestart {
   /** It has restarted, and neighbors need not wait for our End-of-RIB (RFC 4724 §3, Restart State). */
   readonly restarted: boolean
@@ -31,8 +31,8 @@ const LONGEST_LONG_LIVED: Millis = 24 * 3_600_000
 /** Routes that a neighbor which is back has not announced again are kept no longer than this without its End-of-RIB. */
 export const LONGEST_RETURN: Millis = 180_000
 /**
- * A connection accepted so soon after the session came up was begun before, unless its OPEN says that the neighbor
- * restarted, and that of the session did not.
+ * A connection that is accepted this soon after the session came up does not mean that the neighbor has lost the session:
+ * both may have dialled at once. Only an OPEN with Restart State, where that of the session had none, means it even so.
  */
 export const COLLISION_WINDOW: Millis = 10_000
 
@@ -97,7 +97,7 @@ const lastLongLived = (open: Open): LongLivedRestart | undefined =>
 const lastRestart = (open: Open): GracefulRestart | undefined =>
   open.capabilities.findLast((capability): capability is GracefulRestart => capability.kind === 'graceful-restart')
 
-/** `hard`: the NOTIFICATION that came was a Hard Reset. */
+/** Families whose routes are kept when this event ends the session. `hard`: the NOTIFICATION that came was a Hard Reset. */
 export function familiesKept(session: Session, event: FsmEvent, hard: boolean): readonly Family[] {
   const { restart } = session
   if (restart === undefined || !isKeptOver(session, event, hard)) return []
@@ -116,15 +116,13 @@ export function isKeptOver({ restart }: Session, event: FsmEvent, hard: boolean)
   return !('error' in event && isHard(event.error))
 }
 
-/**
- * RFC 8538 §3: ends that are meant to be final. BFD Down is none to be said as Hard Reset, but the neighbor is
- * unreachable: nothing is kept (RFC 5882 §4.3).
- */
+/** Ends of ours after which nothing is kept: final ones, and BFD Down, as the neighbor is unreachable (RFC 5882 §4.3). */
 const isHard = ({ code, subcode }: MessageError): boolean => isFinal(code, subcode) || isCease(code, subcode, 'bfdDown')
 
 const isCease = (code: number, subcode: number, name: keyof typeof CEASE): boolean =>
   code === CEASE.code && subcode === CEASE[name]
 
+/** Ends that are not followed by a new session soon: they are sent as a Hard Reset (RFC 8538 §3). */
 const isFinal = (code: number, subcode: number): boolean =>
   isCease(code, subcode, 'maxPrefixes') ||
   isCease(code, subcode, 'adminShutdown') ||

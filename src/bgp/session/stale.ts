@@ -4,7 +4,7 @@
  */
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { earlier } from '../../base/timers.ts'
-import type { Millis } from '../../base/units.ts'
+import { inSeconds, type Millis } from '../../base/units.ts'
 import { absenceOf, LONGEST_RETURN, longLivedTimeOf, mayStay } from './restart.ts'
 import type { PeerRestart } from './types.ts'
 
@@ -107,4 +107,10 @@ export class Stale {
     }
     return { longLived, over, duration: longest }
   }
+}
+
+/** Why stale routes are removed, in words. */
+export function whyOver(families: readonly Family[], duration: Millis, isBack: boolean): string {
+  const what = isBack ? `End-of-RIB for ${families.join(' and ')}` : 'the neighbor'
+  return `${what} has not arrived for ${Math.ceil(inSeconds(duration))} s`
 }

@@ -9,7 +9,7 @@ import type { MessageError } from '../wire/error.ts'
 import type { Capability } from '../wire/message.ts'
 import type { Role } from '../wire/role.ts'
 
-/** One TCP connection; the side that opens or accepts it gives the id, which is never used again. */
+/** One TCP connection: even where we dialled it, odd where the neighbor did. No number is used again. */
 export type ConnId = number
 
 export interface Endpoint {
@@ -71,14 +71,17 @@ interface AddPathConfig {
 export type SessionState = 'Idle' | 'Connect' | 'Active' | 'OpenSent' | 'OpenConfirm' | 'Established'
 
 export type PeerEvent =
-  /** A neighbor that sent too many routes starts when its time is over. */
+  /** Dials and accepts connections from now on; where `too-many` holds it down, when that time is over. */
   | { readonly kind: 'start' }
-  /** It may start again: a person says so, or another limit applies. */
+  /** Ends what `too-many` began, since a person says so or another limit applies. `start` or `stop` follows. */
   | { readonly kind: 'lift-hold-down' }
-  /** Ends the session with Cease (RFC 4486) and stays Idle; `text` is sent as shutdown communication (RFC 9003). */
+  /**
+   * Ends the session with this subcode of Cease (RFC 4486) and stays Idle. `text`, unless empty, is sent as shutdown
+   * communication (RFC 9003); `reason` is shown.
+   */
   | { readonly kind: 'stop'; readonly subcode: number; readonly text: string; readonly reason: string }
   | { readonly kind: 'configure'; readonly config: PeerConfig }
-  /** A connection stands: one we asked for with `dial`, or one the neighbor opened. */
+  /** A connection is established: one we asked for with `dial`, or one the neighbor opened. */
   | {
       readonly kind: 'connected'
       readonly conn: ConnId
@@ -92,7 +95,7 @@ export type PeerEvent =
   | { readonly kind: 'closed'; readonly conn: ConnId; readonly reason: string | undefined }
   /** The link or address of the connections is lost: they close at once, without a NOTIFICATION. */
   | { readonly kind: 'link-lost'; readonly reason: string }
-  /** … and is back: dialling starts without delay. */
+  /** … and is back: the next dial waits for `dialDelay` alone. */
   | { readonly kind: 'link-back' }
   /** Ends as a killed process does: connections close without a NOTIFICATION, so that the neighbor keeps our routes. */
   | { readonly kind: 'vanish'; readonly reason: string }
@@ -149,7 +152,7 @@ export type PeerAction =
    * (start of the 19-byte header to end of message). Must be read before the turn ends.
    */
   | { readonly kind: 'updates'; readonly conn: ConnId; readonly bytes: Uint8Array; readonly spans: readonly number[] }
-  /** The neighbor asks for our routes again (RFC 2918), or brackets its own (RFC 7313). */
+  /** The neighbor asks for our routes again (RFC 2918), or brackets its own (RFC 7313). `subtype`: one of `REFRESH`. */
   | { readonly kind: 'refresh'; readonly family: Family; readonly subtype: number }
   /** A message that an RFC says to ignore; `text` names the rule. */
   | { readonly kind: 'ignored'; readonly text: string }
@@ -192,20 +195,23 @@ export interface Session {
 export interface PeerRestart {
   /** The time within which the neighbor will be back. */
   readonly time: Seconds
-  /** It has restarted, and does not wait for our End-of-RIB. */
+  /** It has restarted, and we need not wait for its End-of-RIB (Restart State). */
   readonly restarted: boolean
   /** Both keep routes when a NOTIFICATION ends the session (RFC 8538 §2). */
   readonly notification: boolean
-  /** Families of the session that it listed, and those of them that it went on delivering while it restarted. */
+  /** Families of the session that it listed. */
   readonly families: readonly Family[]
+  /** Those of them for which it went on forwarding while it restarted (Forwarding State). */
   readonly preserved: readonly Family[]
   /** Undefined unless both announced that they know long-lived stale routes (RFC 9494). */
   readonly longLived: LongLived | undefined
 }
 
-/** Families whose routes are kept beyond the Restart Time, how long, and which the neighbor went on delivering. */
+/** Families whose routes are kept beyond the Restart Time (RFC 9494 §3). */
 export interface LongLived {
+  /** For how long. */
   readonly times: Readonly<Partial<Record<Family, Seconds>>>
+  /** For which the neighbor went on forwarding. */
   readonly preserved: readonly Family[]
 }
 
@@ -218,6 +224,12 @@ export interface LastError {
 
 /** Messages by type since the peer was configured. */
 export type MessageCounts = Readonly<Record<'open' | 'update' | 'notification' | 'keepalive' | 'route-refresh', number>>
+
+export interface RunningTimer {
+  readonly left: Millis
+  /** The whole duration. */
+  readonly total: Seconds
+}
 
 /** The state of a neighbor, for `show` and metrics. */
 export interface PeerSnapshot {
@@ -236,18 +248,18 @@ export interface PeerSnapshot {
   /** Our OPEN and the neighbor's. */
   readonly localCapabilities: readonly Capability[]
   readonly remoteCapabilities: readonly Capability[]
-  /** Milliseconds left and seconds in whole, undefined where not running. */
-  readonly holdTimer: { readonly left: Millis; readonly total: Seconds } | undefined
-  readonly keepaliveTimer: { readonly left: Millis; readonly total: Seconds } | undefined
+  // Timers, undefined where not running.
+  readonly holdTimer: RunningTimer | undefined
+  readonly keepaliveTimer: RunningTimer | undefined
   /** Runs while the network accepts nothing of what we send. */
-  readonly sendHoldTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
+  readonly sendHoldTimer?: RunningTimer | undefined
   /** Families of which stale routes are kept. */
   readonly stale?: readonly Family[]
   /** Runs while stale routes are kept: until the neighbor is back, or has sent End-of-RIB. */
-  readonly restartTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
+  readonly restartTimer?: RunningTimer | undefined
   /** Runs while the neighbor is stopped because it sent too many routes. */
-  readonly holdDownTimer?: { readonly left: Millis; readonly total: Seconds } | undefined
-  readonly connectTimer: { readonly left: Millis; readonly total: Seconds } | undefined
+  readonly holdDownTimer?: RunningTimer | undefined
+  readonly connectTimer: RunningTimer | undefined
   readonly received: MessageCounts
   readonly sent: MessageCounts
   /** Times Established was reached. */

@@ -8,7 +8,7 @@
 import { Socket, type SocketConstructorOpts } from 'node:net'
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Millis } from '../../base/units.ts'
-import { calledFrom } from '../../bgp/session/connection.ts'
+import { calledFrom } from '../../bgp/session/end-reason.ts'
 import type { ConnId, Endpoint } from '../../bgp/session/types.ts'
 import type { Effect, Protection } from '../../engine/effect.ts'
 import type { Input } from '../../engine/input.ts'
