@@ -37,7 +37,7 @@ const COUNTED_FOR: Millis = 3_000_000
 const MOST_AT_ONCE = 10
 /** The time after which one more may be written. */
 const REFILL: Millis = 120_000
-/** How many different Events are remembered. */
+/** How many different Events are remembered; and how many sessions, faults and problems, until an Event tells of them. */
 const MOST_KNOWN = 64
 /** Octets of a note: the API takes a kilobyte. */
 const LONGEST_NOTE = 1_000
@@ -164,7 +164,9 @@ export class EventBook {
   }
 }
 
+/** Where `texts` are as many as are remembered, there may be others. */
 function listed(texts: readonly string[]): string {
-  const more = texts.length > MOST_NAMED ? `; ${texts.length - MOST_NAMED} more` : ''
+  const least = texts.length < MOST_KNOWN ? '' : 'at least '
+  const more = texts.length > MOST_NAMED ? `; ${least}${texts.length - MOST_NAMED} more` : ''
   return `${texts.slice(0, MOST_NAMED).join('; ')}${more}`
 }

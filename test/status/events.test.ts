@@ -34,6 +34,15 @@ describe('Events', () => {
     expect(event?.note).toMatch(/^Global_0: Socket: lost; .*Global_9: Socket: lost; 30 more$/)
   })
 
+  test.each([
+    [63, '53 more'],
+    [5_000, 'at least 54 more'],
+  ])('of %i sessions that were lost the Event says: %s', (count, more) => {
+    const book = new EventBook('worker-1')
+    for (let index = 0; index < count; index++) book.noteLost(`Mesh_${index}`, 'x')
+    expect(book.take(0)[0]?.note.endsWith(`; ${more}`)).toBe(true)
+  })
+
   test('a thousand faults an hour are ten at first, then one in two minutes; and memory is bounded', () => {
     const book = new EventBook('worker-1')
     let told = 0
