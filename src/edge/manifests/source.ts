@@ -13,21 +13,18 @@
  * What removes files and writes others, as a checkout does, does both one after the other: the objects of a removed file
  * stay in force for a while, unless another file has them, and nothing is deleted while a file is being written.
  */
-import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
-import { lstat, opendir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { isDeepStrictEqual } from 'node:util'
 import type { Millis } from '../../base/units.ts'
 import type { ObjectChange } from '../../cluster/source.ts'
 import type { Input } from '../../engine/input.ts'
-import { errorText, isMissing } from '../error-text.ts'
+import { errorText } from '../error-text.ts'
 import { Keys } from '../keys.ts'
 import { podsOn, type Resource, resourcesOf, type Source, secretsIn } from '../resources.ts'
 import { Apart } from './apart.ts'
+import { type FileProblem, isShownTwice, planChanges, planProblems } from './differences.ts'
 import { type ManifestFile, type ManifestObject, type ManifestProblem, parseManifests } from './file.ts'
+import { Folder, isEmpty } from './folder.ts'
 import { Pieces } from './pieces.ts'
-import { readUpTo } from './read-up-to.ts'
 
 export interface ManifestsOptions {
   readonly directory: string
@@ -65,30 +62,21 @@ const EMPTY_PERIODS = 20
  */
 const RESTLESS_PERIODS = 200
 
-/** An error or a warning, and its place. */
-type FileProblem = Pick<ManifestProblem, 'text' | 'level' | 'hides'>
-
 /** The signature of a file, and since when it has it. */
 interface Sighting {
   readonly signature: string
   readonly since: Millis
 }
 
-const NOTHING: ManifestFile = { objects: [], problems: [] }
-/** Files of other names are not read. */
-export const isManifestName = (name: string): boolean => /^[^.].*\.(ya?ml|json)$/.test(name)
-export const LARGEST_FILE = 16 * 1024 * 1024
-export const TOO_LARGE = `is larger than ${LARGEST_FILE} bytes`
-/** A folder with more manifests is no folder of manifests: it cannot be read. */
-const MOST_FILES = 10_000
+/** In place of a signature: the file was removed, or must be read whatever its signature is. */
 const GONE = 'gone'
 const UNKNOWN = 'unknown'
-/** The beginning of the error for a file whose status cannot be read. */
-const UNREACHABLE = 'unreachable: '
+
+const NOTHING: ManifestFile = { objects: [], problems: [] }
 
 export class Manifests implements Source {
   readonly kind = 'manifests'
-  readonly #directory: string
+  readonly #folder: Folder
   readonly #feed: (input: Input) => void
   readonly #quiet: Millis
   readonly #rescan: Millis
@@ -109,19 +97,18 @@ export class Manifests implements Source {
   #unread: ReadonlySet<string> = new Set()
   #synced = false
   #stopped = false
-  #watcher: FSWatcher | undefined
-  #watched: string | undefined
   #timer: NodeJS.Timeout | undefined
   #timerAt: Millis = Number.POSITIVE_INFINITY
   #looking: Promise<void> | undefined
   #lookAgain = false
 
   constructor(options: ManifestsOptions) {
-    this.#directory = options.directory
     const { keys = new Keys(), namespace = 'godwit' } = options
     this.#feed = (input) => options.feed(keys.redact(input))
     this.#quiet = options.quiet ?? 50
     this.#rescan = options.rescan ?? 5_000
+    // A check now starts the time for which a file must be unchanged.
+    this.#folder = new Folder(options.directory, () => this.#lookIn(this.#quiet / 5))
     this.#resources = [...resourcesOf(options.apiGroup), secretsIn(namespace), podsOn()]
     this.#look()
   }
@@ -135,7 +122,7 @@ export class Manifests implements Source {
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    this.#watcher?.close()
+    this.#folder.close()
     await this.#apart.stop()
     await this.#looking
   }
@@ -172,81 +159,21 @@ export class Manifests implements Source {
   async #scan(): Promise<void> {
     let seen: Map<string, string>
     try {
-      await this.#watchFolder()
-      seen = await this.#signatures()
+      seen = await this.#folder.look()
       this.#folderError = undefined
     } catch (error) {
       this.#folderError = `cannot read the folder: ${errorText(error)}${this.#synced ? '; the objects read before stay in force' : ''}`
-      this.#watched = undefined
       this.#unsettled = new Map()
       this.#report()
       return
     }
+    if (this.#stopped) return
     const settled = this.#settle(seen)
     for (const [file, signature] of settled) {
       if (this.#stopped) return
       await this.#take(file, signature)
     }
     this.#report()
-  }
-
-  /** The watch follows the folder itself: a folder put in its place needs a watch of its own. */
-  async #watchFolder(): Promise<void> {
-    const { dev, ino } = await stat(this.#directory)
-    const folder = `${dev}:${ino}`
-    if (folder === this.#watched || this.#stopped) return
-    this.#watcher?.close()
-    this.#watcher = undefined
-    try {
-      // A check now starts the time for which a file must be unchanged.
-      this.#watcher = watch(this.#directory, () => this.#lookIn(this.#quiet / 5))
-      this.#watcher.on('error', () => {
-        this.#watched = undefined
-      })
-      this.#watched = folder
-    } catch {
-      // The machine has no watches left: the folder is checked every few seconds instead.
-    }
-  }
-
-  async #signatures(): Promise<Map<string, string>> {
-    const names = await this.#names()
-    const seen = new Map<string, string>()
-    for (const name of names.sort()) {
-      if (this.#stopped) break
-      const signature = await this.#signature(name)
-      if (signature !== undefined) seen.set(name, signature)
-    }
-    return seen
-  }
-
-  async #names(): Promise<string[]> {
-    const names: string[] = []
-    for await (const { name } of await opendir(this.#directory, { bufferSize: 256 })) {
-      if (isManifestName(name)) names.push(name)
-      if (names.length > MOST_FILES) throw new Error(`it holds more than ${MOST_FILES} manifests`)
-    }
-    return names
-  }
-
-  /** Undefined for a file that vanished meanwhile, and for anything but a regular file. */
-  async #signature(name: string): Promise<string | undefined> {
-    try {
-      const stats = await this.#stat(name)
-      return stats.isFile() ? signatureOf(stats) : undefined
-    } catch (error) {
-      const isThere = await lstat(join(this.#directory, name)).then(
-        () => true,
-        () => false,
-      )
-      if (!isThere) return undefined
-      const why = isMissing(error) ? 'is a link to a file that does not exist' : `cannot be read: ${errorText(error)}`
-      return UNREACHABLE + why
-    }
-  }
-
-  #stat(name: string): Promise<BigIntStats> {
-    return stat(join(this.#directory, name), { bigint: true })
   }
 
   /**
@@ -333,19 +260,16 @@ export class Manifests implements Source {
 
   /** Undefined when it changed while it was read; a text says why it cannot be read. */
   async #read(file: string, signature: string, hadObjects: boolean): Promise<ManifestFile | string | undefined> {
-    if (signature.startsWith(UNREACHABLE)) return signature.slice(UNREACHABLE.length)
+    const read = await this.#folder.read(file, signature)
+    if (typeof read !== 'object') return read
+    if (read.text === '' && hadObjects) return 'is empty; remove the file to remove its objects'
+    const pieces = this.#piecesOf(file)
+    const { read: apart } = this.#apart
+    const reading = { breathe: this.#breathe, pieces, resources: this.#resources, apart }
     try {
-      const { size } = await this.#stat(file)
-      if (size > LARGEST_FILE) return TOO_LARGE
-      const text = await readUpTo(join(this.#directory, file), LARGEST_FILE)
-      if (signatureOf(await this.#stat(file)) !== signature) return undefined
-      if (text === undefined) return TOO_LARGE
-      if (text === '' && hadObjects) return 'is empty; remove the file to remove its objects'
-      const pieces = this.#piecesOf(file)
-      const { read: apart } = this.#apart
-      return await parseManifests(file, text, { breathe: this.#breathe, pieces, resources: this.#resources, apart })
+      return await parseManifests(file, read.text, reading)
     } catch (error) {
-      return (await this.#signature(file)) === signature ? `cannot be read: ${errorText(error)}` : undefined
+      return `cannot be read: ${errorText(error)}`
     }
   }
 
@@ -438,7 +362,7 @@ export class Manifests implements Source {
     objects: ReadonlyMap<string, ManifestObject>,
   ): Map<string, FileProblem> {
     const problems = new Map<string, FileProblem>()
-    if (this.#folderError !== undefined) problems.set(this.#directory, { text: this.#folderError })
+    if (this.#folderError !== undefined) problems.set(this.#folder.path, { text: this.#folderError })
     for (const [file, { content, kept, error }] of files) {
       const hides = this.#unread.has(file) ? this.#resources.map(({ kind }) => kind) : []
       const outcome = keptText(kept.filter((object) => objects.get(keyOf(object)) === object).length)
@@ -459,63 +383,11 @@ function missingIn(fresh: ManifestFile, before: readonly ManifestObject[]): read
   return before.filter((object) => !now.has(keyOf(object)))
 }
 
-const isFault = ({ level }: ManifestProblem): boolean => level !== 'warning'
-
 const keptText = (count: number): string => (count === 0 ? '' : `; its last good objects (${count}) stay in force`)
+
+const isFault = ({ level }: ManifestProblem): boolean => level !== 'warning'
 
 const keyOf = ({ ref }: ManifestObject): string =>
   ref.namespace === '' ? `${ref.kind}/${ref.name}` : `${ref.kind}/${ref.namespace}/${ref.name}`
 
-const signatureOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
-  `${size}:${dev}:${ino}:${mtimeNs}:${ctimeNs}`
-
 const isWritten = ({ signature }: Sighting): boolean => signature !== GONE
-
-const isEmpty = (signature: string): boolean => signature.startsWith('0:')
-
-function planChanges(
-  old: ReadonlyMap<string, ManifestObject>,
-  next: ReadonlyMap<string, ManifestObject>,
-): ObjectChange[] {
-  const changes: ObjectChange[] = []
-  for (const [key, { ref }] of old) if (!next.has(key)) changes.push({ kind: 'delete', ref })
-  for (const [key, object] of next) {
-    if (!isSame(old.get(key), object)) changes.push({ kind: 'upsert', ...object })
-  }
-  return changes
-}
-
-function isSame(old: ManifestObject | undefined, next: ManifestObject): boolean {
-  if (old === next) return true
-  try {
-    return old?.from === next.from && isDeepStrictEqual(old.object, next.object)
-  } catch {
-    // Nested too deep to compare.
-    return false
-  }
-}
-
-function planProblems(old: ReadonlyMap<string, FileProblem>, next: ReadonlyMap<string, FileProblem>): ObjectChange[] {
-  const changes: ObjectChange[] = []
-  for (const at of old.keys()) if (!next.has(at)) changes.push({ kind: 'source-problem', at, text: undefined })
-  for (const [at, problem] of next) {
-    if (isSameProblem(old.get(at), problem)) continue
-    const { text, level, hides = [] } = problem
-    changes.push({ kind: 'source-problem', at, text, ...(level && { level }), ...(hides.length > 0 && { hides }) })
-  }
-  return changes
-}
-
-/** Calico shows an object in two API groups: a dump of both has it twice. */
-function isShownTwice({ object: a }: ManifestObject, { object: b }: ManifestObject): boolean {
-  const [one, other] = [a, b] as readonly { readonly apiVersion?: unknown; readonly spec?: unknown }[]
-  try {
-    return one?.apiVersion !== other?.apiVersion && isDeepStrictEqual(one?.spec, other?.spec)
-  } catch {
-    // Nested too deep to compare.
-    return false
-  }
-}
-
-const isSameProblem = (old: FileProblem | undefined, { text, level, hides = [] }: FileProblem): boolean =>
-  old?.text === text && old.level === level && (old.hides ?? []).join() === hides.join()
