@@ -11,7 +11,7 @@ import type { Millis } from '../../base/units.ts'
  */
 const CHUNK = 16_384
 const SMALLEST_CHUNK = 2_048
-/** What one socket may pass in before all others have been polled: so many bytes, or for so long. */
+/** What one socket may pass in before all others have been polled: so many bytes at most, and none more after this time. */
 const SHARE_BYTES = 65_536
 const SHARE_TIME: Millis = 2
 
@@ -67,7 +67,7 @@ export class FairReading<Connection extends Reader> {
     reading.chunk = isAll ? Math.min(fitting, reading.chunk) : fitting
     reading.share = isAll ? 0 : reading.share + length
     if (isAll) return true
-    if (reading.share < SHARE_BYTES && after - reading.shareSince < SHARE_TIME) return true
+    if (reading.share + reading.chunk <= SHARE_BYTES && after - reading.shareSince < SHARE_TIME) return true
     reading.share = 0
     this.#paused.add(connection)
     this.#resuming ??= setImmediate(this.#resume)

@@ -31,6 +31,19 @@ test('a short read that takes no time makes the next one no larger', () => {
   expect(connection.reading.chunk).toBe(8_192)
 })
 
+test('a share is no larger where its pieces grow', () => {
+  const { connection, take } = setUp()
+  take(16_000, slowly)
+  expect(connection.reading.chunk).toBe(8_192)
+  let share = 0
+  for (let isMore = true; isMore; ) {
+    const { chunk } = connection.reading
+    share += chunk
+    isMore = take(chunk)
+  }
+  expect(share).toBeLessThanOrEqual(65_536)
+})
+
 test('who has had another share since is unread once', async () => {
   const { connection, fair, take } = setUp()
   while (take(connection.reading.chunk));
