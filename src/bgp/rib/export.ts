@@ -18,12 +18,14 @@ import { KIND } from './peers.ts'
 
 export class Exporter {
   readonly view: ExportView
-  /** Routes rejected by rules of BGP and by policy, since the start. */
+  /** Decisions, since the start, that a route must not be advertised by the rules of BGP. */
   rejected = 0
+  /** … and that policy rejects it. */
   filtered = 0
 
   readonly #tables: ExportTables
   readonly #external: boolean
+  /** `OURSELVES`, or `NO_NEXT_HOP` where we have no address in this family. */
   readonly #selfId: number
   readonly #blocks: ExportBlocks
   readonly #addresses = new Map<Uint8Array, number>()
@@ -36,8 +38,8 @@ export class Exporter {
    * source. Nothing here is retained; since ids are assigned again, serials tell whether they still mean the same.
    */
   readonly #run = {
-    attributes: 0,
-    nextHop: 0,
+    attributesSerial: 0,
+    nextHopSerial: 0,
     kind: 0,
     lacksLink: 0,
     block: 0,
@@ -47,14 +49,14 @@ export class Exporter {
   }
   #verdict: Accepted = ACCEPT
   /** The next hop chosen for the last route that may be advertised. */
-  #nextHop = 0
+  #nextHop = NO_NEXT_HOP
   #refusal = ''
 
   constructor(view: ExportView, tables: ExportTables) {
     this.view = view
     this.#tables = tables
     this.#external = view.peerType === 'external'
-    this.#selfId = view.nextHopLength === undefined ? 0 : OURSELVES
+    this.#selfId = view.nextHopLength === undefined ? NO_NEXT_HOP : OURSELVES
     this.#blocks = new ExportBlocks(view, tables)
     const { attributes, paths } = tables
     this.#input = {
@@ -72,19 +74,19 @@ export class Exporter {
     }
   }
 
-  /** The block for a prefix and its best path, retained once for the caller, or 0 for "advertise nothing". */
+  /** The block for a prefix and its best path, retained once for the caller; 0: nothing is advertised. */
   export(prefix: number, path: number): number {
     const { paths, attributes, nextHops, blocks, peers, serviceAddresses, straying, deferral } = this.#tables
     const run = this.#run
-    // All of them only grow.
+    // None of them ever decreases: the sum is the same only where all are.
     const revision = serviceAddresses.revision + straying.revision + nextHops.detourRevision + deferral.revision
-    const id = attributes.blocks.serial[paths.attributes[path] as number] as number
-    const nextHop = nextHops.serialOf(paths.nextHop[path] as number)
+    const attributesSerial = attributes.blocks.serial[paths.attributes[path] as number] as number
+    const nextHopSerial = nextHops.serialOf(paths.nextHop[path] as number)
     const kind = peers.kind[paths.peer[path] as number] as number
     const lacksLink = peers.lacksLink[paths.peer[path] as number] as number
     if (
-      run.attributes === id &&
-      run.nextHop === nextHop &&
+      run.attributesSerial === attributesSerial &&
+      run.nextHopSerial === nextHopSerial &&
       run.kind === kind &&
       run.lacksLink === lacksLink &&
       run.blockSerial === blocks.serial[run.block] &&
@@ -97,8 +99,8 @@ export class Exporter {
     }
     const block = this.#export(prefix, path)
     if (block !== 0 && this.#holdsForRun(kind)) {
-      run.attributes = id
-      run.nextHop = nextHop
+      run.attributesSerial = attributesSerial
+      run.nextHopSerial = nextHopSerial
       run.kind = kind
       run.lacksLink = lacksLink
       run.block = block
@@ -182,6 +184,7 @@ export class Exporter {
     if ((flags & CARRIES.onlyToCustomer) !== 0 && isUpward(this.view.role)) return REASON.onlyToCustomer
     this.#verdict = ACCEPT
     if (!this.view.policy.acceptsAll && !this.#ask(prefix, path, kind)) return REASON.policy
+    // A policy names an address for originated routes only (a BGPAdvertisement's `nextHop`): for others this node is `#selfId`.
     let nextHop = this.#chooseNextHop(path, this.#verdict.nextHop)
     if (kind !== KIND.originated && nextHop === this.#selfId) {
       const refusal = this.#whyNotThroughUs(prefix, path)
@@ -190,7 +193,7 @@ export class Exporter {
         if (!this.#isOnLink(nextHop)) return refusal
       }
     }
-    if (nextHop === 0) return REASON.noNextHop
+    if (nextHop === NO_NEXT_HOP) return REASON.noNextHop
     this.#nextHop = nextHop
     // RFC 8950 §4: only to a neighbor that announced the capability.
     const { family, context } = this.view
@@ -228,11 +231,14 @@ export class Exporter {
     return true
   }
 
-  /** RFC 4271 §5.1.3: ourselves to external neighbors; to internal ones as learned, ourselves for our own. 0: none. */
+  /**
+   * RFC 4271 §5.1.3: this node to external neighbors; to internal ones the next hop as learned, and this node for originated
+   * routes. The id of the next hop, `OURSELVES` or `NO_NEXT_HOP`.
+   */
   #chooseNextHop(path: number, choice: NextHopSetting): number {
     const learned = this.#tables.paths.nextHop[path] as number
     if (typeof choice !== 'string') return this.#addressId(choice)
-    if (choice === 'self' || learned === 0) return this.#selfId
+    if (choice === 'self' || learned === NO_NEXT_HOP) return this.#selfId
     // RFC 2545 §3: it is of no use beyond the link.
     if (this.#tables.nextHops.isLinkOnly(learned)) return this.#selfId
     return choice === 'default' && this.#external ? this.#selfId : learned
@@ -286,6 +292,9 @@ export class Exporter {
 const NONE_MET: readonly number[] = []
 
 const BOUND = CARRIES.noAdvertise | CARRIES.noExport | CARRIES.noExportSubconfed | CARRIES.longLivedStale
+
+/** No id of a next hop: an originated route has none, and we may have no address in the family. */
+const NO_NEXT_HOP = 0
 
 /** The verdict of a policy that accepts every route unchanged. */
 const ACCEPT: Accepted = { kind: 'accept', rule: '', edit: undefined, nextHop: 'default' }

@@ -21,8 +21,9 @@ import type { PeerSlot, Peers } from './peers.ts'
 
 export class Importer {
   // The result of the last `evaluate`.
-  /** Retained separately if it differs from the received id. */
+  /** The id of the attributes after policy; retained separately if it differs from the received id. */
   attributes = 0
+  /** One of `REFUSED`, or 0: the route may be used. */
   refused = 0
 
   readonly #family: Family
@@ -31,8 +32,10 @@ export class Importer {
   readonly #ownPods: OwnPods
   // The run.
   #slot: PeerSlot | undefined
+  /** The id of the attributes as received. */
   #received = 0
-  #whyNot = 0
+  /** One of `REFUSED`, for all routes of the run, or 0. */
+  #runRefusal = 0
   /** `#settled`: the last result applies to all routes of the run. `#repeats`: how often it was used since policy ran. */
   #settled = false
   #settledAttributes = 0
@@ -70,39 +73,39 @@ export class Importer {
     }
   }
 
-  /** `refused`: why the routes must not be used, whatever policy decides; 0: they may. */
+  /** `refused`: one of `REFUSED`, where the routes must not be used whatever policy decides; 0: they may. */
   begin(slot: PeerSlot, received: number, refused: number): void {
     this.#slot = slot
     this.#received = received
-    this.#whyNot = refused
+    this.#runRefusal = refused
     this.#settled = false
     this.#repeats = 0
     this.#counted = false
   }
 
-  /** One route of the run. */
-  evaluate(bytes: Uint8Array, address: number, length: number): void {
-    const whyNot = this.#whyNot === 0 ? this.#whyNotPrefix(bytes, address, length) : 0
-    if (whyNot !== 0) {
+  /** One route of the run. `bytes[at]` is the first octet of its address, as in NLRI; `length` is in bits. */
+  evaluate(bytes: Uint8Array, at: number, length: number): void {
+    const refusal = this.#runRefusal === 0 ? this.#whyNotPrefix(bytes, at, length) : 0
+    if (refusal !== 0) {
       this.attributes = this.#received
-      this.refused = whyNot
+      this.refused = refusal
     } else if (this.#settled) {
       this.attributes = this.#settledAttributes
       this.refused = this.#settledRefused
       if (this.attributes !== this.#received) this.#table.retain(this.attributes)
       this.#repeats++
     } else {
-      this.#ask(bytes, address, length)
+      this.#ask(bytes, at, length)
       this.#settledAttributes = this.attributes
       this.#settledRefused = this.refused
     }
   }
 
-  #whyNotPrefix(bytes: Uint8Array, address: number, length: number): number {
-    if (isMartianPrefix(this.#family, bytes, address, length)) return REFUSED.martian
-    if (this.#ownPods.has(bytes, address, length)) return REFUSED.ownPods
+  #whyNotPrefix(bytes: Uint8Array, at: number, length: number): number {
+    if (isMartianPrefix(this.#family, bytes, at, length)) return REFUSED.martian
+    if (this.#ownPods.has(bytes, at, length)) return REFUSED.ownPods
     if (length !== ADDRESS_BITS[this.#family]) return 0
-    return this.#peers.isOwnAddress(bytes, address, length >> 3) ? REFUSED.ownAddress : 0
+    return this.#peers.isOwnAddress(bytes, at, length >> 3) ? REFUSED.ownAddress : 0
   }
 
   /** The run is over. */
@@ -111,10 +114,10 @@ export class Importer {
     if (this.#counted && this.#repeats > 0) this.#slot?.importPolicy.addHitsOfLast(this.#repeats)
   }
 
-  #ask(bytes: Uint8Array, address: number, length: number): void {
+  #ask(bytes: Uint8Array, at: number, length: number): void {
     const received = this.#received
     this.attributes = received
-    this.refused = this.#whyNot
+    this.refused = this.#runRefusal
     this.#settled = true
     const slot = this.#slot
     if (slot === undefined || this.refused !== 0) return
@@ -126,7 +129,7 @@ export class Importer {
     this.#settled = policy.isUniform(this.#family, 'peer', peerType, peerType)
     const input = this.#input
     input.bytes = bytes
-    input.offset = address
+    input.offset = at
     input.length = length
     input.learnedFrom = peerType
     input.peerType = peerType
@@ -140,7 +143,7 @@ export class Importer {
     }
   }
 
-  /** RFC 9494 §4.3: changes the result of the last `evaluate` to that of a long-lived stale route. */
+  /** RFC 9494 §4.2: changes the result of the last `evaluate` to that of a long-lived stale route. */
   markLongLived(): void {
     if (this.refused !== 0 || ((this.#table.flags[this.attributes] as number) & CARRIES.longLivedStale) !== 0) return
     const [received, before] = [this.#received, this.attributes]
@@ -191,7 +194,7 @@ export class Importer {
 
 const NO_BYTES = new Uint8Array()
 
-/** RFC 9494 §4.3: LLGR_STALE is attached. */
+/** RFC 9494 §4.2: LLGR_STALE is attached. */
 const LONG_LIVED_STALE: Pick<Edit, 'apply'> = {
   apply: (learned) => ({ ...learned, communities: [...learned.communities, [0xffff, 6]] }),
 }
