@@ -30,7 +30,7 @@ export class Reader {
 
   u16(): number {
     const at = this.#take(2)
-    return ((this.bytes[at] as number) << 8) | (this.bytes[at + 1] as number)
+    return readU16(this.bytes, at)
   }
 
   u32(): number {
@@ -125,6 +125,10 @@ export class ByteWriter {
     }
     return at
   }
+}
+
+export function readU16(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
 }
 
 export function readU32(bytes: Uint8Array, at: number): number {

@@ -1,6 +1,6 @@
 /**
- * What tells whether packets leave over the link on which a neighbor is: its networks, and its name for neighbors in none of
- * them, as on unnumbered links. Two links with one network count as one.
+ * By what a link is recognized: a network on it, or its name for neighbors that are in none of its networks, as on unnumbered
+ * links. A link may have several marks. Two links with one network count as one.
  */
 import { contains, type Prefix } from './prefix.ts'
 

@@ -106,7 +106,8 @@ const SHORT = 8
 
 /**
  * Reads the characters that differ most in the text of a prefix, and only those: all of them take twice as long. What follows
- * a space, such as a table, is the same for many. Keys that are made to fall into one part only lose what the parts are for.
+ * a space, such as a table, is the same for many. Keys that someone chose so that
+ * they fall into one part make one large map again, and no worse.
  */
 function partOf(key: string): number {
   if (key.length <= SHORT) return partOfShort(key)

@@ -20,7 +20,7 @@ export interface BfdEngineOptions {
   readonly seed: number
   /** The C bit: this engine continues while the agent is down. */
   readonly independent: boolean
-  /** No interval is shorter: what the priority of our thread allows. */
+  /** No interval is shorter: what the priority of our thread allows; 0: as configured. */
   readonly least: Micros
 }
 
@@ -28,7 +28,7 @@ type Packet = Extract<BfdInput, { readonly kind: 'packet' }>
 
 /** RFC 5881 §5. */
 const SINGLE_HOP_TTL = 255
-/** A neighbor answers a Poll within one of its intervals; two packets may be lost. */
+/** Three Polls with an interval of a second: a neighbor answers each at once, and two may be lost. */
 const HAND_OVER_PATIENCE: Millis = 3_000
 /** Senders that are remembered, so that each is reported once for each reason. */
 const MOST_STRANGERS = 64
@@ -47,9 +47,9 @@ export class BfdEngine {
   readonly #dropped = new Map<DropReason, number>()
   readonly #strangers = new Set<string>()
   #least: Micros
-  /** As the agent knows it: 0 as long as nothing was reported. */
+  /** The last one that was reported to the agent; 0: none, or that there is none. */
   #reportedLeast: Micros = 0
-  /** We go away then, whether all neighbors know or not. */
+  /** Until when a hand-over waits for neighbors to confirm; undefined: there is none under way. */
   #leavesAt: Millis | undefined
   #sent = 0
   #received = 0

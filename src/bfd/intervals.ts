@@ -3,25 +3,25 @@
  * advertise, and what our timers use. They differ during a Poll Sequence (§6.8.3). What the neighbor said last is handed in.
  */
 import type { Micros } from '../base/units.ts'
-import type { BfdIntent, HeardPacket, Parameters } from './types.ts'
+import { MOST_MULTIPLIER } from './packet.ts'
+import type { AdvertisedValues, BfdIntent, HeardPacket } from './types.ts'
 
 /** RFC 5880 §6.8.3: while the session is not Up, no less than one second between packets. */
 export const SLOW: Micros = 1_000_000
-const MOST_MULTIPLIER = 255
 
 export class Intervals {
   #intent: BfdIntent
-  /** The shortest interval that is used. */
+  /** No interval is shorter; 0: as configured. */
   #least: Micros
   /** The least Detection Time that the neighbor must have; 0: as configured. */
   leastRemoteDetection: Micros = 0
-  #advertised: Parameters
+  #advertised: AdvertisedValues
   /** The values that our timers use: `#advertised`, as far as RFC 5880 §6.8.3 allows during a Poll Sequence. */
-  #used: Parameters
+  #used: AdvertisedValues
   /** `settling`: after Final, until a packet without Final has come (RFC 5880 §6.8.3). */
   #poll: 'none' | 'sending' | 'settling' = 'none'
 
-  /** Of a session that is not Up. */
+  /** A session begins Down, with the slow interval. */
   constructor(intent: BfdIntent, least: Micros) {
     this.#intent = intent
     this.#least = least
@@ -30,7 +30,7 @@ export class Intervals {
   }
 
   /** Goes on with what an earlier process advertised. */
-  resume(advertised: Parameters): void {
+  resume(advertised: AdvertisedValues): void {
     this.#advertised = advertised
     this.#used = advertised
   }
@@ -41,7 +41,7 @@ export class Intervals {
     this.#least = least
   }
 
-  get advertised(): Parameters {
+  get advertised(): AdvertisedValues {
     return this.#advertised
   }
 
@@ -108,17 +108,17 @@ export class Intervals {
     return multiplier * Math.max(this.#used.required, desiredMinTx)
   }
 
-  #configured(): Parameters {
+  #configured(): AdvertisedValues {
     const { transmit, receive, multiplier } = this.#intent
     return { desired: Math.max(transmit, this.#least), required: Math.max(receive, this.#least), multiplier }
   }
 
-  #wantedWhileSlow(): Parameters {
+  #wantedWhileSlow(): AdvertisedValues {
     const configured = this.#configured()
     return { ...configured, desired: Math.max(configured.desired, SLOW) }
   }
 
-  #wantedWhileUp({ requiredMinRx }: HeardPacket): Parameters {
+  #wantedWhileUp({ requiredMinRx }: HeardPacket): AdvertisedValues {
     const configured = this.#configured()
     if (this.leastRemoteDetection === 0) return configured
     // The neighbor's Detection Time is multiplier times interval. The multiplier is raised first: the rate stays.
@@ -132,7 +132,7 @@ export class Intervals {
     }
   }
 
-  #advertises({ desired, required, multiplier }: Parameters): boolean {
+  #advertises({ desired, required, multiplier }: AdvertisedValues): boolean {
     const now = this.#advertised
     return now.desired === desired && now.required === required && now.multiplier === multiplier
   }

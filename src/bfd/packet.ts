@@ -48,6 +48,9 @@ export type Malformed =
   | 'state'
   | 'authentication'
 
+/** One octet. */
+export const MOST_MULTIPLIER = 255
+
 const VERSION = 1
 const LENGTH = 24
 /** With the type and the length of an Authentication Section. */

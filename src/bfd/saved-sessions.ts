@@ -4,9 +4,9 @@
  */
 import { parseAddress } from '../base/address.ts'
 import type { Micros } from '../base/units.ts'
-import { BFD_STATES } from './packet.ts'
+import { BFD_STATES, MOST_MULTIPLIER } from './packet.ts'
 import { FIRST_PORT, LAST_PORT } from './ports.ts'
-import type { BfdIntent, HeardPacket, Parameters, SavedSession } from './types.ts'
+import type { AdvertisedValues, BfdIntent, HeardPacket, SavedSession } from './types.ts'
 
 type Unread = Readonly<Record<string, unknown>>
 
@@ -14,7 +14,6 @@ type Unread = Readonly<Record<string, unknown>>
 const LEAST_INTERVAL: Micros = 10_000
 /** A field of 32 bits. */
 const MOST = 2 ** 32 - 1
-const MOST_MULTIPLIER = 255
 const MOST_TTL = 255
 /** Five bits (RFC 5880 §4.1). */
 const MOST_DIAGNOSTIC = 31
@@ -37,7 +36,7 @@ function isSaved(value: unknown): value is SavedSession {
     hasState(value) &&
     // Sessions that announce AdminDown are about to be removed: they are not saved.
     value.state !== 'AdminDown' &&
-    isParameters(advertised) &&
+    isAdvertised(advertised) &&
     isHeard(heard)
   )
 }
@@ -61,7 +60,7 @@ function isIntent(value: unknown): value is BfdIntent {
 const isLink = ({ interface: link, isBound }: Unread): boolean =>
   (link === undefined || typeof link === 'string') && (isBound === undefined || isBound === true)
 
-function isParameters(value: unknown): value is Parameters {
+function isAdvertised(value: unknown): value is AdvertisedValues {
   if (!isRecord(value)) return false
   const { desired, required, multiplier } = value
   return (

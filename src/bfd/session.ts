@@ -15,7 +15,7 @@ import type { BfdIntent, BfdView, HeardPacket, SavedSession } from './types.ts'
 
 export type SessionEvent =
   | { readonly kind: 'packet'; readonly packet: ControlPacket }
-  /** Other intervals, multiplier, minimum TTL or role; `least`: the shortest interval that is used. */
+  /** Other intervals, multiplier, minimum TTL or role; `least`: no interval is shorter, 0: as configured. */
   | { readonly kind: 'configure'; readonly intent: BfdIntent; readonly least: Micros }
   /** RFC 5880 §6.8.16. */
   | { readonly kind: 'disable' | 'enable' }
@@ -117,6 +117,7 @@ export class BfdSession {
     this.#since = now
     this.#now = now
     this.#intervals = new Intervals(intent, least)
+    // As if a packet had been sent one interval ago: the first one is due at once, but for the spread.
     this.#sentAt = now - microsInMillis(this.#interval()) + FIRST_SPREAD * chance.next()
     if (saved === undefined) return
     this.#resume(saved)

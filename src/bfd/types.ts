@@ -18,10 +18,11 @@ export interface BfdIntent {
   readonly interface: string | undefined
   /** Packets leave by that link whatever the kernel's routes say (`sourceInterface`); absent: they follow these. */
   readonly isBound?: true
+  /** Desired Min TX and Required Min RX Interval while the session is Up. */
   readonly transmit: Micros
   readonly receive: Micros
   readonly multiplier: number
-  /** Multihop: packets that come with less are dropped. */
+  /** Multihop: packets with a lower TTL are dropped (RFC 5883). */
   readonly minimumTtl: number
   /** Sends nothing until a packet of the neighbor came in (RFC 5880 §6.1, passive role). */
   readonly passive: boolean
@@ -57,7 +58,7 @@ export interface BfdView {
    */
   readonly independent: boolean
   readonly passive: boolean
-  /** Why nothing can be sent. */
+  /** Why nothing can be sent; undefined: it can. */
   readonly error: string | undefined
   readonly sent: number
   readonly received: number
@@ -95,14 +96,17 @@ export interface SavedSession {
   readonly state: BfdState
   readonly diagnostic: number
   /** What its packets last advertised. */
-  readonly advertised: Parameters
+  readonly advertised: AdvertisedValues
   readonly heard: HeardPacket
 }
 
-/** What our packets say of us. */
-export interface Parameters {
+/** What our packets advertise (RFC 5880 §4.1). */
+export interface AdvertisedValues {
+  /** Desired Min TX Interval. */
   readonly desired: Micros
+  /** Required Min RX Interval. */
   readonly required: Micros
+  /** Detect Mult. */
   readonly multiplier: number
 }
 
@@ -112,10 +116,10 @@ export type HeardPacket = Pick<
   'state' | 'diagnostic' | 'demand' | 'multiplier' | 'desiredMinTx' | 'requiredMinRx' | 'controlPlaneIndependent'
 > & { readonly discriminator: number }
 
-/** What the thread of the engine got from the system so as not to be late. */
+/** The scheduling priority that the system gave the thread of the engine. */
 export interface Priority {
   readonly kind: 'real-time' | 'nice' | 'none'
-  /** Why not the best. */
+  /** Why it is not `real-time`. */
   readonly error: string | undefined
 }
 
@@ -145,12 +149,16 @@ export type BfdInput =
     }
   /** Datagrams that the kernel dropped before we saw them. */
   | { readonly kind: 'filtered'; readonly reason: 'ttl' | 'flood'; readonly count: number }
-  /** This process ends and another takes over: neighbors must not detect a failure meanwhile. The Effect `handed-over` answers. */
+  /**
+   * This process ends and another takes over: neighbors must not detect a failure while none runs, for the time `away`. The
+   * Effect `handed-over` answers.
+   */
   | { readonly kind: 'hand-over'; readonly away: Micros }
   /** What another run left; before all else. `wasKilled`: it asked no neighbor to wait, and some may have missed it. */
   | { readonly kind: 'resume'; readonly sessions: readonly SavedSession[]; readonly wasKilled: boolean }
   /** The Effect `answer` must contain all sessions and counters. */
   | { readonly kind: 'ask'; readonly id: number }
+  /** Time has passed, and all sockets have been read. */
   | { readonly kind: 'tick' }
 
 export type BfdEffect =
@@ -171,7 +179,7 @@ export type BfdEffect =
   | { readonly kind: 'report'; readonly session: BfdView; readonly from: BfdState | undefined }
   /** The first packet that this address had dropped for this reason. */
   | { readonly kind: 'dropped'; readonly from: Address; readonly reason: DropReason }
-  /** Every neighbor knows; or, where one does not answer, those that do. Nothing is sent after this. */
+  /** All neighbors wait long enough, or those that have not confirmed it had time to. Nothing is sent after this. */
   | { readonly kind: 'handed-over'; readonly sessions: readonly SavedSession[] }
   /** What the next run must know of this session if this one is killed; undefined: the session was removed. */
   | { readonly kind: 'keep'; readonly remote: Address; readonly session: SavedSession | undefined }

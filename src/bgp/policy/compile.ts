@@ -87,8 +87,8 @@ export class CompiledPolicy {
   /** Every route is accepted unchanged, with the default next hop. `decide` need not be called; no hits are counted. */
   readonly acceptsAll: boolean
   /**
-   * Each route is compared with all of these: the RIB estimates the time of a decision by it. Of the rules with prefixes,
-   * a route is compared with fewer than `MANY`, and beyond by an index.
+   * How many rules name no prefixes. The RIB estimates the time of a decision by it: each route is compared with all of
+   * these, but of rules with prefixes with fewer than `MANY`, as more of them are found by an index.
    */
   readonly rulesWithoutPrefixes: number
   /** How often each rule applied, in the policy's order; last, how often the default action did. */

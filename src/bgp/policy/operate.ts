@@ -1,10 +1,9 @@
 /** Applies the operations of a rule to path attributes. */
 import type { Asn } from '../../base/units.ts'
-import type { AsSegment } from '../wire/as-path.ts'
+import { type AsSegment, MOST_IN_SEGMENT } from '../wire/as-path.ts'
 import type { PathAttributes } from '../wire/attribute.ts'
+import type { Community } from './community.ts'
 import type { Operation } from './rule.ts'
-
-type Community = readonly number[]
 
 /**
  * The attributes after all `operations`, in order: the very same object where none of them has anything to do.
@@ -66,13 +65,10 @@ function removeCommunity(attributes: PathAttributes, community: Community): Path
     : { ...attributes, communities: attributes.communities.filter(([x, y]) => x !== a || y !== b) }
 }
 
-/** RFC 4271 §4.3: a segment's length is one octet. */
-const SEGMENT_MAX = 255
-
 /** RFC 4271 §5.1.2: prepends to the leading sequence, or as a new sequence if there is none or it would overflow. */
 function prepend(asPath: readonly AsSegment[], path: readonly Asn[]): readonly AsSegment[] {
   const [first, ...rest] = asPath
-  return first?.kind === 'sequence' && first.asns.length + path.length <= SEGMENT_MAX
+  return first?.kind === 'sequence' && first.asns.length + path.length <= MOST_IN_SEGMENT
     ? [{ kind: 'sequence', asns: [...path, ...first.asns] }, ...rest]
     : [{ kind: 'sequence', asns: path }, ...asPath]
 }

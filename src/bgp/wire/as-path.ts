@@ -3,7 +3,7 @@
  *
  *     | type 1 | count 1 | count × AS number, 2 or 4 octets | type 1 | count 1 | …
  */
-import { ByteWriter, readU32 } from '../../base/bytes.ts'
+import { ByteWriter, readU16, readU32 } from '../../base/bytes.ts'
 import type { Asn } from '../../base/units.ts'
 
 /** One AS_PATH segment; a set is unordered (RFC 4271 §4.3 b). */
@@ -28,10 +28,10 @@ const KINDS: Readonly<Record<number, AsSegment['kind']>> = {
 }
 const TYPES = { set: SET, sequence: SEQUENCE, 'confed-sequence': CONFED_SEQUENCE, 'confed-set': CONFED_SET } as const
 
-/** Most AS numbers in one segment. */
-const MOST_IN_SEGMENT = 255
+/** Most AS numbers in one segment: their count has one octet (RFC 4271 §4.3). */
+export const MOST_IN_SEGMENT = 255
 
-/** What is wrong with a path that can be read no further. */
+/** What is wrong with a path. */
 export const BROKEN_PATH = {
   type: 'holds a segment of an unknown type',
   empty: 'holds an empty segment',
@@ -83,7 +83,7 @@ export function readSegments(bytes: Uint8Array, start: number, end: number, widt
     const segmentEnd = at + 2 + (bytes[at + 1] as number) * width
     const asns: number[] = []
     for (at += 2; at < segmentEnd; at += width) {
-      asns.push(width === 4 ? readU32(bytes, at) : ((bytes[at] as number) << 8) | (bytes[at + 1] as number))
+      asns.push(width === 4 ? readU32(bytes, at) : readU16(bytes, at))
     }
     segments.push({ kind, asns })
   }
@@ -133,7 +133,7 @@ export function mergeAs4Path(path: readonly AsSegment[], as4Path: readonly AsSeg
   return joinSequences([...leading(path, missing), ...tail])
 }
 
-/** The first `count` of a path; a confederation segment comes along when it leads or follows a whole one. */
+/** The beginning of a path, up to its first `count` AS numbers; confederation segments count for none. */
 function leading(path: readonly AsSegment[], count: number): AsSegment[] {
   const taken: AsSegment[] = []
   let left = count

@@ -5,9 +5,8 @@
  * As long as they come in ascending order from a peer with four-octet AS numbers, each is written when it is found.
  * Otherwise its place is noted, and the block is written when all have been seen.
  */
-
-import type { AsSegment } from './as-path.ts'
-import { type AsWidth, mergeAs4Path, readSegments, writeSegments } from './as-path.ts'
+import { readU16 } from '../../base/bytes.ts'
+import { type AsSegment, type AsWidth, mergeAs4Path, readSegments, writeSegments } from './as-path.ts'
 import { ATTRIBUTE, FLAG, isOpaque, OPTIONAL_TRANSITIVE } from './attribute-rows.ts'
 import { FLAGS } from './attribute-tables.ts'
 import { withoutRepeats } from './large-communities.ts'
@@ -16,6 +15,8 @@ import { AS_TRANS } from './open.ts'
 const NOTHING = new Uint8Array(0)
 /** Longest value of an attribute: its length has two octets. */
 const MOST_OCTETS = 0xffff
+/** Numbers of blocks and messages start again before they exceed V8's small integers. */
+export const MOST_ROUNDS = 0x3fffffff
 /** An AGGREGATOR grows by two octets when it is widened; of all the others only AS_PATH grows. */
 const AGGREGATOR_GROWTH = 2
 
@@ -43,8 +44,7 @@ export class AttributeBlock {
     this.#last = 0
     this.#inOrder = width === 4
     this.#round++
-    if (this.#round > 0x3fffffff) {
-      // The counter restarts before it exceeds a small integer.
+    if (this.#round > MOST_ROUNDS) {
       this.#kept.fill(0)
       this.#round = 1
     }
@@ -121,8 +121,7 @@ export class AttributeBlock {
 
   #endOf(type: number): number {
     const value = this.#valueOf(type)
-    const low = this.#message[value - 1] as number
-    return value + (this.#extended(type) ? ((this.#message[value - 2] as number) << 8) | low : low)
+    return value + (this.#extended(type) ? readU16(this.#message, value - 2) : (this.#message[value - 1] as number))
   }
 
   // From a peer with two-octet AS numbers (RFC 6793 §4.2.3). Rare by now: it may allocate.
@@ -170,6 +169,6 @@ export class AttributeBlock {
   #as4Counts(): boolean {
     if (!this.#has(ATTRIBUTE.aggregator) || !this.#has(ATTRIBUTE.as4Aggregator)) return true
     const value = this.#valueOf(ATTRIBUTE.aggregator)
-    return (((this.#message[value] as number) << 8) | (this.#message[value + 1] as number)) === AS_TRANS
+    return readU16(this.#message, value) === AS_TRANS
   }
 }

@@ -5,6 +5,7 @@
  * A message that is whole in a chunk is handed out in place. A message that is cut by the end of a chunk is kept in a buffer
  * of our own; two buffers alternate, so that what was handed out is not overwritten before the next `push`.
  */
+import { readU16 } from '../../base/bytes.ts'
 import { type MessageError, messageError } from './error.ts'
 import { EXTENDED_MESSAGE_SIZE, HEADER_LENGTH, MESSAGE_SIZE, type MessageFrame } from './header.ts'
 import { MESSAGE_TYPE } from './message.ts'
@@ -107,8 +108,7 @@ export function join(a: Uint8Array, b: Uint8Array): Uint8Array {
   return joined
 }
 
-const lengthAt = (bytes: Uint8Array, start: number): number =>
-  ((bytes[start + 16] as number) << 8) | (bytes[start + 17] as number)
+const lengthAt = (bytes: Uint8Array, start: number): number => readU16(bytes, start + 16)
 
 /** RFC 4271 §6.1, in its order: marker, length, type. The body need not have come in. */
 function whyNotHeader(bytes: Uint8Array, start: number, messageSize: number): MessageError | undefined {
@@ -129,7 +129,7 @@ function whyNotHeader(bytes: Uint8Array, start: number, messageSize: number): Me
   return undefined
 }
 
-/** Shortest message by type code. ROUTE-REFRESH has an answer of its own to a wrong length (RFC 7313 §5). */
+/** Shortest message by type code (0 is none). ROUTE-REFRESH has an answer of its own to a wrong length (RFC 7313 §5). */
 const SHORTEST = [19, 29, 23, 21, 19, 19]
 
 function whyNotLength(length: number, type: number, messageSize: number): string | undefined {

@@ -3,7 +3,7 @@
  *
  *     | header 19 | code 1 | subcode 1 | data … |
  */
-import { hex, readU32 } from '../../base/bytes.ts'
+import { hex, readU16, readU32 } from '../../base/bytes.ts'
 import { type MessageError, messageError } from './error.ts'
 import { HEADER_LENGTH, type MessageFrame, wrapMessage } from './header.ts'
 import type { Notification } from './message.ts'
@@ -193,10 +193,11 @@ function describeCode(code: number, subcode: number): string {
 /** Empty where the data says nothing. */
 function describeData(code: number, subcode: number, data: Uint8Array): string {
   if (code === ERROR.cease) return describeCeaseData(subcode, data) ?? hex(short(data))
-  if (code === ERROR.header && subcode === HEADER_ERROR.badLength && data.length === 2) return `length ${u16(data)}`
+  if (code === ERROR.header && subcode === HEADER_ERROR.badLength && data.length === 2)
+    return `length ${readU16(data, 0)}`
   if (code === ERROR.header && subcode === HEADER_ERROR.badType && data.length === 1) return `type ${data[0]}`
   if (code === ERROR.open && subcode === OPEN_ERROR.unsupportedVersion && data.length === 2) {
-    return `version ${u16(data)} is supported`
+    return `version ${readU16(data, 0)} is supported`
   }
   return hex(short(data))
 }
@@ -205,7 +206,7 @@ function describeCeaseData(subcode: number, data: Uint8Array): string | undefine
   if (subcode === CEASE.adminShutdown || subcode === CEASE.adminReset) return describeCommunication(data)
   // RFC 4486 §4: AFI 2, SAFI 1, upper bound 4.
   if (subcode === CEASE.maxPrefixes && data.length === 7) {
-    return `AFI ${u16(data)}, SAFI ${data[2]}, at most ${readU32(data, 3)} prefixes`
+    return `AFI ${readU16(data, 0)}, SAFI ${data[2]}, at most ${readU32(data, 3)} prefixes`
   }
   // RFC 8538 §3.1: the code, subcode and data that the Hard Reset stands for. A Hard Reset inside another adds nothing.
   if (subcode === CEASE.hardReset && data.length >= 2 && !(data[0] === CEASE.code && data[1] === CEASE.hardReset)) {
@@ -220,5 +221,4 @@ function describeCommunication(data: Uint8Array): string | undefined {
   return text === undefined || text === '' ? text : quote(text)
 }
 
-const u16 = (data: Uint8Array): number => ((data[0] as number) << 8) | (data[1] as number)
 const short = (data: Uint8Array): Uint8Array => data.subarray(0, 32)

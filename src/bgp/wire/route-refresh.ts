@@ -3,6 +3,7 @@
  *
  *     | header 19 | AFI 2 | subtype 1 | SAFI 1 |
  */
+import { readU16 } from '../../base/bytes.ts'
 import { AFI, type Family, familyOfPair, SAFI_UNICAST } from '../../base/family.ts'
 import { type MessageError, messageError } from './error.ts'
 import { HEADER_LENGTH, type MessageFrame, wrapMessage } from './header.ts'
@@ -32,7 +33,7 @@ export function decodeRouteRefresh(frame: MessageFrame, enhanced: boolean): Rout
     const field = bytes.slice(start + 16, start + 18)
     return messageError(ERROR.header, HEADER_ERROR.badLength, `ROUTE-REFRESH with ${length} octets`, field)
   }
-  const afi = ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
+  const afi = readU16(bytes, at)
   const safi = bytes[at + 3] as number
   return { kind: 'route-refresh', afi, safi, family: familyOfPair(afi, safi), subtype }
 }

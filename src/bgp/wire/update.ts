@@ -9,9 +9,10 @@
  * There may be hundreds of thousands of routes, so a valid message causes no allocation: one decoder is used for all, its
  * results are fields, and it walks the bytes by index.
  */
+import { readU16 } from '../../base/bytes.ts'
 import { type Family, familyOfPair } from '../../base/family.ts'
 import { type AsWidth, BROKEN_PATH, whyNotPath } from './as-path.ts'
-import { AttributeBlock } from './attribute-block.ts'
+import { AttributeBlock, MOST_ROUNDS } from './attribute-block.ts'
 import { ATTRIBUTE, FLAG, OPTIONAL_TRANSITIVE } from './attribute-rows.ts'
 import { ANY, EXACTLY, EXACTLY_OLD, FLAGS, IGNORED, IGNORED_FROM, rowOf, TIMES } from './attribute-tables.ts'
 import type { WireContext } from './context.ts'
@@ -70,8 +71,9 @@ export class UpdateDecoder {
 
   readonly #block = new AttributeBlock()
   readonly #faults = new UpdateFaults()
-  /** By type code: the message in which it was last seen. */
+  /** By type code: the number of the message in which the attribute was last seen. */
   readonly #seen = new Uint32Array(256)
+  /** The number of this message, and how many attributes it has. */
   #message = 0
   #count = 0
   /** Routes are announced, perhaps in a family that was not negotiated. */
@@ -85,11 +87,11 @@ export class UpdateDecoder {
     // RFC 7606 §3 b: the two lengths must fit into the message, or nothing in it can be found.
     const withdrawnStart = start + HEADER_LENGTH + 2
     if (withdrawnStart + 2 > end) return misfit()
-    const withdrawnEnd = withdrawnStart + u16(bytes, withdrawnStart - 2)
+    const withdrawnEnd = withdrawnStart + readU16(bytes, withdrawnStart - 2)
     if (withdrawnEnd + 2 > end) return misfit()
     const attributesStart = withdrawnEnd + 2
     // RFC 7606 §4: this length finds the NLRI, whatever the attributes themselves say.
-    const nlriStart = attributesStart + u16(bytes, withdrawnEnd)
+    const nlriStart = attributesStart + readU16(bytes, withdrawnEnd)
     if (nlriStart > end) return misfit()
 
     const error =
@@ -127,12 +129,13 @@ export class UpdateDecoder {
     this.#count = 0
     this.#reachable = false
     this.#message++
-    if (this.#message > MOST_MESSAGES) {
+    if (this.#message > MOST_ROUNDS) {
       this.#seen.fill(0)
       this.#message = 1
     }
   }
 
+  /** Withdrawn Routes and NLRI: IPv4 routes outside of the attributes. */
   #takeClassic(
     withdrawnStart: number,
     withdrawnEnd: number,
@@ -171,7 +174,7 @@ export class UpdateDecoder {
       const value = at + (extended ? 4 : 3)
       // RFC 7606 §4: too few octets left for an attribute, or fewer than it says.
       if (value > end) return this.#overrun(attribute, end)
-      at = value + (extended ? u16(bytes, at + 2) : (bytes[at + 2] as number))
+      at = value + (extended ? readU16(bytes, at + 2) : (bytes[at + 2] as number))
       if (at > end) return this.#overrun(attribute, end)
 
       const type = bytes[attribute + 1] as number
@@ -181,7 +184,7 @@ export class UpdateDecoder {
     return undefined
   }
 
-  /** Routes inside MP_REACH_NLRI or MP_UNREACH_NLRI can then not be found (RFC 7606 §3 j). */
+  /** The attribute reaches past the end. If it may hold routes, these cannot be found: that ends the session (RFC 7606 §3 j). */
   #overrun(attribute: number, end: number): MessageError | undefined {
     const type = attribute + 1 < end ? this.bytes[attribute + 1] : undefined
     const text = 'reaches past the Total Path Attribute Length'
@@ -190,7 +193,7 @@ export class UpdateDecoder {
     return faults.withdraw(type, UPDATE_ERROR.malformedAttributeList, text, attribute, end)
   }
 
-  /** RFC 7606 §3 g: twice the routes, or twice anything else. */
+  /** RFC 7606 §3 g: a second MP_REACH_NLRI or MP_UNREACH_NLRI ends the session, any other attribute is discarded. */
   #takeAgain(type: number): MessageError | undefined {
     this.#count++
     if (isMp(type)) return this.#faults.reset(type, UPDATE_ERROR.malformedAttributeList, 'appears twice', 0, 0)
@@ -334,7 +337,7 @@ export class UpdateDecoder {
 
   /** The family at `value`; undefined, and reported, if it was not negotiated. */
   #agreed(type: number, value: number): Family | undefined {
-    const afi = u16(this.bytes, value)
+    const afi = readU16(this.bytes, value)
     const safi = this.bytes[value + 2] as number
     const family = familyOfPair(afi, safi)
     if (family !== undefined && this.#context?.families.includes(family)) return family
@@ -352,6 +355,7 @@ export class UpdateDecoder {
     else if (this.#count === 1 && this.unreachStart === this.unreachEnd) this.endOfRib = this.unreachFamily
   }
 
+  /** `classic`: the message has NLRI outside of the attributes. */
   #conclude(classic: boolean): MessageError | undefined {
     if (this.#reachable) this.#complete(classic)
     this.problems = this.#faults.problems
@@ -382,17 +386,10 @@ export class UpdateDecoder {
   }
 }
 
-/** Message numbers start again before they outgrow a small integer. */
-const MOST_MESSAGES = 0x3fffffff
-
 const isMp = (type: number | undefined): boolean => type === ATTRIBUTE.mpReach || type === ATTRIBUTE.mpUnreach
 
 const misfit = (): MessageError =>
   updateError(UPDATE_ERROR.malformedAttributeList, 'the lengths in an UPDATE exceed the message')
-
-function u16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] as number) << 8) | (bytes[at + 1] as number)
-}
 
 function isZero(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at] !== 0) return false
