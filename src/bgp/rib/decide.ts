@@ -243,14 +243,22 @@ export class Decision {
   }
 
   /**
-   * RFC 5004 §2: an external path that was the best stays the best. The order of arrival then decides: off by default.
+   * RFC 5004: an external path that was the best stays the best. The order of arrival then decides: off by default. Paths of
+   * parallel sessions with the same router stay candidates beside it: between these, the lowest address decides as ever.
    */
   #keepPrevious(): void {
     if (!this.settings.preferOldest) return
-    const at = this.#candidates.subarray(0, this.#count).indexOf(this.#previous)
-    if (at < 0 || this.#peers.kind[this.#paths.peer[this.#previous] as number] !== KIND.external) return
-    this.#candidates[0] = this.#previous
-    this.#count = 1
+    const candidates = this.#candidates
+    if (!candidates.subarray(0, this.#count).includes(this.#previous)) return
+    const { kind, routerId } = this.#peers
+    const previous = this.#paths.peer[this.#previous] as number
+    if (kind[previous] !== KIND.external) return
+    let kept = 0
+    for (let index = 0; index < this.#count; index++) {
+      const path = candidates[index] as number
+      if (routerId[this.#paths.peer[path] as number] === routerId[previous]) candidates[kept++] = path
+    }
+    this.#count = kept
   }
 
   #keepLowest(step: number): void {

@@ -123,3 +123,26 @@ describe('[64] the last steps', () => {
     for (const order of ordersOf(said)) expect(winner(...order)).toBe(expected)
   })
 })
+
+describe('the path that was the best is preferred (RFC 5004)', () => {
+  const settings = { paths: 1, relax: false, preferOldest: true }
+  const [low, high] = [neighbor(1), neighbor(2, { remoteAs: neighbor(1).remoteAs })]
+
+  /** Who wins where the path of `later` comes behind that of `earlier`, which is otherwise as good. */
+  function best(earlier: RibPeer, later: RibPeer): string | undefined {
+    const room = new Room(earlier, later)
+    room.rib.setDecision(settings)
+    for (const peer of [earlier, later]) room.say(peer, [X], path(peer.remoteAs))
+    return room.rows().find((row) => row.best)?.peer
+  }
+
+  test('over one of another router with a lower router ID', () => {
+    expect(best(high, low)).toBe(high.name)
+  })
+
+  test('not over a parallel session of the same router: the lower address decides', () => {
+    const parallel = { ...high, remoteRouterId: low.remoteRouterId }
+    expect(best(parallel, low)).toBe(low.name)
+    expect(best(low, parallel)).toBe(low.name)
+  })
+})
