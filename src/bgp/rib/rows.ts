@@ -2,12 +2,11 @@
 import { formatAddress, isLinkLocal } from '../../base/address.ts'
 import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
-import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
+import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
 import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
 import { decodeAttributes, elementsOf, type PathAttributes } from '../wire/attribute.ts'
-import type { AdjIn } from './adj-in.ts'
-import { timeOf } from './adj-in.ts'
+import { type AdjIn, timeOf } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
 import { type Explained, STEPS } from './decide.ts'
 import { REFUSED, REFUSED_TEXTS } from './eligible.ts'
@@ -179,17 +178,8 @@ export class RouteRows {
     if (query.noexport !== undefined) return this.#whyNotExport(rib, prefix, path, query.noexport)
     const lost = lostAt.get(path)
     if (lost !== undefined) return `lost at ${stepText(lost)}${shares.includes(path) ? '; it shares the traffic' : ''}`
-    if (decided.best !== path) return this.#whyNotCompared(rib, path)
+    if (decided.best !== path) return whyNotCompared(rib, path, decided.best)
     return lostAt.size === 0 ? 'only path' : `won at ${stepText(Math.max(...lostAt.values()))}`
-  }
-
-  #whyNotCompared({ decision, paths }: FamilyRib, path: number): string {
-    const reach = decision.reachOf(path)
-    const flags = this.#attributes.flags[paths.attributes[path] as number] as number
-    if (reach === REACH.direct && (flags & CARRIES.longLivedStale) !== 0) return 'long-lived stale, unlike another path'
-    return reach === REACH.learned
-      ? 'next hop reached only by a BGP route, unlike that of another path'
-      : 'next hop unreachable'
   }
 
   #alsoVia({ paths }: FamilyRib, [, ...others]: readonly number[]): readonly (readonly string[])[] {
@@ -261,6 +251,16 @@ const MOST_ELEMENTS = 8_192
 
 /** `step 9, lower router ID`: the step that eliminated the path, named after the property that wins. */
 const stepText = (step: number): string => `step ${step + 1}, ${STEPS[step]}`
+
+/** Why a usable path was no candidate of the decision (decide.ts); `best`: the path that won, 0 where none is reachable. */
+function whyNotCompared({ decision }: FamilyRib, path: number, best: number): string {
+  const reach = decision.reachOf(path)
+  if (reach === REACH.none) return 'next hop unreachable'
+  // Where the reach is the same, it was kept out as long-lived stale: there is no other reason.
+  return reach === decision.reachOf(best)
+    ? 'long-lived stale, unlike another path'
+    : 'next hop reached only by a BGP route, unlike that of another path'
+}
 
 /** The block that the group advertises to a member; 0: none. */
 const blockOf = (member: Member, prefix: number): number => member.group.blockFor(member, prefix)

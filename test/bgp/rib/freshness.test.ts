@@ -144,6 +144,18 @@ test('a long-lived stale route that comes again just behind End-of-RIB is like a
   expect(told()).toContain('"communities":[]')
 })
 
+test('where all next hops are reached over BGP routes, a long-lived stale route says that it is stale', () => {
+  const { rib } = longLived()
+  rib.trackForKernel()
+  rib.resolveNextHops(() => ({ reach: 'learned', metric: 0 }), 'all')
+  settle(rib)
+  const rows = rib.page({}, undefined, 9).rows.map(({ peer, reason }) => [peer, reason])
+  expect(rows).toEqual([
+    [b.name, 'only path'],
+    [a.name, 'long-lived stale, unlike another path'],
+  ])
+})
+
 test('a long-lived stale route is the last choice until it is removed, though its policy changes meanwhile', () => {
   const { rib, told } = longLived()
   // So that the policy is asked again before routes are removed.
