@@ -83,8 +83,8 @@ export const changesEligibility = (before: RibPeer, after: RibPeer): boolean =>
   before.reflection?.clusterId !== after.reflection?.clusterId
 
 /** RFC 9234 §5: customers and clients of a route server may hand on no such route, peers only their own. */
-function isLeaked(ours: Role, onlyToCustomer: Asn, remoteAs: Asn): boolean {
-  if (onlyToCustomer === 0) return false
+function isLeaked(ours: Role, onlyToCustomer: Asn | undefined, remoteAs: Asn): boolean {
+  if (onlyToCustomer === undefined) return false
   return ours === 'provider' || ours === 'rs-server' || (ours === 'peer' && onlyToCustomer !== remoteAs)
 }
 

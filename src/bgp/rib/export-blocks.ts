@@ -92,7 +92,7 @@ export class ExportBlocks {
     const { attributes, blocks } = this.#tables
     const start = this.#writeNextHop(nextHop)
     // RFC 9234 §5: downwards and to peers a route is marked, if it is not yet.
-    const marks = isDownward(this.#view.role) && attributes.onlyToCustomer(id) === 0
+    const marks = isDownward(this.#view.role) && attributes.onlyToCustomer(id) === undefined
     this.#rewrite.at = start
     if (edit === undefined && !marks) this.#rewriteLearned(id)
     else this.#rewriteEdited(id, edit, marks)

@@ -153,7 +153,7 @@ export class Importer {
 
   /** RFC 9234 §5: marks a route from a provider, a route server or a peer as for customers only. */
   #mark(received: number, remoteAs: Asn): void {
-    if (this.#table.onlyToCustomer(received) !== 0) return
+    if (this.#table.onlyToCustomer(received) !== undefined) return
     this.#apply(received, { apply: (learned) => ({ ...learned, onlyToCustomer: remoteAs }) }, this.#marks, remoteAs)
   }
 

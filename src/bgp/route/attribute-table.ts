@@ -103,9 +103,9 @@ export class AttributeTable {
     return true
   }
 
-  /** The AS of ONLY_TO_CUSTOMER (RFC 9234 §5), 0 where there is none. */
-  onlyToCustomer(id: number): Asn {
-    if (((this.flags[id] as number) & CARRIES.onlyToCustomer) === 0) return 0
+  /** The AS of ONLY_TO_CUSTOMER (RFC 9234 §5), undefined where there is none. A neighbor may send 0, which is no AS. */
+  onlyToCustomer(id: number): Asn | undefined {
+    if (((this.flags[id] as number) & CARRIES.onlyToCustomer) === 0) return undefined
     const segment = this.blocks.segment(id)
     return readU32(segment, valueStart(segment, this.#find(id, ONLY_TO_CUSTOMER)))
   }

@@ -19,6 +19,7 @@ const otc = (room: Room, peer: RibPeer): number | undefined => {
 describe('ONLY_TO_CUSTOMER of what comes in (RFC 9234 §5)', () => {
   test.each<[string, Role, number | undefined, string]>([
     ['from a customer with it: a leak', 'provider', 4711, 'leaked'],
+    ['from a customer with 0 in it: a leak', 'provider', 0, 'leaked'],
     ['from a customer without it', 'provider', undefined, 'as it is'],
     ['from a client of our route server with it: a leak', 'rs-server', 4711, 'leaked'],
     ['from a peer with another AS in it: a leak', 'peer', 4711, 'leaked'],
