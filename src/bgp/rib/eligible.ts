@@ -59,9 +59,11 @@ export function whyNotEligible(
       return REFUSED.leaked
     }
   } else {
-    // RFC 4456 §8: a reflected route that we originated.
+    // RFC 4456 §8: a reflected route that this node originated, or that its cluster has reflected. Only a reflector has a cluster
+    // ID: other reflectors may have the router ID of this node as theirs, as when it was a reflector of their cluster before.
     if (attributes.originatorId[id] === peer.localRouterId) return REFUSED.ownOriginator
-    if (attributes.passedCluster(id, peer.reflection?.clusterId ?? peer.localRouterId)) return REFUSED.ownCluster
+    if (peer.reflection !== undefined && attributes.passedCluster(id, peer.reflection.clusterId))
+      return REFUSED.ownCluster
   }
   const { bytes, start, length } = nextHop
   const global = length === 32 ? 16 : length

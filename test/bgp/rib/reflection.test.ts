@@ -92,6 +92,13 @@ describe('loops (RFC 4456 §8)', () => {
     expect(room.heard(other).routes.size).toBe(0)
   })
 
+  test('a node that reflects nothing has no cluster: its router ID may be the cluster ID of reflectors', () => {
+    const reflector = neighbor(1, { peerType: 'internal' })
+    const room = new Room(reflector)
+    room.say(reflector, [X], { ...carried, originatorId: 77, clusterList: [reflector.localRouterId] })
+    expect(room.rows()).toHaveLength(1)
+  })
+
   test('[35] from outside both attributes are dropped and the route is used', () => {
     const room = new Room(external)
     const result = room.say(external, [X], {

@@ -205,8 +205,8 @@ describe('what may be used (RFC 4271 §9.1.2)', () => {
       'this node originated it (ORIGINATOR_ID is our router ID)',
     ],
     [
-      '[58] we are in the cluster list',
-      internal,
+      '[58] our cluster is in the cluster list',
+      { ...internal, reflection: { clusterId: internal.localRouterId, client: false } },
       { localPref: 100, clusterList: [1, internal.localRouterId] },
       '192.0.2.99',
       'our cluster ID is in its CLUSTER_LIST',
