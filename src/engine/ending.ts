@@ -43,10 +43,11 @@ export class AgentEnding {
   /**
    * RFC 4724 §4.2: a route that is still stale when the session is lost again is deleted. So before the process ends for a
    * restart, what waits is selected and advertised, as far as `RESTART_WAIT` allows. A farewell is not turned into a restart:
-   * no agent follows.
+   * no agent follows. Once sessions are being ended, how they end cannot be changed.
    */
   stop(reason: string, how: 'leave' | 'restart', now: Millis): void {
-    const { restart } = this.#parts
+    const { facts, restart } = this.#parts
+    if (facts.stopping) return
     if (how === 'leave') this.#stopNow(reason, how, now)
     else if (!this.isFarewell) {
       this.#restart ??= { reason, at: now + RESTART_WAIT }

@@ -192,6 +192,17 @@ test('one that a person took over from objects is one by command for the next ru
   expect(world.until(() => prefixes(world, tor).includes('10.244.1.0/24'))).toBe(true)
 })
 
+test.each([
+  { first: 'leave', second: 'restart', means: 'neighbors drop our routes' },
+  { first: 'restart', second: 'leave', means: 'neighbors with graceful restart keep our routes' },
+] as const)('an agent whose sessions end by $first does not end them again by $second', ({ first, second, means }) => {
+  const { world, one } = scene()
+  for (const how of [first, second]) world.feed(one, { kind: 'stop', reason: `stopped by ${how}`, how })
+  world.pass(3_000)
+  expect(one.told('stopping').map(({ text }) => text)).toEqual([`stopping: stopped by ${first}; ${means}`])
+  expect(one.done).toBe(true)
+})
+
 describe('a farewell', () => {
   const farewell = (world: World, one: Host) =>
     world.feed(one, { kind: 'stop', reason: 'the machine shuts down', how: 'farewell' })
