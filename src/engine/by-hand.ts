@@ -141,6 +141,20 @@ export class ByHand {
     this.#asked.set(name, { ...asked, name })
   }
 
+  /** A range has another name now, and so have its hosts, also those that are not connected. */
+  renameRange(from: string, range: string, renamedHost: (name: string) => string): void {
+    for (const asked of [...this.#asked.values()]) {
+      if (asked.range !== from) continue
+      const name = renamedHost(asked.name)
+      // A neighbor that has the name already keeps what was asked of it.
+      if (name !== asked.name && this.#asked.has(name)) this.forget(asked.name)
+      else {
+        this.rename(asked.name, name)
+        this.noteRange(name, range)
+      }
+    }
+  }
+
   noteLeaving(left: LeftNode | undefined): void {
     if (this.#isLeftAwaited) return
     if (same(left, this.#left)) return

@@ -163,7 +163,7 @@ export class Objects {
   }
 
   #renameRange(from: string, range: RangeIntent, node: NodeIntent, now: Millis): void {
-    this.#ranges.rename(from, range, now)
+    this.#byHand.renameRange(from, range.name, this.#ranges.rename(from, range, now))
     for (const member of this.#ranges.membersOf(range.name)) {
       const neighbor = this.#neighbors.get(member)
       if (neighbor !== undefined) this.#moveMember(range, neighbor, node, now)

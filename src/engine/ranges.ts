@@ -48,14 +48,18 @@ export class Ranges {
     this.#since.delete(name)
   }
 
-  /** The same range under another name: its members stay in it, and so does the time since when it is in its state. */
-  rename(from: string, range: RangeIntent, now: Millis): void {
+  /**
+   * The same range under another name: its members stay in it, and so does the time since when it is in its state. Returns
+   * how the names of its hosts change.
+   */
+  rename(from: string, range: RangeIntent, now: Millis): (host: string) => string {
     for (const member of this.membersOf(from)) this.join(range.name, member)
     const [before, since] = [this.#ranges.get(from), this.#since.get(from)]
     this.remove(from)
     if (before !== undefined) this.#ranges.set(range.name, before)
     if (since !== undefined) this.#since.set(range.name, since)
     this.set(range, now)
+    return (host) => (before === undefined ? host : `${range.kind}${host.slice(before.kind.length)}`)
   }
 
   has(name: string): boolean {

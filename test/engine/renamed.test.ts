@@ -1,6 +1,7 @@
 /** Objects find a neighbor where it was and call it by another name: nothing of its session, its routes or its commands is lost. */
 import { describe, expect, test } from 'vitest'
 import { AFI } from '../../src/base/family.ts'
+import { CEASE, encodeNotification } from '../../src/bgp/wire/notification.ts'
 import { changeOf } from '../../src/preview/change.ts'
 import { previewNodes } from '../../src/preview/node.ts'
 import { storeOf } from '../support/cluster.ts'
@@ -254,4 +255,18 @@ test('a range under another name is in its state as long as before, unless the s
   rig.pass(15_000)
   expect(since()).toEqual([[expect.stringMatching(/^Global_/), expect.any(Number)]])
   expect(since()[0]?.[1]).toBeGreaterThan(Number(before?.[1]))
+})
+
+test('a host of a range that is away is still drained when it calls the range by its new name', () => {
+  const rig = running(NODE, peer(RANGE))
+  const drained = () => [...rig.engine.view(rig.now).eachProtocol()].map(({ name, drained: why }) => [name, why])
+  command(rig, 'drain Global_10_0_0_1')
+  expect(drained()).toEqual([['Global_10_0_0_1', 'by hand']])
+  theOne(rig)
+    .send(encodeNotification({ code: CEASE.code, subcode: CEASE.hardReset, data: new Uint8Array() }))
+    .hangUp()
+  expect(drained()).toEqual([])
+  change(rig, peer({ ...RANGE, nodeSelector: 'all()' }))
+  theOne(rig).establish()
+  expect(drained()).toEqual([['Node_10_0_0_1', 'by hand']])
 })
