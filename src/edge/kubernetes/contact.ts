@@ -27,13 +27,12 @@ export class Contact {
   readonly #waiting = new Map<object, () => void>()
   /** Tries that failed since the server was last heard, of whichever reflector. */
   #failures = 0
+  /** The resourceVersion that the server has reached, as it last answered, and when it was asked. */
+  #version: { readonly askedAt: Millis; readonly answer: Promise<string | undefined> } | undefined
 
   get isLost(): boolean {
     return this.#lost
   }
-
-  /** What the server was last asked to be at. */
-  #version: { readonly askedAt: Millis; readonly answer: Promise<string | undefined> } | undefined
 
   /** The longest pause between two tries. */
   get longestPause(): Millis {
@@ -81,7 +80,10 @@ export class Contact {
     return wasLost
   }
 
-  /** The version of the server after a time: all watches that ended before it need only one answer. */
+  /**
+   * The resourceVersion that the server had at `time` (by `performance.now`) or later: one answer is enough for all watches that
+   * ended before `time`. `ask` is called where there is no such answer yet.
+   */
   async versionAfter(time: Millis, ask: () => Promise<string | undefined>): Promise<string | undefined> {
     const others = this.#version
     // Where another kind is refused, this one may not be.
@@ -96,7 +98,7 @@ export class Contact {
   /** The try failed: after the pause of this reflector, the next one that waits tries. */
   failed(who: object): void {
     this.#lost = true
-    // It may come back with an older one.
+    // It may come back with an older state.
     this.#version = undefined
     this.#asker ??= who
     if (this.#asker === who) this.#failures++

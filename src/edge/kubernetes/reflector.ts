@@ -3,12 +3,10 @@
  *
  * Out, to the sink: the first list as `replace` (`list-report.ts`), then `upsert` and `delete`; `error` while the API does
  * not answer as it should. The last known objects stay in force meanwhile. An event that changes no field that we keep is
- * not passed on. Only a digest of each object is kept.
+ * not passed on (`digests.ts`).
  */
-
-import { hash } from 'node:crypto'
 import { inMillis, type Millis } from '../../base/units.ts'
-import type { ObjectChange, ObjectRef } from '../../cluster/source.ts'
+import type { ObjectChange } from '../../cluster/source.ts'
 import { errorText } from '../error-text.ts'
 import { pathOf, type Resource } from '../resources.ts'
 import { sleep } from '../sleep.ts'
@@ -17,7 +15,6 @@ import {
   isExpired,
   isOfServer,
   isUnreached,
-  keyOf,
   mayConcernVersion,
   metadataOf,
   pageOf,
@@ -25,8 +22,8 @@ import {
 } from './answers.ts'
 import { type Api, ApiError, Silence } from './api.ts'
 import type { Contact } from './contact.ts'
+import { Digests, type Listed } from './digests.ts'
 import { ListReport, type NamedObject } from './list-report.ts'
-import { trimObject } from './trim.ts'
 
 export interface ReflectorTiming {
   /** First pause after a failure; doubles up to `longestPause`, with jitter. */
@@ -67,9 +64,6 @@ export interface Sink {
   restored?(): void
 }
 
-/** A digest of each object, by its key. */
-type Digests = Map<string, string>
-
 /** After this many refusals in a row, the resourceVersion is no longer trusted. */
 const MOST_REFUSALS = 3
 
@@ -86,7 +80,7 @@ export class Reflector {
   readonly #stop = new AbortController()
   /** The resourceVersion to watch from; undefined: list first. */
   #version: string | undefined
-  #known: Digests = new Map()
+  readonly #known: Digests
   #listed = false
   /** Objects per page: more after pages expired while they were read, in time all in one page. */
   #pageSize: number
@@ -103,6 +97,7 @@ export class Reflector {
   constructor(resource: Resource, api: Api, sink: Sink, timing: ReflectorTiming, contact: Contact) {
     this.#resource = resource
     this.#place = resource
+    this.#known = new Digests(resource.kind)
     this.#contact = contact
     this.#pageSize = timing.pageSize
     this.#api = api
@@ -171,7 +166,7 @@ export class Reflector {
   async #list(): Promise<void> {
     let isSpread = !this.#listed
     const report = new ListReport(this.#resource, (change) => this.#sink.change(change), !this.#listed)
-    const next: Digests = new Map()
+    const listed: Listed = new Map()
     let token: string | undefined
     let version: string | undefined
     do {
@@ -182,10 +177,14 @@ export class Reflector {
         await this.#wait(this.#contact.spread * Math.random())
       }
       const fresh: NamedObject[] = []
-      const page = pageOf(await this.#page(token, (item) => this.#keep(item, next, fresh)))
+      const onItem = (item: unknown): void => {
+        const named = this.#known.takeListed(item, this.#place, listed)
+        if (named !== undefined) fresh.push(named)
+      }
+      const page = pageOf(await this.#page(token, onItem))
       report.page(fresh, page.next === undefined)
       // What was passed on must be known also where a later page fails: the next list may not have it any more.
-      if (this.#listed) this.#noteKnown(fresh, next)
+      if (this.#listed) this.#known.keep(fresh, listed)
       token = page.next
       version = page.version
     } while (token !== undefined)
@@ -194,7 +193,7 @@ export class Reflector {
     this.#endedAt = undefined
     this.#pageSize = this.#timing.pageSize
     this.#refusals = 0
-    this.#reportListed(next)
+    this.#reportListed(listed)
   }
 
   /** Objects are trimmed as they arrive. */
@@ -216,18 +215,9 @@ export class Reflector {
     return { labelSelector, fieldSelector: this.#selects ? fieldSelector : undefined }
   }
 
-  #noteKnown(fresh: readonly NamedObject[], digests: Digests): void {
-    for (const { ref } of fresh) {
-      const key = `${ref.namespace}/${ref.name}`
-      this.#known.set(key, digests.get(key) as string)
-    }
-  }
-
   /** The last page has arrived: an object on none of the pages has been deleted. */
-  #reportListed(next: Digests): void {
-    for (const key of this.#known.keys())
-      if (!next.has(key)) this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
-    this.#known = next
+  #reportListed(listed: Listed): void {
+    for (const ref of this.#known.replace(listed)) this.#sink.change({ kind: 'delete', ref })
     this.#noteNodes()
     this.#absentSince = undefined
     this.#absentIn = 0
@@ -296,38 +286,16 @@ export class Reflector {
   }
 
   #upsert(object: unknown): void {
-    const named = this.#read(object, this.#known)
+    const named = this.#known.take(object, this.#place)
     if (named !== undefined) this.#sink.change({ kind: 'upsert', ...named })
     this.#noteNodes()
   }
 
   #delete(object: unknown): void {
-    const key = keyOf(object)
-    if (!this.#known.delete(key)) return
-    this.#sink.change({ kind: 'delete', ref: this.#refOf(key) })
+    const ref = this.#known.remove(object)
+    if (ref === undefined) return
+    this.#sink.change({ kind: 'delete', ref })
     this.#noteNodes()
-  }
-
-  #keep(item: unknown, next: Digests, fresh: NamedObject[]): void {
-    const named = this.#read(item, next)
-    if (named !== undefined) fresh.push(named)
-  }
-
-  /** Notes an object's digest; undefined where it has not changed. An object without a name is ignored. */
-  #read(object: unknown, into: Digests): NamedObject | undefined {
-    const { name } = metadataOf(object)
-    if (typeof name !== 'string' || name === '') return undefined
-    const key = keyOf(object)
-    const trimmed = trimObject(this.#place, object)
-    const digest = digestOf(trimmed)
-    const isKnown = this.#known.get(key) === digest
-    into.set(key, digest)
-    return isKnown ? undefined : { ref: this.#refOf(key), object: trimmed, from: undefined }
-  }
-
-  #refOf(key: string): ObjectRef {
-    const slash = key.indexOf('/')
-    return { kind: this.#resource.kind, namespace: key.slice(0, slash), name: key.slice(slash + 1) }
   }
 
   /** Handles a failure; returns the pause before the next try. */
@@ -368,7 +336,7 @@ export class Reflector {
     const grace = this.#listed ? this.#timing.absentGrace : this.#timing.absentAtStart
     if (absentFor < grace) return this.#backoff()
     if (!this.#listed || this.#known.size > 0) {
-      this.#known = new Map()
+      this.#known.replace(new Map())
       this.#sink.change({ kind: 'replace', of: kind, objects: [] })
       this.#listed = true
       this.#sink.listed()
@@ -421,9 +389,3 @@ export class Reflector {
     return sleep(pause, this.#stop.signal)
   }
 }
-
-/**
- * More than a hundred bits: two versions of an object never have the same digest by chance. Servers write fields in a fixed
- * order; if one did not, the object would only be passed on once more.
- */
-const digestOf = (object: unknown): string => hash('sha1', JSON.stringify(object), 'base64')
