@@ -147,7 +147,9 @@ export class Control {
     this.#hangUp(client)
   }
 
+  /** What comes after a hang-up is read and dropped: a client with unread data would get an error in place of the end. */
   #read(client: Client, text: string): void {
+    if (client.gone) return
     client.text += text
     if (client.text.length > LONGEST_LINE) client.socket.pause()
     this.#later(client)

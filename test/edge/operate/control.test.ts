@@ -254,6 +254,17 @@ describe('clients', () => {
     expect(await readAll(socket)).toBe('0001 BIRD 2.0.12 ready.\n0007 Shutdown requested\n')
   })
 
+  test('hang-up is the end for a client that sends a lot ahead, and no error', async () => {
+    const [control] = await start()
+    const socket = connect()
+    await new Promise((resolve) => socket.once('readable', resolve))
+    control.perform({ kind: 'hang-up', client: 1 })
+    const hadError = new Promise((resolve) => socket.once('close', resolve))
+    socket.end('restrict\n'.repeat(100_000))
+    socket.resume()
+    expect(await hadError).toBe(false)
+  })
+
   test('effects for those who have gone do nothing', async () => {
     const [control] = await start()
     control.perform({ kind: 'reply', client: 99, text: '0000 \n' })
