@@ -30,10 +30,11 @@ export type LeaseStep = { readonly kind: 'take' } | { readonly kind: 'wait'; rea
 
 export class LeaseWatch {
   readonly #me: string
+  /** The Lease of another agent as it was last read, and since when it has this version. */
   #seen:
     | { readonly version: string; readonly holder: string; readonly at: Millis; readonly isLate: boolean }
     | undefined
-  /** Its clock and ours do not agree: what it wrote says nothing of how late it is. */
+  /** A holder whose clock does not agree with ours: the time in its Lease does not show whether it is late. */
   #strangeClock: string | undefined
   /** When we last wrote it ourselves. */
   #heldAt: Millis | undefined
@@ -59,7 +60,7 @@ export class LeaseWatch {
     }
     const left = this.#seen.at + LEASE_DURATION - now
     if (left <= 0) return TAKE
-    const pause = this.lost(nodes, chance)
+    const pause = untilNextLook(nodes, chance)
     const looksSoon = isLate && this.#strangeClock !== record.holder
     return { kind: 'wait', millis: looksSoon ? Math.min(pause, left + 1_000 * chance) : pause }
   }
@@ -72,8 +73,11 @@ export class LeaseWatch {
 
   /** Another one came first, or the API did not take it; how long until the next look. */
   lost(nodes: number, chance: number): Millis {
-    return Math.max(LEAST_LOOK, nodes * LOOK_PER_NODE) * (0.5 + chance)
+    return untilNextLook(nodes, chance)
   }
 }
+
+const untilNextLook = (nodes: number, chance: number): Millis =>
+  Math.max(LEAST_LOOK, nodes * LOOK_PER_NODE) * (0.5 + chance)
 
 const TAKE: LeaseStep = { kind: 'take' }

@@ -9,11 +9,13 @@ type Fields = Readonly<Record<string, unknown>>
 const fields = (value: unknown): Fields => (typeof value === 'object' && value !== null ? (value as Fields) : {})
 export const metadataOf = (object: unknown): Fields => fields(fields(object).metadata)
 
+/** `namespace/name`; `/name` without a namespace. */
 export function keyOf(object: unknown): string {
   const { name, namespace } = metadataOf(object)
   return `${namespace ?? ''}/${name}`
 }
 
+/** Of a page of a list: the continue token, undefined on the last page, and the resourceVersion. */
 export function pageOf(answer: unknown): { next: string | undefined; version: string | undefined } {
   const { continue: next, resourceVersion } = metadataOf(answer)
   return {
@@ -23,15 +25,19 @@ export function pageOf(answer: unknown): { next: string | undefined; version: st
 }
 
 /**
- * The server does not accept us, is overloaded, or is not the one that answers: these say nothing of the resourceVersion, and
- * if all agents listed for them, a server that is overloaded would stay so.
+ * Answers that are not due to the resourceVersion: the server does not accept us, is overloaded, or is not the one that answered.
+ * If all agents listed after them, an overloaded server would stay overloaded.
  */
 const NOT_OF_VERSION: ReadonlySet<number> = new Set([401, 403, 404, 429, 502, 503])
 
+/** Whether a watch may have failed because of the resourceVersion it began at: after some such errors, list again. */
 export const mayConcernVersion = (error: unknown): boolean =>
   error instanceof SyntaxError || (error instanceof ApiError && !NOT_OF_VERSION.has(error.status))
 
-/** Versions are numbers that grow, in each server that says how they compare. */
+/**
+ * Whether a resourceVersion is older than another one. False where either is no number: only numbers say which is older
+ * (Kubernetes API concepts, "Resource versions").
+ */
 export function isBefore(version: string | undefined, other: string): boolean {
   const isNumber = (text: string | undefined): text is string => text !== undefined && /^\d{1,20}$/.test(text)
   return isNumber(version) && isNumber(other) && BigInt(version) < BigInt(other)

@@ -6,13 +6,14 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest, type RequestOptions } from 'node:https'
 import { pipeline } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { inMillis, inSeconds, type Millis } from '../../base/units.ts'
+import { inMillis, inSeconds, type Millis, type Seconds } from '../../base/units.ts'
 import { type Account, podAccount } from './account.ts'
 import { ItemReader } from './item-reader.ts'
 
 /** The API refused a request. `message` is one line for people. */
 export class ApiError extends Error {
   readonly status: number
+  /** The pause that the server asked for (`Retry-After`); undefined: none. */
   readonly retryAfter: Millis | undefined
 
   constructor(status: number, message: string, retryAfter: Millis | undefined) {
@@ -71,11 +72,16 @@ interface Asked {
   readonly sent?: Sent | undefined
 }
 
+/** Octets of one answer, decompressed; a watch has no limit. */
 const LARGEST_ANSWER = 256 * 1024 * 1024
+/** Characters of one event of a watch. */
 const LARGEST_LINE = 32 * 1024 * 1024
 /** Each piece of output costs a switch to zlib's thread; one of this size is parsed in half a millisecond. */
 const UNPACKED_AT_ONCE = 64 * 1024
+/** Octets that are read of the answer to a refused request: its message is short. */
 const LARGEST_REFUSAL = 64 * 1024
+/** A server may ask for a longer pause; agents try again after this one. */
+const LONGEST_RETRY_AFTER: Seconds = 60
 
 /** Finds the API: the given kubeconfig, else the cluster this runs in, else what kubectl would take. */
 export async function connectApi(kubeconfig: string | undefined): Promise<Api> {
@@ -211,7 +217,8 @@ function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
 async function refusal(status: number, response: IncomingMessage): Promise<ApiError> {
   const text = await readSome(response)
   const seconds = Number(response.headers['retry-after'])
-  const retryAfter = Number.isFinite(seconds) && seconds > 0 ? inMillis(Math.min(seconds, 60)) : undefined
+  const retryAfter =
+    Number.isFinite(seconds) && seconds > 0 ? inMillis(Math.min(seconds, LONGEST_RETRY_AFTER)) : undefined
   return new ApiError(status, `${status} ${messageOf(text) ?? response.statusMessage ?? ''}`.trim(), retryAfter)
 }
 

@@ -39,6 +39,10 @@ export class ItemReader {
     this.#onItem = onItem
   }
 
+  /**
+   * Reads on character by character, outside of strings by brackets alone: an item begins and ends at depth `ITEMS`. What is
+   * neither an item nor an unread array stays in `#rest` or in `#item`.
+   */
   push(chunk: Uint8Array): void {
     const text = this.#decoder.decode(chunk, { stream: true })
     /** Everything before this position has been used. */

@@ -64,7 +64,7 @@ export interface Sink {
   restored?(): void
 }
 
-/** After this many refusals in a row, the resourceVersion is no longer trusted. */
+/** After this many refusals in a row that may be due to the resourceVersion, it is no longer trusted. */
 const MOST_REFUSALS = 3
 
 export class Reflector {
@@ -89,7 +89,9 @@ export class Reflector {
   #failures = 0
   /** When the last watch failed or ended early: the server may have been restarted since, with an older state. */
   #endedAt: Millis | undefined
+  /** Errors in a row that may be due to the resourceVersion. */
   #refusals = 0
+  /** Since when every answer has been that the server does not know the kind. */
   #absentSince: Millis | undefined
   #hasError = false
   readonly #running: Promise<void>

@@ -21,7 +21,7 @@ export class LineWriter {
   #queue: Buffer[] = []
   /** Of the queue and of what is being written. */
   #heldBytes = 0
-  /** Waits for its next attempt, after EAGAIN. */
+  /** What the system did not take of the last write: it is written next. */
   #refused: Buffer | undefined
   #isWriting = false
   #hasEnded = false
