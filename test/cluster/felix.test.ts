@@ -58,12 +58,23 @@ describe('how outgoing packets are translated', () => {
     expect(sparesHosts).toBe(true)
   })
 
+  test('one port may be text, and how loops are prevented in any case of letters', () => {
+    const store = storeOf([HERE, PLAIN])
+    store.apply([felix('default', { natPortRange: '4000', serviceLoopPrevention: 'reject' })])
+    const { dataplane, problems } = new IntentBuilder({ node: 'here' }).build(store)
+    expect(problems).toEqual([])
+    expect(dataplane?.pools[0]?.nat.ports).toEqual({ first: 4000, last: 4000 })
+    expect(dataplane?.serviceLoopPrevention).toBe('Reject')
+  })
+
   test('our own configuration before both', () => {
     expect(natOf([all], { natOutgoingExclusions: 'IPPoolsOnly' }).sparesHosts).toBe(false)
   })
 
   test.each([
     [{ natPortRange: '9:1' }, 'spec.natPortRange: "9:1" is not a range of ports, as in 1024:65535'],
+    [{ natPortRange: '0' }, 'spec.natPortRange: "0" is not a port, as in 1024, or a range of ports, as in 1024:65535'],
+    [{ serviceLoopPrevention: 'no' }, 'spec.serviceLoopPrevention: "no" is none of Drop, Reject, Disabled'],
     [{ natOutgoingAddress: '0.0.0.0' }, 'spec.natOutgoingAddress: "0.0.0.0" belongs to no host (0.0.0.0/8)'],
     [{ natOutgoingExclusions: 'None' }, 'spec.natOutgoingExclusions: "None" is none of IPPoolsOnly, IPPoolsAndHostIPs'],
   ])('a wrong field is named: %j', (spec, words) => {
