@@ -231,6 +231,8 @@ export class ObjectStore {
       this.#problems.set(objectName(ref), parsed.problems)
       return
     }
+    // Readers distinguish an object without a value from an absent one: its first version is a change.
+    if (!known) this.#changes.note(ref.kind, key)
     if (!parsed.refused) {
       // A good version that means nothing here: what an earlier one meant is over.
       this.#makeshift.delete(objectName(ref))
@@ -239,8 +241,6 @@ export class ObjectStore {
       this.#problems.set(objectName(ref), parsed.problems)
       return
     }
-    // Readers distinguish an object with errors from an absent one: its first version is a change.
-    if (!known) this.#changes.note(ref.kind, key)
     const outcome = yield* this.#makeDo(ref, key, before, parsed.partial)
     this.#problems.set(
       objectName(ref),

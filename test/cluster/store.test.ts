@@ -1,7 +1,18 @@
 import { describe, expect, test } from 'vitest'
+import { IntentBuilder } from '../../src/cluster/build-intent.ts'
 import { ObjectStore } from '../../src/cluster/store.ts'
 import { storeOf } from '../support/cluster.ts'
-import { bgpFilter, bgpPeer, endpointSlice, node, remove, replace, service, upsert } from '../support/objects.ts'
+import {
+  bgpAdvertisement,
+  bgpFilter,
+  bgpPeer,
+  endpointSlice,
+  node,
+  remove,
+  replace,
+  service,
+  upsert,
+} from '../support/objects.ts'
 
 const good = bgpPeer('rack-1', { peerIP: '10.0.0.254', asNumber: 65000 })
 const better = bgpPeer('rack-1', { peerIP: '10.0.0.254', asNumber: 65001 })
@@ -33,6 +44,19 @@ test('a good version that means nothing here ends what an earlier one meant', ()
   expect(store.get('BGPPeer', 'rack-1')).toBeUndefined()
   expect(store.lastGood.toKeep().map(({ ref }) => ref.name)).not.toContain('rack-1')
   expect(texts(store)).toEqual([expect.stringContaining('the object is ignored')])
+})
+
+test('an object that means nothing here exists: readers see it come and go', () => {
+  const store = storeOf([node('me', { addresses: ['10.0.0.1'] })])
+  store.apply([upsert(bgpAdvertisement('a', { routes: [{ podCIDRs: true }], peers: ['pods'] }))])
+  const builder = new IntentBuilder({ node: 'me' })
+  const codes = () => builder.next(store).intent.problems.map(({ code }) => code)
+  const pods = bgpPeer('pods', { localWorkloadSelector: 'all()', asNumber: 65000 })
+  expect(codes()).toEqual(['advertisement-peer-missing'])
+  store.apply([upsert(pods)])
+  expect(codes()).toEqual(['field-not-carried-out'])
+  store.apply([remove(pods)])
+  expect(codes()).toEqual(['advertisement-peer-missing'])
 })
 
 test('a BGPPeer with an address and localWorkloadSelector has an error: the last good version stays', () => {
