@@ -185,12 +185,22 @@ function isMe({ addresses, listenPort }: ClusterNode, { address, port }: NonNull
   return addresses[familyOfAddress(address)] === address && (port ?? listenPort) === listenPort
 }
 
-/** The other node shows us the AS number that its BGPPeer has for it, or does not peer where its Node lacks a value. */
+/**
+ * The other node shows us the AS number that its BGPPeer has for it. It does not peer with us where its Node lacks a value, or
+ * where it expects another AS number than ours.
+ */
 function mirrorCandidate(object: PeerObject, me: ClusterNode, node: ClusterNode): Candidate[] {
   const { object: theirs } = withValuesOf(object, node)
   if (theirs === undefined) return []
-  const { localAsNumber = node.asNumber } = theirs
+  const { asNumber, remoteAs = asNumber, localAsNumber = node.asNumber } = theirs
+  if (!isExpected(me.asNumber, remoteAs, localAsNumber)) return []
   return nodeCandidate(object, me, node, 'mirror').map((candidate) => ({ ...candidate, remoteAs: localAsNumber }))
+}
+
+/** `remoteAs`: what an end with the AS number `localAs` has for its neighbor; undefined: it takes that of the Node. */
+function isExpected(asNumber: Asn, remoteAs: PeerIntent['remoteAs'] | undefined, localAs: Asn): boolean {
+  if (remoteAs === 'internal') return asNumber === localAs
+  return remoteAs === 'external' ? asNumber !== localAs : remoteAs === undefined || remoteAs === asNumber
 }
 
 function nodeCandidate(

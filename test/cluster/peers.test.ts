@@ -391,6 +391,17 @@ describe('peerSelector', () => {
     const other = intentOf('a', [from, b, NO_MESH, toB]).peers.get('Node_10_0_0_2')
     expect(other?.localAs).toBe(remoteAs)
   })
+
+  test.each<[string, object]>([
+    ['in the object', { asNumber: 65001 }],
+    ['in the Node that has the neighbor', { asNumberFrom: { label: 'as' } }],
+    ['as external', { remoteAS: 'external' }],
+    ['as internal, for another own AS', { remoteAS: 'internal', localASNumber: 65001 }],
+  ])('a node does not peer back where another AS than its own is expected, %s', (_name, spec) => {
+    const from = node('a', { addresses: ['10.0.0.1'], labels: { as: '65001' } })
+    const toB = bgpPeer('to-b', { peerIP: '10.0.0.2', node: 'a', ...spec })
+    expect(peersOf(intentOf('b', [from, b, NO_MESH, toB]))).toEqual([])
+  })
 })
 
 describe('what a BGPPeer says of one end is turned round for the other', () => {
