@@ -270,7 +270,9 @@ function* parseAliases(spec: Fields): Work<Map<string, readonly number[]>> {
   const aliases = new Map<string, readonly number[]>()
   const entries = yield* spec.recordsInSteps('communities', readAlias, { most: LIST_LIMIT, ...ENTRY })
   for (const { name, community, at } of entries) {
-    if (aliases.has(name)) spec.findings.wrong(at, name, 'names two communities')
+    // As in Calico, the first one counts.
+    if (aliases.has(name))
+      spec.findings.say('community-twice', at, 'has an entry before it with the same name, which counts')
     else aliases.set(name, community)
   }
   return aliases

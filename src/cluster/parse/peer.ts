@@ -65,7 +65,7 @@ export function parsePeer(
 ): PeerObject | undefined {
   if (!isRecord(object.spec)) return findings.missing('spec')
   const spec = specWithAdditions(object, object.spec, ADDITIONS, findings)
-  if (spec.has('localWorkloadSelector')) {
+  if (given(spec, 'localWorkloadSelector')) {
     const other = WHO.find((field) => given(spec, field))
     if (other !== undefined) {
       const says = `may not be given together with ${other}`
@@ -141,14 +141,7 @@ function parseRemote(spec: Fields): Pick<PeerObject, RemoteFields> {
   const [hasIp, hasSelector] = [given(spec, 'peerIP'), given(spec, 'peerSelector')]
   const hasRange = spec.has('peerRange')
   const from = readValuesFrom(spec, { hasIp, hasSelector, hasRange })
-  if (
-    !hasIp &&
-    !hasSelector &&
-    !hasRange &&
-    !spec.has('interface') &&
-    !spec.has('localWorkloadSelector') &&
-    !spec.has('peerIPFrom')
-  )
+  if (!hasIp && !hasSelector && !hasRange && !spec.has('interface') && !spec.has('peerIPFrom'))
     spec.findings.missing(spec.at('peerIP'))
   if (spec.has('interface') && (hasSelector || hasRange)) {
     spec.findings.wrong(spec.at('interface'), undefined, 'may not be given together with peerSelector or peerRange')
