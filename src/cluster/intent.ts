@@ -248,7 +248,6 @@ export interface DataplaneIntent {
   readonly nodeRoutes: NodeRoutesIntent
 }
 
-/** The routes to pods of other nodes, and who writes them into the kernel. */
 /** Whose pods have some prefix. */
 export interface PodOwner {
   /** A Node; or a block of Calico's IPAM that no node has. */
@@ -260,6 +259,7 @@ export interface PodOwner {
   readonly why: string | undefined
 }
 
+/** The routes to pods of other nodes, and who writes them into the kernel. */
 export interface NodeRoutesIntent {
   /**
    * Direct routes, computed from the Nodes that are on a link of this node; undefined: such routes come only from BGP.

@@ -36,5 +36,3 @@ export interface PoolNat {
   readonly ports: { readonly first: number; readonly last: number } | undefined
   readonly fullyRandom: boolean
 }
-
-/** Rules by direction and family. */
