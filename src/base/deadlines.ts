@@ -19,10 +19,10 @@ const ALWAYS_ALLOWED = 64
 export class Deadlines<Owner> {
   #heap: Entry<Owner>[] = []
   readonly #due = new Map<Owner, Millis>()
-  /** The entry of each owner that counts; others are left over. */
+  /** The entry of each owner that counts, at its time or an earlier one; others are left over. */
   readonly #entries = new Map<Owner, Entry<Owner>>()
 
-  /** Undefined: nothing any more. */
+  /** `at` undefined: the owner is no longer due at any time. */
   set(owner: Owner, at: Millis | undefined): void {
     if (at === undefined) {
       this.#due.delete(owner)
@@ -51,7 +51,7 @@ export class Deadlines<Owner> {
     return this.#heap.length
   }
 
-  /** Takes out those due at `now`, earliest first, so many at most. Each sets its next time with `set`. */
+  /** Takes out those due at `now`, the earliest first and at most `most`. Each sets its next time with `set`. */
   take(now: Millis, most = Number.POSITIVE_INFINITY): Owner[] {
     const owners: Owner[] = []
     for (let at = this.first(); at !== undefined && at <= now && owners.length < most; at = this.first()) {

@@ -2,7 +2,7 @@
 import type { Micros } from '../base/units.ts'
 import type { BfdIntent } from './types.ts'
 
-/** A second, each way: a packet costs about 20 µs of a small core, both ways together. */
+/** Packets a second in each direction. To send one and to receive one takes about 20 µs of a small core together. */
 export const MOST_PACKETS = 10_000
 const SECOND: Micros = 1_000_000
 /** Intervals rise in whole milliseconds. */

@@ -121,6 +121,7 @@ export class CompiledPolicy {
     const w1 = octets > 4 ? wordAt(bytes, offset, octets, 1) : 0
     const w2 = octets > 8 ? wordAt(bytes, offset, octets, 2) : 0
     const w3 = octets > 12 ? wordAt(bytes, offset, octets, 3) : 0
+    const unset = source === 'originated' ? ORIGINATED_LOCAL_PREF : DEFAULT_LOCAL_PREF
     const start = this.#trails.start()
     let trail = start
     let original: PathAttributes | undefined
@@ -148,14 +149,7 @@ export class CompiledPolicy {
         if (communities !== undefined && trail === start && input.lacksAll(communities)) continue
         original ??= input.attributes()
         current ??= trail.apply(original)
-        if (
-          !matchesAttributes(
-            step.rule.match,
-            current,
-            source === 'originated' ? ORIGINATED_LOCAL_PREF : DEFAULT_LOCAL_PREF,
-          )
-        )
-          continue
+        if (!matchesAttributes(step.rule.match, current, unset)) continue
       }
       this.hits[step.index] = (this.hits[step.index] as number) + 1
       this.#met[this.#metCount++] = step.index

@@ -34,7 +34,7 @@ export class Edit {
   }
 }
 
-/** A rule of the policy, and the operations that it has in it. */
+/** A rule of the policy, and its operations: none where it rejects. */
 interface RuleStep {
   readonly rule: Rule
   readonly operations: readonly Operation[]

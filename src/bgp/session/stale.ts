@@ -9,6 +9,7 @@ import { absenceOf, LONGEST_RETURN, longLivedTimeOf, mayStay } from './restart.t
 import type { PeerRestart } from './types.ts'
 
 interface Kept {
+  /** Away: the end of the Restart Time, or of the Long-lived Stale Time. Back: when End-of-RIB must have come. */
   readonly until: Millis
   /** The duration that ends at `until`. */
   readonly duration: Millis

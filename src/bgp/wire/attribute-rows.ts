@@ -76,7 +76,7 @@ function row(
   return { code, name, flags, length, malformed, wrongFlags, ignoredFrom: 'nobody', subcode, ...rest }
 }
 
-/** RFC 6793 §6: whatever is wrong with these, the route stands without them; a new peer must not send them (§4.1). */
+/** RFC 6793 §6: whatever is wrong with these, the route is used without them; §4.1: a peer with four-octet AS numbers must not send them. */
 const AS4 = { ignoredFrom: 'four-octet', wrongFlags: 'discard' } as const
 
 // biome-ignore format: a table is read by its columns
