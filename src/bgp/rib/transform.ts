@@ -5,7 +5,7 @@
 import { writeU32 } from '../../base/bytes.ts'
 import type { Asn, RouterId } from '../../base/units.ts'
 import { DEFAULT_LOCAL_PREF, valueEnd, valueStart } from '../route/attribute-table.ts'
-import { ATTRIBUTE } from '../wire/attribute-rows.ts'
+import { ATTRIBUTE, FLAG, OPTIONAL, WELL_KNOWN } from '../wire/attribute-rows.ts'
 
 const SEQUENCE = 2
 /** AS_CONFED_SEQUENCE and AS_CONFED_SET (RFC 5065 §3): this type and all above. */
@@ -35,18 +35,14 @@ export function writeExternal({ from, start, end, to, at }: Rewrite, localAs: As
     if (type === ATTRIBUTE.asPath) out = writePrepended(from, attribute, next, to, out, localAs)
     else if (type === ATTRIBUTE.extendedCommunities) out = writeTransitive(from, attribute, next, to, out, 8)
     else if (type === ATTRIBUTE.ipv6ExtendedCommunities) out = writeTransitive(from, attribute, next, to, out, 20)
-    else if (
-      type === ATTRIBUTE.localPref ||
-      type === ATTRIBUTE.originatorId ||
-      type === ATTRIBUTE.clusterList ||
-      (type === ATTRIBUTE.med && !keepMed)
-    )
-      out += 0
-    else out = copy(from, attribute, next, to, out)
+    else if (!staysInside(type) && (type !== ATTRIBUTE.med || keepMed)) out = copy(from, attribute, next, to, out)
     attribute = next
   }
   return out
 }
+
+const staysInside = (type: number): boolean =>
+  type === ATTRIBUTE.localPref || type === ATTRIBUTE.originatorId || type === ATTRIBUTE.clusterList
 
 /** To an internal neighbor: everything, and LOCAL_PREF in any case (§5.1.5). */
 export function writeInternal({ from, start, end, to, at }: Rewrite): number {
@@ -58,7 +54,7 @@ function copyInternal(from: Uint8Array, start: number, end: number, to: Uint8Arr
   while (split < end && (from[split + 1] as number) < ATTRIBUTE.localPref) split = valueEnd(from, split)
   let out = copy(from, start, split, to, at)
   if (split === end || from[split + 1] !== ATTRIBUTE.localPref) {
-    to[out] = 0x40
+    to[out] = WELL_KNOWN
     to[out + 1] = ATTRIBUTE.localPref
     to[out + 2] = 4
     writeU32(to, out + 3, DEFAULT_LOCAL_PREF)
@@ -98,11 +94,12 @@ export function writeReflected(
 
 /** Flags, type and length of an optional non-transitive attribute. */
 const writeOptional = (to: Uint8Array, at: number, type: number, length: number): number =>
-  writeHead(to, at, 0x80, type, length)
+  writeHead(to, at, OPTIONAL, type, length)
 
+/** Flags, type and length; a length above 255 takes two octets. Returns where the value begins. */
 function writeHead(to: Uint8Array, at: number, flags: number, type: number, length: number): number {
   let out = at
-  to[out++] = length > 255 ? flags | 0x10 : flags
+  to[out++] = length > 255 ? flags | FLAG.extendedLength : flags
   to[out++] = type
   if (length > 255) to[out++] = length >> 8
   to[out++] = length
@@ -131,7 +128,7 @@ function writePrepended(
     kept += next - segment
   }
   const joins = first < end && from[first] === SEQUENCE && (from[first + 1] as number) < 255
-  let out = writeHead(to, at, 0x40, ATTRIBUTE.asPath, kept + (joins ? 4 : 6))
+  let out = writeHead(to, at, WELL_KNOWN, ATTRIBUTE.asPath, kept + (joins ? 4 : 6))
   to[out++] = SEQUENCE
   to[out++] = joins ? (from[first + 1] as number) + 1 : 1
   writeU32(to, out, localAs)
@@ -162,7 +159,7 @@ function writeTransitive(
   for (let one = value; one < end; one += size) if (mayLeave(from, one)) kept += size
   if (kept === end - value) return copy(from, attribute, end, to, at)
   if (kept === 0) return at
-  let out = writeHead(to, at, (from[attribute] as number) & ~0x10, from[attribute + 1] as number, kept)
+  let out = writeHead(to, at, (from[attribute] as number) & ~FLAG.extendedLength, from[attribute + 1] as number, kept)
   for (let one = value; one < end; one += size) if (mayLeave(from, one)) out = copy(from, one, one + size, to, out)
   return out
 }

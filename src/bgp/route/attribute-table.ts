@@ -6,6 +6,7 @@
 import { readU32 } from '../../base/bytes.ts'
 import type { Asn, Octets, RouterId } from '../../base/units.ts'
 import { decodeAttributes, encodeAttributes, type PathAttributes } from '../wire/attribute.ts'
+import { ATTRIBUTE, FLAG } from '../wire/attribute-rows.ts'
 import { ByteTable } from './byte-table.ts'
 import { growU8, growU16, growU32, usedBytes } from './columns.ts'
 import type { HashKey } from './hash.ts'
@@ -26,6 +27,7 @@ export const CARRIES = {
 
 export class AttributeTable {
   readonly blocks: ByteTable
+  // By id.
   /** LOCAL_PREF, or 100. */
   localPref = new Uint32Array(0)
   /** MULTI_EXIT_DISC; missing counts as 0, the best. */
@@ -36,6 +38,7 @@ export class AttributeTable {
   neighborAs = new Uint32Array(0)
   /** 0 where there is none. */
   originatorId = new Uint32Array(0)
+  /** How many cluster IDs CLUSTER_LIST has. */
   clusterLength = new Uint16Array(0)
   /** 0 IGP, 1 EGP, 2 incomplete. */
   origin = new Uint8Array(0)
@@ -231,16 +234,11 @@ export class AttributeTable {
   }
 }
 
-const ORIGIN = 1
-const AS_PATH = 2
-const MED = 4
-const LOCAL_PREF = 5
-const COMMUNITIES = 8
-const ORIGINATOR_ID = 9
-const CLUSTER_LIST = 10
-const LARGE_COMMUNITIES = 32
-const ONLY_TO_CUSTOMER = 35
+const { origin: ORIGIN, asPath: AS_PATH, med: MED, localPref: LOCAL_PREF, communities: COMMUNITIES } = ATTRIBUTE
+const { originatorId: ORIGINATOR_ID, clusterList: CLUSTER_LIST } = ATTRIBUTE
+const { largeCommunities: LARGE_COMMUNITIES, onlyToCustomer: ONLY_TO_CUSTOMER } = ATTRIBUTE
 
+/** Types of AS_PATH segments (RFC 4271 §4.3). */
 const SET = 1
 const SEQUENCE = 2
 
@@ -283,7 +281,7 @@ function flagOfCommunity(community: number): number {
 }
 
 /** RFC 4271 §4.3: with the Extended Length bit the length has two octets. */
-const EXTENDED_LENGTH = 0x10
+const EXTENDED_LENGTH = FLAG.extendedLength
 
 /** First octet of the value of the attribute that begins at `at`. */
 export const valueStart = (bytes: Uint8Array, at: number): number =>

@@ -7,10 +7,10 @@
 /** The size a column should have so that `wanted` fits. */
 export function grownSize(present: number, wanted: number): number {
   const next = present < MODEST || present >= LARGE ? present * 4 : LARGE
-  return Math.max(wanted, next, MINIMUM) | 1
+  return Math.max(wanted, next, MINIMUM)
 }
 
-const MINIMUM = 63
+const MINIMUM = 64
 /** Up to this size columns grow in small steps: one process may have a thousand small tables (test/sim). */
 const MODEST = 1 << 13
 /** The size for a full Internet table: most columns never grow beyond it. */
