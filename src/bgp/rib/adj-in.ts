@@ -33,7 +33,7 @@ export class AdjIn {
   /** Attributes as import policy left them. */
   attributes = new Uint32Array(0)
   nextHop = new Uint32Array(0)
-  /** Why it may not be used; 0 for usable. */
+  /** Why it may not be used: one of REFUSED (eligible.ts); 0: it may. */
   refused = new Uint8Array(0)
   /** 1: it must be advertised again even if it stays best: its attributes, its next hop or an export policy has changed. */
   changed = new Uint8Array(0)
@@ -41,7 +41,9 @@ export class AdjIn {
   since = new Uint32Array(0)
   /** In which generation it was announced last (generations.ts). The column exists only once there is a second one. */
   generation = new Uint32Array(0)
+  /** Paths in use have lower numbers. */
   end = 1
+  /** How many paths there are. */
   size = 0
 
   readonly #prefixes: PrefixTable

@@ -24,6 +24,7 @@ export interface Chunk {
   readonly messages: number
   /** Its prefixes: first the withdrawn, then the announced ones. Each is retained. */
   readonly prefixes: Uint32Array
+  /** How many of `prefixes` are withdrawn. */
   readonly withdrawn: number
   /** Peer numbers that the announced routes came from. */
   readonly from: ReadonlySet<number>

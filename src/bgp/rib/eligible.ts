@@ -39,7 +39,10 @@ export const REFUSED_TEXTS: readonly string[] = [
   'it is inside a pod CIDR of this node',
 ]
 
-/** 0, or why no route of an UPDATE with the attributes `id` and this next hop may be used. */
+/**
+ * Why no route with the attributes `id` and this next hop, of 4, 16 or 32 octets, may be used: one of REFUSED; 0: such routes
+ * may be used, as far as neither the prefix nor policy is asked.
+ */
 export function whyNotEligible(
   slot: PeerSlot,
   peers: Peers,
@@ -67,6 +70,7 @@ export function whyNotEligible(
   }
   const { bytes, start, length } = nextHop
   const global = length === 32 ? 16 : length
+  // The session shows that the neighbor's address can be reached, even a loopback address.
   if (isAt(slot.remoteAddress, bytes, start, global)) return 0
   if (isMartianNextHop(bytes, start, global)) return REFUSED.martianNextHop
   // RFC 4271 §5.1.3: a next hop that is the receiver's own address leads nowhere.
@@ -74,7 +78,7 @@ export function whyNotEligible(
   return 0
 }
 
-/** Whether the change of the neighbor can make usable paths unusable, or the other way round. */
+/** Whether `whyNotEligible` or a policy with a rule for interfaces may now answer otherwise for paths of the neighbor. */
 export const changesEligibility = (before: RibPeer, after: RibPeer): boolean =>
   before.localAs !== after.localAs ||
   before.localRouterId !== after.localRouterId ||
@@ -90,11 +94,12 @@ function isLeaked(ours: Role, onlyToCustomer: Asn | undefined, remoteAs: Asn): b
   return ours === 'provider' || ours === 'rs-server' || (ours === 'peer' && onlyToCustomer !== remoteAs)
 }
 
+/** `length`: 4 or 16. */
 function isMartianNextHop(bytes: Uint8Array, start: number, length: number): boolean {
   const first = bytes[start] as number
   // 0.0.0.0/8, 127.0.0.0/8, 224.0.0.0/3. Destinations in 240.0.0.0/4 are accepted (`base/martian`), routers there are not.
   if (length === 4) return first === 0 || first === 127 || first >= 224
-  // ff00::/8, and ::, ::1, ::a.b.c.d, ::ffff:a.b.c.d.
+  // ff00::/8; ::/96, which includes :: and ::1; and ::ffff:0:0/96. IPv4 addresses in IPv6 form are no routers.
   if (first === 0xff) return true
   for (let index = 0; index < 10; index++) if (bytes[start + index] !== 0) return false
   const group = ((bytes[start + 10] as number) << 8) | (bytes[start + 11] as number)

@@ -28,6 +28,7 @@ export class Exporter {
   /** `OURSELVES`, or `NO_NEXT_HOP` where we have no address in this family. */
   readonly #selfId: number
   readonly #blocks: ExportBlocks
+  /** The ids of next hops that policy sets, each retained. */
   readonly #addresses = new Map<Uint8Array, number>()
   readonly #address = new Uint8Array(16)
   /** What policy is asked about, filled again for each route, and the path of that route. */
@@ -144,6 +145,7 @@ export class Exporter {
       relaying.began = true
   }
 
+  /** The reason in words why a path is not advertised; undefined: there is none. No rule of policy counts a hit. */
   whyNotExport(prefix: number, path: number): string | undefined {
     const reason = this.view.policy.uncounted(() => this.#reasonAgainst(prefix, path))
     if (reason === REASON.policy) return this.#refusal
@@ -163,6 +165,10 @@ export class Exporter {
     return this.#blocks.memory()
   }
 
+  /**
+   * One of REASON. Where it is `none`, `#verdict` and `#nextHop` are those of this route; where it is `policy`, `#refusal` says
+   * why.
+   */
   #reasonAgainst(prefix: number, path: number): number {
     const { paths, attributes, peers, deferral } = this.#tables
     const flags = attributes.flags[paths.attributes[path] as number] as number

@@ -35,7 +35,7 @@ export class Generations {
    * RFC 4724 §4.2: the session is lost. Routes that are stale since an earlier loss are removed; true: there may be some.
    */
   lose(): boolean {
-    // RFC 9494 §4.2: long-lived stale routes survive further losses.
+    // RFC 9494 §4.2: long-lived stale routes survive further losses, so nothing is removed while there may be some.
     const again = this.freshness === 'stale' && this.#longLivedBelow <= this.lowestValid
     if (again) this.lowestValid = this.present
     this.present++
@@ -50,6 +50,7 @@ export class Generations {
     return true
   }
 
+  /** Whether a path of this generation is long-lived stale. */
   isLongLived(generation: number): boolean {
     return generation < this.#longLivedBelow
   }

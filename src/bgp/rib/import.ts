@@ -7,7 +7,7 @@
  */
 import { ADDRESS_BITS, type Family } from '../../base/family.ts'
 import { isMartianPrefix } from '../../base/martian.ts'
-import type { Asn } from '../../base/units.ts'
+import type { Asn, Octets } from '../../base/units.ts'
 import type { PolicyInput } from '../policy/compile.ts'
 import type { Edit } from '../policy/trail.ts'
 import { type AttributeTable, CARRIES } from '../route/attribute-table.ts'
@@ -157,29 +157,32 @@ export class Importer {
     this.#apply(received, { apply: (learned) => ({ ...learned, onlyToCustomer: remoteAs }) }, this.#marks, remoteAs)
   }
 
-  /** `key`: what the edit depends on apart from the attributes. */
-  #apply(received: number, edit: Pick<Edit, 'apply'>, cache: IdCache, key = 0): void {
+  /**
+   * Makes `attributes` what the edit makes of these, retained unless it is the same id; or sets `refused` if that is too large.
+   * `key`: what the edit depends on apart from the attributes.
+   */
+  #apply(from: number, edit: Pick<Edit, 'apply'>, cache: IdCache, key = 0): void {
     const table = this.#table
-    const known = cache.get(received, key)
+    const known = cache.get(from, key)
     if (known !== 0) {
-      if (known !== received) table.retain(known)
+      if (known !== from) table.retain(known)
       this.attributes = known
       return
     }
-    const block = encodeAttributes(edit.apply(table.decode(received)))
+    const block = encodeAttributes(edit.apply(table.decode(from)))
     if (block.length > LONGEST) {
       this.refused = REFUSED.tooLarge
       return
     }
     const id = table.intern(block)
-    cache.set(received, key, id)
-    // The edit of policy changed nothing.
-    if (id === received) table.release(id)
+    cache.set(from, key, id)
+    // The edit changed nothing.
+    if (id === from) table.release(id)
     this.attributes = id
   }
 
-  /** In octets. The results of policies go with these. */
-  memory(): number {
+  /** The caches of edits that policies make are not counted: each is dropped with its policy. */
+  memory(): Octets {
     return this.#longLived.memory() + this.#marks.memory()
   }
 

@@ -23,6 +23,7 @@ export class LocRib {
     this.from = growU16(this.from, capacity)
   }
 
+  /** `path`: the best path, from the neighbor with the number `peer`; 0 and `NO_PEER`: there is none. */
   set(prefix: number, path: number, peer: number): void {
     const before = this.best[prefix] === 0 ? NO_PEER : (this.from[prefix] as number)
     if (before !== NO_PEER) this.preferred[before] = (this.preferred[before] as number) - 1

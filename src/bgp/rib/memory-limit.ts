@@ -51,6 +51,7 @@ export class MemoryLimit {
     this.limit = limit
   }
 
+  /** `octets`: below 0 to give some back. */
   charge(state: ImportState, octets: number): void {
     if (state.octets === 0) this.#accounts++
     state.octets += octets

@@ -8,7 +8,7 @@ import type { FamilyRib } from './family-rib.ts'
 import { ASK } from './review.ts'
 import type { OwnPodCidrs } from './types.ts'
 
-/** Exporters read it. */
+/** The deferral that exporters read; only this class changes it. */
 type ChangingDeferral = { -readonly [Key in keyof Deferral]: Deferral[Key] }
 
 const NO_PODS: OwnPodCidrs = { own: [], lent: [] }

@@ -18,7 +18,10 @@ import type { WireContext } from '../wire/context.ts'
 import { HEADER_LENGTH, MESSAGE_SIZE, writeHeader } from '../wire/header.ts'
 import type { PrefixTable } from './prefix-table.ts'
 
-/** Scratch space for building a run. Shared by all groups: nothing is kept in it. */
+/**
+ * Scratch space for building a run, usually of 64 KiB, and one message more, of at most as much. Shared by all groups: nothing
+ * is kept in it.
+ */
 const SCRATCH = new Uint8Array(1 << 17)
 
 export class Packer {
@@ -32,9 +35,11 @@ export class Packer {
   readonly #blocks: ByteTable
   #bytes = SCRATCH
   #messageSize = 0
+  /** The most octets of the run. */
   #most = 0
   #addPath = false
   readonly #pathId: number
+  /** Where the open message begins. */
   #start = 0
   /** Prefixes may be written up to here: what closes the message fits behind it. */
   #limit = 0

@@ -1,6 +1,7 @@
 /**
- * Numbers for neighbors, so that a path needs two octets to name its neighbor. Number 0 is this node. A neighbor that comes
- * back gets a new number; the old one is used again only when nothing refers to it any more.
+ * Numbers for neighbors, so that a path needs two octets to name its neighbor. Number 0 is this node. A neighbor whose
+ * routes were kept has the same number when it is back. Any other gets a new one; the number of a removed neighbor is used again
+ * only when nothing refers to it any more.
  */
 import { addressBytes } from '../../base/address.ts'
 import { equalBytes } from '../../base/bytes.ts'
@@ -32,7 +33,7 @@ export class PeerSlot {
   /** The neighbor's address on the session. */
   remoteAddress: Uint8Array
   heard: HeardNextHops = NOTHING_HEARD
-  /** Index of the family that is asked for messages first. */
+  /** Which of `peer.families` is asked for messages first: an index, modulo their number. */
   turn = 0
 
   constructor(index: number, peer: RibPeer, policies: PolicyBook) {

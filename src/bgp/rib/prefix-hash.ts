@@ -11,6 +11,7 @@
 import { ADDRESS_BYTES } from '../../base/family.ts'
 import { type HashKey, PER_OCTET, randomWords } from '../route/hash.ts'
 
+/** The bits of a slot's place in its line. */
 const LINE = 15
 /** The number of prefix lengths that choose a line: 0, and the multiples of four below 128. */
 const LINE_LENGTHS = 33

@@ -3,7 +3,7 @@ import { Sweep } from './sweep.ts'
 
 export class Removal {
   readonly sweep: Sweep
-  /** By neighbor. */
+  /** By the number of a neighbor, which has 16 bits. */
   readonly #isGone = new Uint8Array(0x10000)
   readonly #whenDone: (() => void)[] = []
   /** Paths of these neighbors that are still there. */

@@ -4,7 +4,7 @@ import { FAMILIES, type Family } from '../../base/family.ts'
 import { contains, isHostPrefix, makePrefix, type Prefix } from '../../base/prefix.ts'
 import type { AttributeTable } from '../route/attribute-table.ts'
 import type { ByteTable } from '../route/byte-table.ts'
-import { type NextHopTable, REACH } from '../route/next-hop-table.ts'
+import { type NextHopTable, REACH, SELF } from '../route/next-hop-table.ts'
 import { decodeAttributes, elementsOf, type PathAttributes } from '../wire/attribute.ts'
 import { type AdjIn, timeOf } from './adj-in.ts'
 import type { Member } from './adj-out.ts'
@@ -72,6 +72,7 @@ export class RouteRows {
   /** Ids of prefixes that may have rows, each with the cursor that leads back to it. */
   *#walk(query: RouteQuery, from: number): Generator<[FamilyRib, number, RouteCursor]> {
     if (query.for !== undefined) {
+      // It is one prefix, so there is no second part: a cursor above 0 is at the end.
       const found = from === 0 ? this.#findFor(query, query.for) : undefined
       if (found !== undefined) yield found
       return
@@ -104,6 +105,7 @@ export class RouteRows {
     const { paths, loc } = rib
     const best = loc.best[prefix] as number
     const neighbor = query.export ?? query.noexport
+    // -1: no neighbor has that name, so that no path matches.
     const protocol = query.protocol === undefined ? undefined : (this.#peers.get(query.protocol)?.index ?? -1)
     const wanted: number[] = []
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number) {
@@ -235,7 +237,7 @@ export class RouteRows {
   /** The next hops of a path; link-local ones have the interface of their session as zone. */
   #nextHopsOf(paths: AdjIn, path: number): readonly string[] {
     const id = paths.nextHop[path] as number
-    if (id === 0) return []
+    if (id === SELF) return []
     const zone = this.#peers.slots[paths.peer[path] as number]?.peer.remoteAddress.split('%')[1]
     const addresses = formatNextHops(this.#nextHops.bytes.copy(id))
     return zone === undefined ? addresses : addresses.map((one) => (isLinkLocal(one) ? `${one}%${zone}` : one))

@@ -17,6 +17,7 @@ export class Sending {
       const family = families[(slot.turn + count) % families.length] as Family
       const updates = this.#ribs[family].adjOut.pull(slot, maxBytes)
       if (updates === undefined) continue
+      // A run of half the room or more: the next family goes first. A short one: the first again.
       slot.turn = 2 * updates.bytes.length < maxBytes ? 0 : slot.turn + count + 1
       return updates
     }

@@ -42,6 +42,7 @@ export class Sweep {
   }
 }
 
+/** So many visits where there was nothing to do count as one. */
 const LOOKS_PER_VISIT = 16
 
 const looksOf = (visits: boolean | number): number => (visits === false ? 1 : Number(visits) * LOOKS_PER_VISIT)

@@ -35,9 +35,9 @@ export interface RibPeer {
   readonly nextHops: Readonly<Partial<Record<Family, Uint8Array>>>
   readonly importPolicy: Policy
   readonly exportPolicy: Policy
-  /** Accepted and received routes of a family beyond this end the session (RFC 4486 Cease/1). */
+  /** More routes of a family than this, accepted by import policy or not, end the session (RFC 4486 Cease/1). */
   readonly maxPrefixes: Readonly<Partial<Record<Family, number>>>
-  /** Octets that its routes of one family may take (memory-limit.ts). */
+  /** Octets that its routes of one family may take; absent: the default (memory-limit.ts). */
   readonly maxRouteMemory?: number
   /** A warning is logged from this number of routes of a family on. */
   readonly warnPrefixes?: Readonly<Partial<Record<Family, number>>>
@@ -59,7 +59,7 @@ export interface RibPeer {
   readonly lacksLink?: boolean
   /** The link that we share with the neighbor; absent if the neighbor is further away. */
   readonly link?: readonly LinkMark[]
-  /** Its subnets that the neighbor reaches without a router (RFC 4271 §5.1.3); absent: all. */
+  /** The subnets of that link that the neighbor reaches without a router (RFC 4271 §5.1.3); absent: all. */
   readonly subnets?: readonly Prefix[]
 }
 
@@ -96,7 +96,9 @@ export interface BestRoute {
 }
 
 export interface LearnedHop {
+  /** The neighbor's protocol name. */
   readonly peer: string
+  /** 4, 16 or 32 octets. */
   readonly nextHop: Uint8Array
 }
 
@@ -107,6 +109,7 @@ export type PrefixLimitReport = Partial<Pick<ReceiveResult, 'nearLimit' | 'error
 export interface Reachability {
   /** `learned`: reachable only over a route learned over BGP. Such paths are used only if there is no other. */
   readonly reach: keyof typeof REACH
+  /** The lowest is preferred; 32 bits. */
   readonly metric: number
   /** The same without its link-local address, for neighbors whose link cannot be used; absent: no difference. */
   readonly withoutLink?: Pick<Reachability, 'reach' | 'metric'>

@@ -7,10 +7,11 @@ import type { PrefixTable } from './prefix-table.ts'
 
 /** The default bound of a log in octets, including what chunks hold besides their messages. */
 export const LOG_LIMIT = 1 << 20
+/** About what the objects of a chunk take beside its arrays of octets and prefixes. */
 const CHUNK_OVERHEAD = 256
 
 export class UpdateLog {
-  /** Bytes of all chunks. */
+  /** Octets of all chunks, as `sizeOf` counts them. */
   size = 0
   readonly #prefixes: PrefixTable
   #chunks: Chunk[] = []

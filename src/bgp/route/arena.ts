@@ -1,7 +1,7 @@
 /**
- * Stores byte strings end to end in segments. A string is known by its place: the number of its segment, and its offset
- * there (`offsetIn`). When a segment is full, another one is added, so that growth copies no string. Only
- * the first segment, and the one to which strings are moved, begin small, and are copied as they grow.
+ * Stores byte strings end to end in segments. A string is known by its place, 32 bits: the number of its segment in the
+ * upper 12, and its offset there in the lower 20 (`offsetIn`). When a segment is full, another one is added, so that growth
+ * copies no string. Only the first segment, and the one to which strings are moved, begin small, and are copied as they grow.
  *
  * Released strings leave holes, which are counted by segment. When more than half of the octets are holes, the owner of the
  * strings moves them out of the segments that are mostly holes: `startEmptying`, `move` for each, `endEmptying`.

@@ -26,11 +26,11 @@ const textOf = (links: readonly LinkMark[]): string => links.map(markText).join(
 
 export class NextHopTable {
   readonly bytes: ByteTable
-  /** The metric to the next hop, for decision; the same for all if unknown. */
+  /** The metric to the next hop, for decision; 0 until it is resolved. */
   metric = new Uint32Array(1)
   /** One of `REACH`. */
   reach = new Uint8Array(1)
-  /** The same for neighbors whose link cannot be used: by the global address alone. */
+  /** Metric and reach for neighbors whose link cannot be used: by the global address alone. */
   globalMetric = new Uint32Array(1)
   globalReach = new Uint8Array(1)
   /** By id: the links over which a next hop is reached by another gateway. */
