@@ -4,7 +4,7 @@ import type { Capability } from '../bgp/wire/message.ts'
 
 type Kind = Capability['kind']
 
-/** The order of the list; a kind not named here comes last. */
+/** The order of the list. Unknown capabilities come last, each by its code. */
 const ORDER: readonly Kind[] = [
   'multiprotocol',
   'route-refresh',
@@ -58,8 +58,8 @@ function linesOf(kind: Kind, some: readonly Capability[]): readonly string[] {
   }
 }
 
-/** RFC 9234 §4.1. */
-const ROLES = ['provider', 'rs-server', 'rs-client', 'customer', 'peer']
+/** The roles of RFC 9234 §4.1 by their numbers, in BIRD's words. */
+const ROLES = ['provider', 'rs_server', 'rs_client', 'customer', 'peer']
 
 const each = <K extends Kind>(some: readonly Capability[], kind: K): Extract<Capability, { readonly kind: K }>[] =>
   some.filter((one): one is Extract<Capability, { readonly kind: K }> => one.kind === kind)

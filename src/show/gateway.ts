@@ -1,9 +1,11 @@
 /** The next hops of a route and the interface of each, as text. */
 import { type Address, addressBytes, isLinkLocal } from '../base/address.ts'
-import { contains, hostPrefix, parsePrefix } from '../base/prefix.ts'
+import { parsePrefix } from '../base/prefix.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
+import { LongestMatch } from '../dataplane/longest-match.ts'
 import type { InterfaceView } from './view.ts'
 
+/** The routers that a route leads to, each once: those of the path itself, then of paths that share its traffic. */
 export function gatewaysOf({ nextHops, alsoVia = [] }: Pick<RouteRow, 'nextHops' | 'alsoVia'>): readonly Address[] {
   // A router without a global address may write its link-local one in both halves.
   return [...new Set([nextHops, ...alsoVia].flatMap(ofRouter))]
@@ -15,20 +17,22 @@ function ofRouter(nextHops: readonly Address[]): readonly Address[] {
   return global.length > 0 ? global : nextHops
 }
 
-/** The interface with the longest prefix around the gateway; a link-local gateway names its own. */
-export function interfaceToward(gateway: Address, interfaces: readonly InterfaceView[]): string | undefined {
-  const zone = gateway.split('%')[1]
-  if (zone !== undefined || isLinkLocal(gateway)) return zone
-  const host = hostPrefix(gateway)
-  let best: { readonly name: string; readonly length: number } | undefined
-  for (const { name, addresses } of interfaces) {
-    for (const text of addresses) {
-      const around = parsePrefix(text)
-      if (host === undefined || around === undefined || !contains(around, host)) continue
-      if (best === undefined || around.length > best.length) best = { name, length: around.length }
+/**
+ * Finds the interface with the longest prefix around a gateway; a link-local gateway names its own. Addresses are read once:
+ * an interface may have those of all services.
+ */
+export function interfaceFinder(interfaces: readonly InterfaceView[]): (gateway: Address) => string | undefined {
+  const networks = new LongestMatch<InterfaceView>()
+  for (const one of interfaces) {
+    for (const text of one.addresses) {
+      const network = parsePrefix(text)
+      if (network !== undefined && networks.at(network) === undefined) networks.set(network, one)
     }
   }
-  return best?.name
+  return (gateway) => {
+    const zone = gateway.split('%')[1]
+    return zone !== undefined || isLinkLocal(gateway) ? zone : networks.lookup(addressBytes(gateway))?.name
+  }
 }
 
 /** How far an address reaches, in BIRD's words. */

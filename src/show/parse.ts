@@ -23,8 +23,8 @@ const JSON_WORD = 'json'
 export function parseCommand(line: string): Asked | ParseError {
   const { tokens, open } = cut(line)
   if (open !== undefined) return error(`expecting a closing ${open}`)
-  if (asksForHelp(tokens)) return help(line.trimEnd().slice(0, -1))
   const json = tokens[0]?.text === JSON_WORD && isPlain(tokens[0])
+  if (asksForHelp(tokens)) return help(line.trimEnd().slice(0, -1), json)
   const words = json ? tokens.slice(1) : tokens
   const found = findRow(words)
   if (found.kind === 'error') return found
@@ -34,6 +34,7 @@ export function parseCommand(line: string): Asked | ParseError {
         .slice(1)
         .map(({ text }) => text)
         .join(' '),
+      json,
     )
   const values = readOptions(found.row, words.slice(found.row.words.length), line)
   if (values.kind === 'error') return values
@@ -43,10 +44,10 @@ export function parseCommand(line: string): Asked | ParseError {
 }
 
 const error = (text: string): ParseError => ({ kind: 'error', text: `syntax error, ${text}` })
-const help = (about: string): Asked => ({
+const help = (about: string, json: boolean): Asked => ({
   kind: 'command',
   command: { kind: 'help', about: about.trim() },
-  json: false,
+  json,
   acts: false,
   reads: undefined,
 })

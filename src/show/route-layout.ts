@@ -1,17 +1,20 @@
 /** The lines of a route in `show route`, as BIRD 2 and BIRD 1.6 lay them out. */
+import type { Address } from '../base/address.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { lastAs } from './attributes.ts'
-import { gatewaysOf, interfaceToward } from './gateway.ts'
+import { gatewaysOf } from './gateway.ts'
 import { originatedKind } from './originated-kind.ts'
-import type { InterfaceView } from './view.ts'
 
 /** `prefix` is empty where the line before has the same one. */
 interface RouteLine {
   readonly row: RouteRow
   readonly prefix: string
   readonly since: string
-  readonly interfaces: readonly InterfaceView[]
+  /** The interface toward a gateway, as `interfaceFinder` finds it. */
+  readonly interfaceOf: InterfaceOf
 }
+
+type InterfaceOf = (gateway: Address) => string | undefined
 
 type RouteLayout = (line: RouteLine) => readonly string[]
 
@@ -20,9 +23,9 @@ type RouteLayout = (line: RouteLine) => readonly string[]
  *     	via 10.0.0.9 on eth0
  */
 export const bird2Lines: RouteLayout = (line) => {
-  const { row, prefix, interfaces } = line
+  const { row, prefix, interfaceOf } = line
   const tail = row.peer === undefined ? '(200)' : `(100) [${lastAs(row.attributes)}]`
-  const ways = gatewaysOf(row).map((gateway) => `\t${wayText(gateway, interfaces)}`)
+  const ways = gatewaysOf(row).map((gateway) => `\t${wayText(gateway, interfaceOf)}`)
   return [`${prefix.padEnd(20)} unicast ${sourceText(line)} ${tail}`, ...ways]
 }
 
@@ -32,8 +35,8 @@ export const bird2Lines: RouteLayout = (line) => {
  * BIRD 1.6 has `multipath` in place of several gateways, and the gateways below it.
  */
 export const bird1Lines: RouteLayout = (line) => {
-  const { row, prefix, interfaces } = line
-  const ways = gatewaysOf(row).map((gateway) => wayText(gateway, interfaces))
+  const { row, prefix, interfaceOf } = line
+  const ways = gatewaysOf(row).map((gateway) => wayText(gateway, interfaceOf))
   const [only = 'blackhole', another] = ways
   const way = another === undefined ? only : 'multipath'
   const tail = row.peer === undefined ? '(200)' : `(100/0) [${lastAs(row.attributes)}]`
@@ -46,8 +49,8 @@ function sourceText({ row, since }: RouteLine): string {
   return `[${row.peer ?? originatedKind(row.origin)} ${since}${from}]${row.best ? ' *' : ''}`
 }
 
-function wayText(gateway: string, interfaces: readonly InterfaceView[]): string {
-  const name = interfaceToward(gateway, interfaces)
+function wayText(gateway: Address, interfaceOf: InterfaceOf): string {
+  const name = interfaceOf(gateway)
   const bare = gateway.split('%')[0]
   return name === undefined ? `via ${bare}` : `via ${bare} on ${name}`
 }

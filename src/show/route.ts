@@ -3,6 +3,7 @@ import { FAMILIES, FAMILY_WORDS, type Family } from '../base/family.ts'
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { attributeLines, communityLines } from './attributes.ts'
 import type { ShowRoute } from './command.ts'
+import { interfaceFinder } from './gateway.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { bird1Lines, bird2Lines } from './route-layout.ts'
 import { formatTime, type TimeStyle } from './time.ts'
@@ -30,7 +31,7 @@ export function* routeRows(command: ShowRoute, view: View, look: Look): Iterable
 }
 
 function* listRows(plan: Walk, command: ShowRoute, view: View, { times, bird1 }: Look): Iterable<Row> {
-  const interfaces = view.interfaces()
+  const interfaceOf = interfaceFinder(view.interfaces())
   const layout = bird1 === undefined ? bird2Lines : bird1Lines
   const hasHeadings = bird1 === undefined
   // A list of rejected routes always has the reasons.
@@ -48,7 +49,7 @@ function* listRows(plan: Walk, command: ShowRoute, view: View, { times, bird1 }:
       if (before === undefined && !command.stats && hasHeadings) yield* headingRows(family, found)
       const prefix = row.prefix === before ? '' : row.prefix
       const since = formatTime(view.epoch + row.since, view.epoch + view.now, times)
-      for (const text of layout({ row, prefix, since, interfaces })) yield { code: CODE.route, text }
+      for (const text of layout({ row, prefix, since, interfaceOf })) yield { code: CODE.route, text }
       if (command.all) yield* detailRows(row, bird1)
       else if (listsRejected) yield* reasonRow(row)
       before = row.prefix

@@ -176,6 +176,10 @@ describe('names of Object.prototype are names like any other', () => {
 })
 
 describe('help and completion', () => {
+  test.each(['json help show', 'json show ?'])('%s is answered with JSON', (line) => {
+    expect(parseCommand(line)).toMatchObject({ command: { kind: 'help' }, json: true })
+  })
+
   const VISIBLE = COMMANDS.filter(({ hidden }) => hidden !== true)
   const SHOWN = VISIBLE.filter(({ words }) => words[0] === 'show').length
 

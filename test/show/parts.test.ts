@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { formatExtendedCommunity } from '../../src/show/attributes.ts'
-import { addressScope, gatewaysOf, interfaceToward } from '../../src/show/gateway.ts'
+import { capabilityRows } from '../../src/show/capabilities.ts'
+import { addressScope, gatewaysOf, interfaceFinder } from '../../src/show/gateway.ts'
 import { matchesPattern } from '../../src/show/pattern.ts'
 import { formatRfc3339, formatTime } from '../../src/show/time.ts'
 
@@ -25,6 +26,13 @@ describe('patterns', () => {
   test('a hostile pattern takes no longer than its text', () => {
     expect(matchesPattern(`${'*a'.repeat(200)}b`, 'a'.repeat(2000))).toBe(false)
   })
+})
+
+test('roles have the names that BIRD gives them', () => {
+  expect([...capabilityRows([1, 2].map((role) => ({ kind: 'role', role }) as const))]).toEqual([
+    '      Role: rs_server',
+    '      Role: rs_client',
+  ])
 })
 
 describe('times', () => {
@@ -75,7 +83,22 @@ describe('ways and scopes', () => {
     ['fe80::9', undefined],
     ['fe80::9%eth7', 'eth7'],
   ])('%s leaves over %s', (gateway, name) => {
-    expect(interfaceToward(gateway, interfaces)).toBe(name)
+    expect(interfaceFinder(interfaces)(gateway)).toBe(name)
+  })
+
+  test('the addresses of an interface are read once for all routes', () => {
+    let reads = 0
+    const ipvs = {
+      name: 'kube-ipvs0',
+      up: true,
+      get addresses() {
+        reads++
+        return ['10.96.0.1/32']
+      },
+    }
+    const interfaceOf = interfaceFinder([ipvs, ...interfaces])
+    expect(['10.2.0.9', '10.1.0.9', '10.2.0.9'].map(interfaceOf)).toEqual(['eth0', 'eth1', 'eth0'])
+    expect(reads).toBe(1)
   })
 
   test.each([

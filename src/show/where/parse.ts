@@ -216,16 +216,13 @@ class Parser {
     return { kind: 'ip', low, high: this.#takeSign('..') ? this.#address() : low }
   }
 
-  /** `10.0.0.0/8`, with `+` for all inside, `-` for all that contain it, `{24,32}` for these lengths. */
+  /** `10.0.0.0/8`, with `+` for all inside, `-` for all that contain it, `{24,32}` for these lengths, shorter ones around it. */
   #prefixItem(): SetItem {
     const prefix = this.#prefix()
     const bits = ADDRESS_BITS[prefix.family]
-    const pattern = (low: number, high: number, inside = true): SetItem => ({
-      kind: 'prefix',
-      pattern: { prefix, inside, low, high },
-    })
+    const pattern = (low: number, high: number): SetItem => ({ kind: 'prefix', pattern: { prefix, low, high } })
     if (this.#takeSign('+')) return pattern(prefix.length, bits)
-    if (this.#takeSign('-')) return pattern(0, prefix.length, false)
+    if (this.#takeSign('-')) return pattern(0, prefix.length)
     if (!this.#takeSign('{')) return pattern(prefix.length, prefix.length)
     const low = this.#number()
     this.#expect(',')

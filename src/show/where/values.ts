@@ -10,10 +10,9 @@ export interface Range {
   readonly high: number
 }
 
-/** A prefix and which lengths inside it, or of those that contain it. */
+/** Prefixes with a length from `low` to `high` that lie inside `prefix` or contain it. */
 interface PrefixPattern {
   readonly prefix: Prefix
-  readonly inside: boolean
   readonly low: number
   readonly high: number
 }
@@ -25,7 +24,7 @@ export type SetItem =
   | { readonly kind: 'enum'; readonly value: string }
   | { readonly kind: 'tuple'; readonly parts: readonly Range[] }
 
-/** `*` is any number of ASes, `?` one, a list one of these. */
+/** `*` is any number of ASes, `?` one, a list one whose number is in one of the ranges. */
 export type MaskItem = '*' | '?' | readonly Range[]
 
 export type WhereValue =
@@ -74,7 +73,7 @@ const EQUATED: ReadonlySet<WhereValueKind> = new Set<WhereValueKind>([
   'tuple',
 ])
 
-/** Kinds that `~` takes, as `left right`. */
+/** Pairs of kinds that `~` and `!~` compare: `left right`. */
 const MATCHED: ReadonlySet<string> = new Set([
   'text text',
   'int set',
@@ -150,7 +149,7 @@ function matches(left: WhereValue, right: WhereValue): boolean {
   if (left.kind === 'path' && right.kind === 'set') return isAnyIn(asesOf(left.value).flat(), right.value)
   if (left.kind === 'path' && right.kind === 'mask') return matchesMask(asesOf(left.value), right.value)
   if (left.kind === 'int' && right.kind === 'path') return asesOf(right.value).flat().includes(left.value)
-  if (right.kind === 'prefix') return isInside(left, { prefix: right.value, inside: true, low: 0, high: 128 })
+  if (right.kind === 'prefix') return isInside(left, right.value)
   if (left.kind === 'tuple' && right.kind === 'tuples') return matches(right, left)
   if (left.kind === 'tuples' && right.kind === 'tuple') return left.value.some((one) => sameTuple(one, right.value))
   return right.kind === 'set' && right.value.some((item) => isIn(left, item))
@@ -161,7 +160,7 @@ function isIn(value: WhereValue, item: SetItem): boolean {
     case 'int':
       return value.kind === 'int' && inRange(value.value, item.range)
     case 'prefix':
-      return isInside(value, item.pattern)
+      return matchesPrefix(value, item.pattern)
     case 'ip':
       return (
         value.kind === 'ip' &&
@@ -189,11 +188,15 @@ const inTuple = (tuple: readonly number[], parts: readonly Range[]): boolean =>
 const sameTuple = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((part, index) => part === b[index])
 
-function isInside(value: WhereValue, { prefix, inside, low, high }: PrefixPattern): boolean {
-  if (value.kind === 'prefix') {
-    const net = value.value
-    return (inside ? contains(prefix, net) : contains(net, prefix)) && net.length >= low && net.length <= high
-  }
+function matchesPrefix(value: WhereValue, { prefix, low, high }: PrefixPattern): boolean {
+  if (value.kind !== 'prefix') return isInside(value, prefix)
+  const net = value.value
+  return (contains(prefix, net) || contains(net, prefix)) && net.length >= low && net.length <= high
+}
+
+/** Whether a prefix or an address is inside this prefix. */
+function isInside(value: WhereValue, prefix: Prefix): boolean {
+  if (value.kind === 'prefix') return contains(prefix, value.value)
   if (value.kind !== 'ip' || familyOfAddress(value.value) !== prefix.family) return false
   const bytes = addressBytes(value.value)
   return contains(prefix, { family: prefix.family, bytes, length: bytes.length * 8, text: '' })
