@@ -110,7 +110,10 @@ export interface PeerIntent {
   /** `sourceAddress` is a default: where it is on no link to the neighbor, an address of that link is used instead. */
   readonly sourceMayYield: boolean
   readonly families: readonly Family[]
-  /** The families are a default: the other one is left to a session of that family with the same router. */
+  /**
+   * No object sets `families`: the family that the session does not run over is left to a session with the same router
+   * that does (`engine/twins`).
+   */
   readonly yields: boolean
   readonly holdTime: Seconds
   readonly keepaliveTime: Seconds | undefined
@@ -145,7 +148,7 @@ export interface PeerIntent {
   /** This node reflects routes (RFC 4456). */
   readonly reflection: { readonly clusterId: RouterId; readonly client: boolean } | undefined
   readonly signing: Signing<KeyIntent> | undefined
-  /** Hops that a packet of the neighbor may have come over (RFC 5082). */
+  /** The most hops to the neighbor, 1 if it is on a link of ours: other packets are dropped (RFC 5082); undefined: any. */
   readonly ttlSecurity: number | undefined
   /** The neighbor is the router that advertises itself on this interface; `address` is `UNKNOWN_ADDRESS` until one does. */
   readonly interface: string | undefined
@@ -156,8 +159,8 @@ export interface PeerIntent {
   /** Accepts connections from all addresses in `prefix`; each gets a session with these settings, up to `limit`. */
   readonly range: { readonly prefix: Prefix; readonly limit: number } | undefined
   /**
-   * Why the session must not start, such as a missing filter or Secret; undefined: it may. Both policies then reject
-   * everything; a session that is up keeps its filters.
+   * Why the session must not start, such as a missing filter or Secret; undefined: it may. While it is held, both
+   * policies of the intent reject everything; a session that is up keeps the last good filters.
    */
   readonly held: string | undefined
 }
@@ -178,7 +181,7 @@ export interface PrefixLimit {
   readonly limit: number
   /** A warning is logged from this number of routes on. */
   readonly warnAt: number
-  /** When the session may start again; undefined: only when it is enabled by command. */
+  /** How long after its end the session may start again; undefined: only when it is enabled by command. */
   readonly restartAfter: Seconds | undefined
 }
 
@@ -237,7 +240,7 @@ export interface DataplaneIntent {
   readonly natSparesHosts: boolean
   /** Service ranges are configured. */
   readonly hasServiceRanges: boolean
-  /** Their parts outside the pools of pods: kube-proxy handles packets to addresses inside. */
+  /** The parts of service ranges that are outside the pools of pods: kube-proxy handles packets to addresses inside. */
   readonly serviceRanges: readonly PrefixMatch[]
   /** A next hop may be resolved by a route learned over BGP if no other route leads to it. */
   readonly recursiveNextHops: boolean
@@ -267,7 +270,7 @@ export interface NodeRoutesIntent {
   readonly direct: readonly NodeRoute[] | undefined
   /** Felix writes the routes inside these ranges (`programClusterRoutes`); we write none there. */
   readonly leftToFelix: readonly Prefix[]
-  /** Other nodes without pod CIDRs: new ones wait for them. */
+  /** Other nodes that have no pod CIDR, as new ones do for a while: no route leads to their pods. */
   readonly podless: PodlessNodes
 }
 

@@ -20,7 +20,7 @@ export function act(
   })
   const stop = (subcode: number, text: string, reason: string): void =>
     parts.sessions.handle(neighbor, { kind: 'stop', subcode, text, reason }, now)
-  /** Why it does not start although nobody disabled it. */
+  /** Why it does not start once `disabled` is unset: this node has left, or objects hold it. */
   const whyNot = (): string | undefined => parts.objects.whyStopped(neighbor) ?? neighbor.intent.held
   switch (action.kind) {
     case 'disable':
@@ -29,7 +29,7 @@ export function act(
       stop(CEASE.adminShutdown, action.message, byHand('disabled', action.message))
       return result('done')
     case 'enable':
-      // A neighbor that is held down for too many routes, with or without a time limit, is started again as well.
+      // One that is held down for too many routes is not started either: it does not wait for the end of its hold-down.
       if (neighbor.disabled === undefined && (neighbor.peer.started || neighbor.intent.held !== undefined)) {
         return result('already')
       }
@@ -38,7 +38,7 @@ export function act(
       return whyNot() === undefined ? result('done') : result('failed', whyNot())
     case 'restart':
       if (neighbor.disabled !== undefined) return result('failed', 'disabled')
-      // It runs with its last good filters, or is not running: after a stop it would not start again.
+      // If it runs at all, it runs with its last good filters: once stopped, it could not start again.
       if (whyNot() !== undefined) return result('failed', whyNot())
       stop(CEASE.adminReset, action.message, byHand('restarted', action.message))
       parts.objects.startByHand(neighbor, now)
@@ -55,6 +55,8 @@ export function act(
       return neighbor.intent.drain ? result('failed', 'its BGPPeer sets drain') : result('done')
     case 'reload':
       if (neighbor.peer.session === undefined) return result('failed', 'not established')
+      // Without Route Refresh (RFC 2918) the neighbor cannot be asked. The answer is `done` all the same: the RIB has its
+      // routes, also those that filters reject, and judges them by the present policy.
       if (action.direction !== 'out') {
         parts.sessions.refit(neighbor, now)
         parts.sessions.askRefresh(neighbor, now)

@@ -56,6 +56,7 @@ export class BfdStates {
   #touched: Set<Address> | undefined = new Set()
   #counters: BfdCounters | undefined
   #priority: Priority | undefined
+  /** No interval of BFD is shorter at present, in microseconds; 0: all are as configured. */
   #least = 0
   /** Why BFD does not run at all. */
   #error: string | undefined

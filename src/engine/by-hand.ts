@@ -100,7 +100,7 @@ export class ByHand {
     return left
   }
 
-  /** Why objects ask this node to leave although leaving was cancelled by hand; undefined: neither or not both. */
+  /** Why objects ask this node to leave although leaving was cancelled by hand; undefined: they do not, or it was not. */
   get staying(): string | undefined {
     return this.#staying
   }

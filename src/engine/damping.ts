@@ -130,7 +130,7 @@ export class Damping {
     const most = suppressAfter * REUSE * 2 ** LONGEST
     one.penalty = Math.min(this.#penalty(one, now) + 1, most)
     one.at = now
-    // The penalty has decayed since the entry was made.
+    // Earlier withdrawals have decayed a little: after `suppressAfter` of them the penalty is less than that number.
     if (one.penalty > suppressAfter - 0.5) {
       one.until = now + Math.ceil(Math.log2(one.penalty / (suppressAfter * REUSE)) * this.#halfLife)
     }

@@ -28,7 +28,7 @@ export type Input =
 /** Kubernetes objects, and what earlier runs kept. */
 export type ObjectsInput =
   /**
-   * Objects have changed, all of them at once: the intent is built after all of them. They are read over several turns.
+   * Changed objects. They are read over several turns, and the intent is built only when all of them have been read.
    */
   | { readonly kind: 'objects'; readonly changes: readonly ObjectChange[] }
   /** Before the first list: the last good objects of an earlier run. */
@@ -120,8 +120,8 @@ export type KernelInput =
 /** Unnumbered neighbors: router advertisements (RFC 4861). */
 export type DiscoveryInput =
   /**
-   * The state of an interface of the Effect `discover`: we send router advertisements and listen there, or why not.
-   * Reported when it changes.
+   * Whether we send router advertisements on an interface of the Effect `discover` and listen there, or why not. Reported
+   * when that changes. What the kernel says of the interface is in the Input `links`.
    */
   | { readonly kind: 'link'; readonly interface: string; readonly error: string | undefined }
   /** A router advertised itself there: its link-local address, with the interface as zone. Reported every time. */
@@ -144,8 +144,9 @@ export type ProcessInput =
   /** Only time has passed. */
   | { readonly kind: 'tick' }
   /**
-   * The difference of the wall clock to the engine's clock, which changes when the wall clock is set: for show
-   * commands.
+   * What to add to the engine's time for the wall clock; it changes when the wall clock is set. It comes before each
+   * command, for the times that `show` prints. The moments at which this node writes its status (`status/pace`) follow it
+   * too, so they follow a clock that was set only from the next command on.
    */
   | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** The result of a request to the endpoint of the Effect `health`; undefined: it is healthy. */

@@ -44,9 +44,9 @@ export class KernelNft {
   /** As read last; `read` is false before the first reading. */
   #table: NftTable | undefined
   #read = false
-  /** The script that the kernel was seen to have, */
+  /** The script that the kernel was seen to have. */
   #confirmed: NftScript | undefined
-  /** and the text of its rules then. */
+  /** The text of the kernel's rules when it was seen to have `#confirmed`. */
   #confirmedText: string | undefined
   #inFlight: number | undefined
   /** The last script was accepted, and the next reading shows its result. */
@@ -71,7 +71,7 @@ export class KernelNft {
   #setsWait = false
   /** The kernel has had our NAT chain since we started. */
   #hadNat = false
-  /** Flows from before NAT are spared until then. */
+  /** Until when flows that began before our NAT are not translated. */
   #begunUntil: Millis | undefined
 
   constructor(out: Outbox, addresses: NodeAddresses) {
@@ -88,7 +88,7 @@ export class KernelNft {
     this.#compare(now)
   }
 
-  /** Before that, the plan for advertised services would only wait. */
+  /** When a plan for advertised services can be written: an earlier one would only wait. */
   get takesLoopsFrom(): Millis {
     return this.#setsFrom
   }

@@ -15,7 +15,7 @@ import type { Stage } from './leaving-stage.ts'
 import { type LeftFamilies, withoutLeft } from './left-families.ts'
 import type { NextHopChoice } from './next-hops.ts'
 
-/** Held because of its objects. One whose router is still to be found counts as one that may send routes soon. */
+/** Held because of its objects; false while only its router is still to be found, since it may send routes soon. */
 const isHeldByObjects = ({ held, address, interface: link, gateway }: PeerIntent): boolean =>
   held !== undefined && (address !== UNKNOWN_ADDRESS || (link === undefined && gateway === undefined))
 

@@ -32,6 +32,7 @@ export class NextHopReach {
   /**
    * Why next hops of learned routes are unreachable; empty until the kernel has been read. Addresses of this node are left out:
    * routers on a shared link tell a node its own routes back, with the next hop that they came with.
+   * Next hops that only rejected routes have are among them: the RIB keeps next hops without the verdicts on their routes.
    */
   unresolved(): Unresolved {
     if (!this.#routes.isKnown) return { reasons: [], count: 0 }

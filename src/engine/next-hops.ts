@@ -27,7 +27,7 @@ export interface NextHopChoice {
   readonly isBound: boolean
   /** It is in none of the link's networks, but the kernel has a route to it over the link without a gateway. */
   readonly isBeside: boolean
-  /** That link, if the neighbor is on it too or beside it. */
+  /** The networks of that link, or else its name, if the neighbor is on it or beside it; otherwise empty. */
   readonly shared: readonly LinkMark[]
   /** Its networks that the neighbor has an address in. Where that is not known: the network of our next hop. */
   readonly subnets: readonly Prefix[]

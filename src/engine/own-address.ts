@@ -51,8 +51,8 @@ function rankOf({ address, flags }: LinkAddress, { named, advertised }: AddressN
 }
 
 /**
- * Why it is none that is valid beyond its link and stays, as the end of a sentence; undefined: it is, a /32 or /128 as well. A
- * deprecated address still receives packets (RFC 4862 §5.5.4): keepalived adds every IPv6 VIP as one.
+ * Why an address does not last, or is not valid beyond its link, as the end of a sentence; undefined: it lasts and is valid
+ * there, whatever the length of its prefix. A deprecated address still receives packets (RFC 4862 §5.5.4): keepalived adds every IPv6 VIP as one.
  */
 export function whyNotSteady({ address, scope, flags }: LinkAddress): string | undefined {
   if (scope !== 0) return 'reaches no further than its link'

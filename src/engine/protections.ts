@@ -10,7 +10,7 @@ import { UNKNOWN_ADDRESS } from '../cluster/intent.ts'
 import { keyTextOf } from '../cluster/key-clashes.ts'
 import type { Protection } from './effect.ts'
 
-/** A packet that is sent with 255 and crosses so many hops arrives with this TTL or more (RFC 5082 §3). */
+/** The least TTL with which a packet arrives that was sent with 255 over this many hops; a link is one (RFC 5082 §3). */
 const minTtl = (hops: number): number => 256 - hops
 
 /** The intent of a neighbor stays the same value while it does not change: it is converted once. */

@@ -7,8 +7,11 @@ import type { ObjectChange } from '../cluster/source.ts'
 export class Requested {
   /** A folder of manifests is read as a whole: there is nothing to wait for. */
   readonly #isAnswered: boolean
+  /** Names of Secrets that were asked for and not answered yet. */
   readonly #secrets = new Set<string>()
+  /** Names of all Secrets that are asked for. */
   #names: readonly string[] = []
+  /** Pods were asked for and are not listed yet. */
   #pods = false
 
   constructor(source: 'kubernetes' | 'manifests') {

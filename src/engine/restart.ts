@@ -15,28 +15,29 @@ import { type LogLine, logLine } from './log-line.ts'
 import { QuietWatch } from './quiet-watch.ts'
 import type { RangeMembers } from './range-members.ts'
 
-/** What a new process must know of the previous one. */
+/** What one run of the agent leaves for the next. */
 export interface RestartDocument {
   /** The kernel's boot ID: if it has changed, forwarding state was lost. */
   readonly boot: string
   readonly routerId: RouterId
-  /** The families that were advertised to neighbors. */
+  /** Families in which routes were advertised to some neighbor: the next run may say that it still forwards these. */
   readonly families: readonly Family[]
   /** The hosts of ranges (`peerRange`) that were neighbors; absent: none. */
   readonly callers?: readonly Address[]
   /**
-   * Families in which neighbors were told learned routes with this node as their next hop, and how many routes to next hops
-   * the kernel then had of us at least.
+   * For families in which learned routes were advertised with this node as next hop: a lower bound of how many of our
+   * kernel routes led to a next hop. Where the kernel has fewer after a restart, this node no longer forwards what
+   * neighbors send it.
    */
   readonly relayed?: Readonly<Partial<Record<Family, number>>>
-  /** The same of an earlier run, which this one did not reach: it goes over once. */
+  /** What the run before this one had left and this one has not reached again. It is passed on once, never twice. */
   readonly carried?: Pick<RestartDocument, 'callers' | 'relayed'>
 }
 
 /** The most hosts of ranges that a restart waits for. */
 const MOST_CALLERS = 1_024
 
-/** A document of an earlier run; undefined where the value is none. */
+/** Reads the document of an earlier run; undefined if the value is not one. */
 export function readRestart(value: unknown): RestartDocument | undefined {
   const { boot, routerId, families, carried, ...own } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof boot !== 'string' || typeof routerId !== 'number' || !Array.isArray(families)) return undefined
@@ -86,11 +87,11 @@ const LOOK: Millis = 100
 /** RFC 4724 §3: so long at most a neighbor keeps routes for a restart, by the 12 bits of the Restart Time. */
 const LONGEST_KEPT: Millis = 4_095_000
 
-/** What it asks the rest of the engine. */
+/** What the deferral asks the rest of the engine. */
 export interface Deferring {
   neighbors(): Iterable<DeferringNeighbor>
   hasEnded(name: string, family: Family): boolean
-  /** So many routes it has announced and withdrawn. */
+  /** How many routes it has announced and withdrawn. */
   received(name: string, family: Family): number
   /** All that this node originates is known, confirmed by the kernel where it must be, and decided; so is what was learned. */
   areOriginatedReady(): boolean
@@ -165,11 +166,11 @@ export class Restart {
   readonly #boot: string
   readonly #rooms: Deferring
   #previous: RestartDocument | undefined
-  /** The same, where this run goes on with it: the machine and the router ID are still those. */
+  /** The same, if it holds for this run: it is of the same boot, with the same router ID. */
   #continued: RestartDocument | undefined
   #forwards: readonly Family[] = FAMILIES
   #hasBegun = false
-  /** Of `callers`. */
+  /** Those of `callers` that were dialled, or need not be. */
   readonly #calledBack = new Set<Address>()
   #startedAt: Millis = 0
   /** Undefined once routes may be selected, or where nothing is deferred. */
@@ -178,9 +179,9 @@ export class Restart {
    * Until when End-of-RIB waits for prefixes; undefined before neighbors are dialled, and from the first time that none waits.
    */
   #endUntil: Millis | undefined
-  /** Of the hosts of ranges that the run before knew. */
+  /** Hosts of ranges that the run before knew and that have been neighbors of this one. */
   readonly #back = new Set<Address>()
-  /** So many learned routes at least were in the kernel. */
+  /** The lower bounds of `relayed` in the next document. */
   readonly #leading: Partial<Record<Family, number>> = {}
   /** What the document that was saved last says, in short. */
   #remembered: string | undefined

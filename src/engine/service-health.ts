@@ -15,6 +15,7 @@ export class ServiceHealth {
   readonly #out: Outbox
   #settings: HealthSettings | undefined
   #failures = 0
+  /** Why no service is advertised; undefined: services are. */
   #why: string | undefined
   /** Neither a good answer has come, nor as many bad ones as count. */
   #isUndecided = true

@@ -47,6 +47,7 @@ const MOST_NAMED = 10
 /** A session that was lost since the last Event. */
 interface Lost {
   readonly why: string
+  /** It was Established again before this was written. */
   isBack: boolean
 }
 
@@ -106,6 +107,7 @@ export class EventBook {
     })
   }
 
+  /** Events beyond the first `MOST_KNOWN` are only counted. */
   #wait(event: Fresh): void {
     if (this.#waiting.length < MOST_KNOWN) this.#waiting.push(event)
     else this.#dropped++

@@ -1,8 +1,8 @@
 /**
  * State that is not followed: it is read for each command that shows it, and for scrapes.
  *
- * In: the inputs of clients. Out: the same inputs to the engine. Only a command that shows such state waits, until a
- * reading that began after it is over; commands of other clients, and those that act, do not.
+ * In: the inputs of clients. Out: the same inputs to the engine. A command that shows such state waits for the end of
+ * a reading that began after the command came. No other command waits for that.
  */
 import type { ClientId, Input } from '../../engine/input.ts'
 import type { Reads } from '../../show/command.ts'
@@ -44,7 +44,7 @@ class Readings {
   readonly #feed: (input: Input) => void
   #isRunning = false
   #isWanted = false
-  /** Those that the running reading is for. A client has one command at a time. */
+  /** The commands that get their answer when the running reading ends. A client has one command at a time. */
   #served = new Map<ClientId, CommandInput>()
   #waiting = new Map<ClientId, CommandInput>()
 
