@@ -82,6 +82,7 @@ export function whyNotEligible(
 export const changesEligibility = (before: RibPeer, after: RibPeer): boolean =>
   before.localAs !== after.localAs ||
   before.localRouterId !== after.localRouterId ||
+  before.remoteAddress !== after.remoteAddress ||
   before.role !== after.role ||
   before.interface !== after.interface ||
   before.allowedOwnAs !== after.allowedOwnAs ||

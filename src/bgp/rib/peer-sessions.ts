@@ -119,6 +119,8 @@ export class PeerSessions {
       (slot.importPolicy !== importPolicy || changesEligibility(before, peer) ? ASK.import : 0) |
       // RFC 4456 §6: routes of a client are reflected to all.
       (before.reflection?.client !== peer.reflection?.client || before.interface !== peer.interface ? ASK.export : 0) |
+      // Decision compares addresses of neighbors, in its last step but one.
+      (before.remoteAddress !== peer.remoteAddress ? ASK.decision : 0) |
       // The kernel's routes lead over another link.
       (before.isBound !== peer.isBound ? ASK.decision : 0) |
       (before.lacksLink !== peer.lacksLink ? ASK.decision | ASK.export : 0)

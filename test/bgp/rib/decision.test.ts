@@ -146,3 +146,19 @@ describe('the path that was the best is preferred (RFC 5004)', () => {
     expect(best(low, parallel)).toBe(low.name)
   })
 })
+
+test('a neighbor that is back with another address is weighed by this address, though its routes were kept', () => {
+  const [low, high] = [
+    neighbor(1),
+    neighbor(2, { remoteAs: neighbor(1).remoteAs, remoteRouterId: neighbor(1).remoteRouterId }),
+  ]
+  const room = new Room(low, high)
+  for (const peer of [low, high]) room.say(peer, [X], path(peer.remoteAs))
+  const best = (): string | undefined => room.rows().find((row) => row.best)?.peer
+  expect(best()).toBe(low.name)
+  room.rib.losePeer(low.name, ['ipv4'])
+  const back = { ...low, remoteAddress: '192.0.2.99' }
+  room.rib.addPeer(back, ['ipv4'])
+  room.say(back, [X], path(back.remoteAs))
+  expect(best()).toBe(high.name)
+})
