@@ -40,8 +40,8 @@ export class ItemReader {
   }
 
   /**
-   * Reads on character by character, outside of strings by brackets alone: an item begins and ends at depth `ITEMS`. What is
-   * neither an item nor an unread array stays in `#rest` or in `#item`.
+   * Follows the brackets outside of strings: an item begins and ends at depth `ITEMS`. Its text goes to `#item`, without unread
+   * arrays, and that of the list around the items to `#rest`.
    */
   push(chunk: Uint8Array): void {
     const text = this.#decoder.decode(chunk, { stream: true })
