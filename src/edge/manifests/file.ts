@@ -27,12 +27,20 @@ export interface ManifestFile {
 type Fields = Readonly<Record<string, unknown>>
 
 export async function parseManifests(file: string, text: string, reading: ReadingOptions): Promise<ManifestFile> {
+  if (text.includes('\0')) return { objects: [], problems: [notUtf8(file, reading.resources)] }
   const reader = new ObjectReader(reading.resources)
   for (const [index, document] of (await readDocuments(text, reading)).entries()) {
     reader.document(`${file}#${index + 1}`, document)
   }
   return { objects: reader.objects, problems: [...reader.problems, ...reader.passedOver()] }
 }
+
+/** Some editors and shells write UTF-16, in which every second octet of plain text is 0. */
+const notUtf8 = (file: string, resources: readonly Resource[]): ManifestProblem => ({
+  at: file,
+  text: 'is not text in UTF-8 (save the file in this encoding)',
+  hides: resources.map(({ kind }) => kind),
+})
 
 /** A document that is not read. */
 interface Passed {

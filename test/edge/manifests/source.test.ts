@@ -649,6 +649,17 @@ describe('the folder of manifests', () => {
     await noTrouble()
   })
 
+  test('a file that an editor has saved as UTF-16 is at fault, and its objects stay', async () => {
+    await write('peers.yaml', peer('rack'))
+    await start()
+    await writeFile(path('peers.yaml'), Buffer.from(`\uFEFF${stringify(peer('rack'))}`, 'utf16le'))
+    await troubled('peers.yaml')
+    expect(known.problems.get('peers.yaml')).toBe(
+      'is not text in UTF-8 (save the file in this encoding); its last good objects (1) stay in force',
+    )
+    expect(keys()).toEqual(['BGPPeer/rack'])
+  })
+
   test('nothing is told after stop', async () => {
     await start()
     await source?.stop()
