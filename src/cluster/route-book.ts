@@ -196,15 +196,29 @@ export class RouteBook {
     const before = this.#coversOfRoute.get(route) ?? NO_COVERS
     if (covers.length === 0) this.#coversOfRoute.delete(route)
     else this.#coversOfRoute.set(route, covers)
-    for (const cover of this.#coverCounts.change(before, covers)) this.#claimCover(cover)
+    const changed = this.#coverCounts.change(before, covers)
+    for (const ofPrefix of Map.groupBy(changed, ({ prefix }) => prefix.text).values()) this.#claimCover(ofPrefix)
   }
 
-  #claimCover(cover: Cover): void {
-    const { advertisement, prefix } = cover
-    const object = `BGPAdvertisement/${advertisement}${COVERING}`
-    this.#unclaim(prefix.text, object)
-    const origin = this.#coverCounts.originOf(cover)
-    if (origin !== undefined) this.#claim(object, { prefix, origin, refused: undefined, named: [advertisement] })
+  /**
+   * Of one prefix, which hundreds of BGPAdvertisements may ask for at once: all claims are replaced and decided together, since
+   * one after the other would look at all the others each time.
+   */
+  #claimCover(covers: readonly Cover[]): void {
+    const [first] = covers
+    if (first === undefined) return
+    const { prefix } = first
+    const byObject = new Map(covers.map((cover) => [`BGPAdvertisement/${cover.advertisement}${COVERING}`, cover]))
+    const claimed = [...byObject].flatMap(([object, cover]): Claimed[] => {
+      const origin = this.#coverCounts.originOf(cover)
+      if (origin === undefined) return []
+      return [{ object, claim: { prefix, origin, refused: undefined, named: [cover.advertisement] } }]
+    })
+    const others = (this.#claims.get(prefix.text) ?? NO_CLAIMS).filter(({ object }) => !byObject.has(object))
+    const all = [...others, ...claimed].sort((a, b) => (a.object < b.object ? -1 : 1))
+    this.spent += all.length * CLAIM_COST
+    if (all.length === 0) this.#claims.delete(prefix.text)
+    else this.#claims.set(prefix.text, all)
     this.#decide(prefix)
   }
 

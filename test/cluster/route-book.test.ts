@@ -122,3 +122,16 @@ test('they go as a whole with their object', () => {
     }),
   )
 })
+
+test('a covering prefix that a hundred BGPAdvertisements ask for is decided once', () => {
+  const [cover] = COVERS as [Prefix, Prefix]
+  const names = Array.from({ length: 100 }, (_, index) => `a${index}`)
+  const covers = names.map((advertisement) => ({ advertisement, prefix: cover, origin: 'service-cidr' }) as const)
+  const book = new RouteBook()
+  book.set('Service/shop/web', [{ prefix: ADDRESS, origin: 'service', refused: undefined, named: names, covers }])
+  expect(book.decided).toBe(2)
+  expect(book.routes.get(cover.text)?.named).toEqual(names.toSorted())
+  book.set('Service/shop/web', [])
+  expect(book.decided).toBe(4)
+  expect(book.routes.size).toBe(0)
+})
