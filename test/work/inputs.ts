@@ -306,6 +306,12 @@ export async function makeInputs(
     )
     yield measure(rig, 'one more', () => tell(rig, advertise('b', { routes: [{ services: {} }], peers: ['peer-0'] })))
     tell(rig, objects.replace('BGPAdvertisement', []))
+    const lengths = { ipv4: 24, ipv6: 112 }
+    const aggregating = upTo(100).map((index) =>
+      advertise(`c${index}`, { routes: [{ services: { types: ['ClusterIP'] } }], aggregationLength: lengths }),
+    )
+    yield measure(rig, 'services covered by many advertisements', () => tell(rig, ...aggregating))
+    yield measure(rig, 'and by none', () => tell(rig, objects.replace('BGPAdvertisement', [])))
     const pods = upTo(services).map((index) =>
       objects.pod(`shop/p${index}`, {
         ...{ node: 'worker-1', ready: true },

@@ -68,6 +68,8 @@ const BOUNDS: Readonly<Record<string, number>> = {
   'pools for them': OBJECTS,
   'many advertisements, with many peers': OBJECTS,
   'one more': OBJECTS,
+  'services covered by many advertisements': OBJECTS,
+  'and by none': OBJECTS,
   'pods advertised': OBJECTS,
   'blocks of all nodes': OBJECTS,
   'all blocks are ours': OBJECTS,

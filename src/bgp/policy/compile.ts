@@ -87,10 +87,10 @@ export class CompiledPolicy {
   /** Every route is accepted unchanged, with the default next hop. `decide` need not be called; no hits are counted. */
   readonly acceptsAll: boolean
   /**
-   * How many rules name no prefixes. The RIB estimates the time of a decision by it: each route is compared with all of
-   * these, but of rules with prefixes with fewer than `MANY`, as more of them are found by an index.
+   * With how many rules each route is compared; the RIB estimates the time of a decision by it. A rule with names counts as
+   * several. Rules with prefixes do not count: a route is compared with fewer than `MANY`, as more are found by an index.
    */
-  readonly rulesWithoutPrefixes: number
+  readonly comparisons: number
   /** How often each rule applied, in the policy's order; last, how often the default action did. */
   readonly hits: Float64Array
   readonly #steps: readonly Step[]
@@ -107,7 +107,7 @@ export class CompiledPolicy {
     this.#trails = new TrailTree(policy.rules.length)
     const steps = [...policy.rules, lastRule(policy)].map((rule, index) => this.#step(rule, index))
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
-    this.rulesWithoutPrefixes = this.#steps.filter(({ rule }) => rule.match.prefixes === undefined).length
+    this.comparisons = this.#steps.reduce((sum, step) => sum + comparisonsOf(step), 0)
     this.dependsOnAttributes = this.#steps.some((step) => step.readsAttributes)
     this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changes))
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
@@ -289,6 +289,13 @@ const lastRule = (policy: Policy): Rule => ({
   operations: [],
   reason: policy.otherwiseReason,
 })
+
+const comparisonsOf = ({ rule, isNamed }: Step): number => {
+  if (rule.match.prefixes !== undefined) return 0
+  return isNamed === undefined ? 1 : NAMES_COST
+}
+/** To compare two lists of names takes as long as so many other rules. */
+const NAMES_COST = 12
 
 const ends = (step: Step): boolean => step.rule.action !== 'next'
 

@@ -228,6 +228,7 @@ export class Exporter {
     input.learnedFrom = isOriginated ? undefined : kind === KIND.internal ? 'internal' : 'external'
     input.interface = peers.slots[paths.peer[path] as number]?.peer.interface
     input.named = isOriginated ? originated.get(path)?.named : undefined
+    this.#tables.asked.rules += this.view.policy.comparisons
     const verdict = this.view.policy.decide(input)
     if (verdict.kind === 'reject') {
       this.#refusal = verdict.reason

@@ -61,6 +61,8 @@ export class FamilyRib {
   readonly originated = new Map<number, OriginatedRoute>()
   /** Whether a learned route was ever advertised with this node as its next hop: all exporters share it. */
   readonly relaying = { began: false }
+  /** With how many rules routes were compared for export: all exporters share it. */
+  readonly asked = { rules: 0 }
   readonly #peers: Peers
   /** Destinations that kube-proxy handles on this node. */
   readonly #serviceAddresses: ServiceAddresses
@@ -92,6 +94,7 @@ export class FamilyRib {
       straying: this.#straying,
       originated: this.originated,
       relaying: this.relaying,
+      asked: this.asked,
     }
     this.adjOut = new Planes(exported, this.loc, this.decision, shared.logLimit, (sweep) => this.#sweeps.add(sweep))
     this.#selection = new Selection(this)

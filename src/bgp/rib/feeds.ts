@@ -13,7 +13,7 @@ import type { ExportTables, ExportView } from './export-view.ts'
 import { LOST, type LocRib } from './loc-rib.ts'
 import { GroupMember } from './member.ts'
 import type { PeerSlot } from './peers.ts'
-import { Sweep } from './sweep.ts'
+import { RULES_PER_VISIT, Sweep } from './sweep.ts'
 
 export class Feeds {
   readonly members = new Map<PeerSlot, Member>()
@@ -217,15 +217,16 @@ export class Feeds {
    */
   #fill(group: UpdateGroup): void {
     if (group.memberCount > 1) return
-    const { paths, prefixes } = this.#tables
+    const { paths, prefixes, asked } = this.#tables
     const loc = this.#loc
-    const visit = (prefix: number): boolean => {
+    const visit = (prefix: number): false | number => {
       const best = loc.best[prefix] as number
       // A prefix that has lost its best path is dirty: decision will advertise it.
       if (prefixes.refs[prefix] === 0 || best === 0 || best === LOST) return false
       if (group.blocks.at(prefix) !== 0 || group.isOnlyFor(paths.peer[best] as number)) return false
+      const before = asked.rules
       group.set(prefix, group.exporter.export(prefix, best), false)
-      return true
+      return 1 + (asked.rules - before) / RULES_PER_VISIT
     }
     group.builds++
     // A group that is empty is dropped: nobody joins it again.

@@ -18,7 +18,7 @@ import type { ExportTables } from './export-view.ts'
 import { Feeds } from './feeds.ts'
 import { LOST, LocRib, NO_PEER } from './loc-rib.ts'
 import type { PeerSlot } from './peers.ts'
-import { Sweep } from './sweep.ts'
+import { RULES_PER_VISIT, Sweep } from './sweep.ts'
 
 /** At most this many paths to one prefix are advertised. */
 export const MOST_PATHS = 16
@@ -278,13 +278,13 @@ export class Planes {
   #begin(): void {
     this.#addPlane()
     const planes = this.#planes
-    const { prefixes, paths } = this.#tables
+    const { prefixes, paths, asked } = this.#tables
     const decision = this.#decision
     const visit = (prefix: number): false | number => {
       if (planes !== this.#planes || prefixes.refs[prefix] === 0 || paths.first[prefix] === 0) return false
-      const before = decision.looks
+      const before = decision.looks / LOOKS_PER_VISIT + asked.rules / RULES_PER_VISIT
       this.choose(prefix)
-      return 1 + (decision.looks - before) / LOOKS_PER_VISIT
+      return 1 + decision.looks / LOOKS_PER_VISIT + asked.rules / RULES_PER_VISIT - before
     }
     this.#builds++
     this.#schedule(

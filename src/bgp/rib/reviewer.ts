@@ -10,11 +10,8 @@ import type { Peers } from './peers.ts'
 import type { PrefixTable } from './prefix-table.ts'
 import { ASK, Review } from './review.ts'
 import type { Selection } from './selection.ts'
-import { Sweep } from './sweep.ts'
+import { RULES_PER_VISIT, Sweep } from './sweep.ts'
 import type { Sweeps } from './sweeps.ts'
-
-/** What counts as one visit: so many rules without prefixes, which are compared one after the other. */
-const RULES_PER_VISIT = 64
 
 interface ReviewedTables {
   readonly prefixes: PrefixTable
@@ -105,7 +102,7 @@ export class Reviewer {
       const slot = this.#peers.slots[paths.peer[path] as number]
       if (slot !== undefined) {
         this.#neighbors.evaluateAgain(slot, path, this.#since)
-        visits += slot.importPolicy.rulesWithoutPrefixes / RULES_PER_VISIT
+        visits += slot.importPolicy.comparisons / RULES_PER_VISIT
       }
     }
     if ((asks & ASK.export) !== 0) paths.changed[path] = 1

@@ -10,6 +10,7 @@ import { LOST, type LocRib, NO_PEER } from './loc-rib.ts'
 import type { Planes } from './planes.ts'
 import { PrefixQueue } from './prefix-queue.ts'
 import type { PrefixTable } from './prefix-table.ts'
+import { RULES_PER_VISIT } from './sweep.ts'
 
 /** What counts as one prefix of a turn's work: so many paths that a step of decision looks at. */
 const PATHS_PER_PREFIX = 32
@@ -20,6 +21,8 @@ interface SelectionTables {
   readonly decision: Decision
   readonly loc: LocRib
   readonly adjOut: Planes
+  /** Counts the rules that routes are compared with for export. */
+  readonly asked: { readonly rules: number }
 }
 
 export class Selection {
@@ -28,16 +31,18 @@ export class Selection {
   readonly #decision: Decision
   readonly #loc: LocRib
   readonly #adjOut: Planes
+  readonly #asked: { readonly rules: number }
   readonly #dirty: PrefixQueue
   /** Prefixes that were decided since they were taken; undefined if nobody takes them. */
   #changedBest: PrefixQueue | undefined
 
-  constructor({ prefixes, paths, decision, loc, adjOut }: SelectionTables) {
+  constructor({ prefixes, paths, decision, loc, adjOut, asked }: SelectionTables) {
     this.#prefixes = prefixes
     this.#paths = paths
     this.#decision = decision
     this.#loc = loc
     this.#adjOut = adjOut
+    this.#asked = asked
     this.#dirty = new PrefixQueue(prefixes)
   }
 
@@ -83,12 +88,13 @@ export class Selection {
   /** Decides about `budget` prefixes. Returns how many it counts for. */
   decide(budget: number): number {
     const decision = this.#decision
+    const asked = this.#asked
     let spent = 0
     while (spent < budget && this.#dirty.size > 0) {
-      const before = decision.looks
+      const before = decision.looks / PATHS_PER_PREFIX + asked.rules / RULES_PER_VISIT
       this.#decideOne(this.#dirty.take())
-      // With add-path, or in a large mesh, a prefix may have hundreds of paths.
-      spent += 1 + (decision.looks - before) / PATHS_PER_PREFIX
+      // With add-path, or in a large mesh, a prefix may have hundreds of paths; and the policies of all groups hundreds of rules.
+      spent += 1 + decision.looks / PATHS_PER_PREFIX + asked.rules / RULES_PER_VISIT - before
     }
     return Math.ceil(spent)
   }

@@ -42,6 +42,9 @@ export class Sweep {
   }
 }
 
+/** What counts as one visit: so many rules of a policy, which are compared one after the other. */
+export const RULES_PER_VISIT = 64
+
 /** So many visits where there was nothing to do count as one. */
 const LOOKS_PER_VISIT = 16
 
