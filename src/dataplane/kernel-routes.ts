@@ -63,10 +63,15 @@ export class KernelRoutes {
     return (route?.hops ?? []).map((hop) => hop.interface)
   }
 
-  /** Whether one of these addresses is on a link: a route without a gateway leads to it. */
+  /**
+   * Whether one of these addresses is on a link: a route without a gateway leads to it. The route of a wider network leads to
+   * a prefix only where none around that prefix is more specific.
+   */
   isOnLink(prefixes: readonly Prefix[], link: string): boolean {
     for (const one of this.#table.onLink(link)) {
-      if (one.length > 0 && prefixes.some((prefix) => contains(prefix, one) || contains(one, prefix))) return true
+      const leadsTo = (prefix: Prefix): boolean =>
+        contains(prefix, one) || (contains(one, prefix) && this.#table.covering(prefix)?.prefix.text === one.text)
+      if (one.length > 0 && prefixes.some(leadsTo)) return true
     }
     return false
   }

@@ -245,6 +245,18 @@ describe('what a load balancer takes ends here only where it came from where it 
     expect(node.withdraw('fd96::/112').services).toEqual(['10.96.0.0/16'])
     expect(rulesOf(node)).toEqual([four('"eth0", "eth1"')])
   })
+  test('a link whose network is wider than that of pods counts, though not where these are on another one', () => {
+    const node = new Node({ proxied, ownPods }).advertise(...RANGES)
+    const onLink = (text: string, name: string) => route(text, { hops: [{ ...over(name), gateway: undefined }] })
+    node.kernel([route('0.0.0.0/0', { hops: ways('eth0') }), onLink('10.0.0.0/8', 'eth0')])
+    node.kernel([onLink('10.96.0.0/12', 'eth0')])
+    expect(rulesOf(node)).toEqual([])
+    const pods = ['10.244.1.0/24', '10.244.7.7/32'].map((text) => onLink(text, 'cni0'))
+    node.kernel(pods.slice(0, 1))
+    expect(rulesOf(node)).toEqual([])
+    node.kernel(pods.slice(1))
+    expect(rulesOf(node)).toEqual(['ip daddr @returned4 iifname { "eth0" } drop'])
+  })
   test('each by the links of its own way; of many different ways the first have a rule', () => {
     const many = Array.from({ length: MOST_WAYS + 1 }, (_, at) => prefix(`10.${100 + at}.0.1`))
     const node = new Node({ proxied: many }).advertise(...many.map((_, at) => service(`10.${100 + at}.0.0/16`)))
