@@ -38,7 +38,7 @@ import { podsWanted } from './pod-routes.ts'
 import type { PodCidrSource } from './pods.ts'
 import { NodePolicies } from './policies.ts'
 import type { PoolObject } from './pool.ts'
-import { clusterRanges, coverInOrder, overlapProblems, placed, unexportedRules, unplacedRules } from './pools.ts'
+import { clusterRanges, joinSorted, overlapProblems, placed, unexportedRules, unplacedRules } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import { felixWrites, leftToFelix, programProblems } from './program-routes.ts'
 import { podRangeProblems, serviceRanges } from './service-ranges.ts'
@@ -236,7 +236,7 @@ export class FramePlanner {
       placed(store.table('IPPool').values()),
     )
     const podIndex = this.#nodes.podCidrs
-    const podCidrs = yield* podRanges.askLong('', [podIndex.revision], () => coverInOrder(podIndex.values()))
+    const podCidrs = yield* podRanges.askLong('', [podIndex.revision], () => joinSorted(podIndex.values()))
     const asked = [store, store.revisionOf('BGPAdvertisement')]
     const covering = lengths.ask('', asked, this.#meter, FEW_COST, () => coveringLengths(store))
     const all = yield* ranges.askLong('', [pools, podCidrs, serviceCidrs, loadBalancerAggregation, covering], () =>

@@ -17,42 +17,42 @@ export const placed = (pools: Iterable<PoolObject | UnplacedPool>): PoolObject[]
 /**
  * Pools, pod CIDRs and service ranges. A `disabled` pool is included: the addresses that it has assigned are still routed.
  * A LoadBalancer range that is not advertised as a whole may be as wide as 0.0.0.0/0: of it, only single addresses are the
- * cluster's, and prefixes of a length in `covering`.
+ * cluster's, and covering prefixes (`aggregation.ts`), whose lengths are `coverLengths`.
  */
 export function* clusterRanges(
   pools: Iterable<PoolObject>,
   podCidrs: Iterable<Prefix>,
   { serviceCidrs, loadBalancerAggregation: isWhole }: Pick<Settings, 'serviceCidrs' | 'loadBalancerAggregation'>,
-  covering: Readonly<Record<Family, readonly number[]>>,
+  coverLengths: Readonly<Record<Family, readonly number[]>>,
 ): Work<PrefixMatch[]> {
   const { cluster, external, 'load-balancer': balanced } = serviceCidrs
   const services = [...cluster, ...external, ...(isWhole ? balanced : [])]
-  const whole = yield* coverInSteps([...[...pools].map(({ prefix }) => prefix), ...podCidrs, ...services])
-  const single = isWhole ? [] : cover(balanced)
+  const whole = yield* joinInSteps([...[...pools].map(({ prefix }) => prefix), ...podCidrs, ...services])
+  const single = isWhole ? [] : joinPrefixes(balanced)
   return [
     ...whole.map((prefix) => within(prefix)),
     ...single.map((prefix) => within(prefix, ADDRESS_BITS[prefix.family])),
     ...single.flatMap((prefix) =>
-      covering[prefix.family]
+      coverLengths[prefix.family]
         .filter((length) => length >= prefix.length)
         .map((length) => ({ prefix, minLength: length, maxLength: length })),
     ),
   ]
 }
 
-function* coverInSteps(all: readonly Prefix[]): Work<Prefix[]> {
+function* joinInSteps(all: readonly Prefix[]): Work<Prefix[]> {
   const index = new PrefixIndex()
   const meter = new CostMeter()
   for (const prefix of all) {
     index.add(prefix, '')
-    meter.add(COVER_COST)
+    meter.add(JOIN_COST)
     if (meter.isDue) yield meter.take()
   }
-  return yield* coverInOrder(index.values())
+  return yield* joinSorted(index.values())
 }
 
 /** Approximate cost of looking at one prefix, in microseconds. */
-const COVER_COST = 1
+const JOIN_COST = 1
 
 /** Nothing inside a pool with `disableBGPExport` is advertised, unless a filter accepts it first. */
 export function unexportedRules(pools: Iterable<PoolObject>): Rule[] {
@@ -170,30 +170,30 @@ export function poolAround(pools: readonly PoolObject[], prefix: Prefix): PoolOb
   return first
 }
 
-/** The fewest prefixes that cover exactly the same addresses, sorted: the pod CIDRs of a large cluster become one. */
-export function cover(prefixes: readonly Prefix[]): Prefix[] {
-  return FAMILIES.flatMap((family) => coverFamily(prefixes.filter((prefix) => prefix.family === family)))
+/** The fewest prefixes with exactly the same addresses, sorted: the pod CIDRs of a large cluster become one. */
+export function joinPrefixes(prefixes: readonly Prefix[]): Prefix[] {
+  return FAMILIES.flatMap((family) => joinFamily(prefixes.filter((prefix) => prefix.family === family)))
 }
 
-/** The same for sorted prefixes, in steps. */
-export function* coverInOrder(prefixes: Iterable<Prefix>): Work<Prefix[]> {
+/** The same for prefixes that are sorted by `byPosition`, in steps. */
+export function* joinSorted(prefixes: Iterable<Prefix>): Work<Prefix[]> {
   const meter = new CostMeter()
   const kept: Prefix[] = []
   for (const prefix of prefixes) {
-    coverNext(kept, prefix)
-    meter.add(COVER_COST)
+    joinNext(kept, prefix)
+    meter.add(JOIN_COST)
     if (meter.isDue) yield meter.take()
   }
   return kept
 }
 
-function coverFamily(prefixes: readonly Prefix[]): Prefix[] {
+function joinFamily(prefixes: readonly Prefix[]): Prefix[] {
   const kept: Prefix[] = []
-  for (const prefix of [...prefixes].sort(byPosition)) coverNext(kept, prefix)
+  for (const prefix of [...prefixes].sort(byPosition)) joinNext(kept, prefix)
   return kept
 }
 
-function coverNext(kept: Prefix[], prefix: Prefix): void {
+function joinNext(kept: Prefix[], prefix: Prefix): void {
   const last = kept.at(-1)
   if (last !== undefined && contains(last, prefix)) return
   kept.push(prefix)

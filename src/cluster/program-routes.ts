@@ -6,7 +6,7 @@ import type { Prefix } from '../base/prefix.ts'
 import { type Problem, type ProgramClusterRoutes, writesPlain } from './intent.ts'
 import type { ClusterNodes } from './node.ts'
 import type { PoolObject } from './pool.ts'
-import { cover } from './pools.ts'
+import { joinPrefixes } from './pools.ts'
 import { makeProblem } from './problem.ts'
 import type { Settings } from './settings.ts'
 
@@ -19,7 +19,7 @@ export const felixWrites = ({ bgp, felix }: Settings['clusterRoutes']): boolean 
 
 /** The addresses that pods of other nodes may have. */
 export const leftToFelix = (pools: readonly PoolObject[], nodes: ClusterNodes): Prefix[] =>
-  cover([...pools.map(({ prefix }) => prefix), ...[...nodes.values()].flatMap(({ podCidrs }) => podCidrs)])
+  joinPrefixes([...pools.map(({ prefix }) => prefix), ...[...nodes.values()].flatMap(({ podCidrs }) => podCidrs)])
 
 /** `knowsFelix`: its configuration is read. */
 export function programProblems({ nodeRoutes, clusterRoutes }: Settings, knowsFelix: boolean): Problem[] {

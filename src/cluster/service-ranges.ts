@@ -13,7 +13,7 @@ import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { Problem } from './intent.ts'
 import type { ServiceAddressKind } from './objects.ts'
 import type { PoolObject } from './pool.ts'
-import { cover, podPools } from './pools.ts'
+import { joinPrefixes, podPools } from './pools.ts'
 import type { PrefixIndex } from './prefix-index.ts'
 import { makeProblem } from './problem.ts'
 import { SERVICE_FIELDS, type Settings } from './settings.ts'
@@ -32,7 +32,7 @@ function joined(settings: RangeSettings, pools: Iterable<PoolObject>): Record<'w
   const pods = podPools(pools).map(({ prefix }) => prefix)
   const { serviceCidrs: cidrs, loadBalancerAggregation: isWhole } = settings
   const balanced = cidrs['load-balancer']
-  const without = (ranges: readonly Prefix[]) => cover(ranges.flatMap((range) => withoutPods(range, pods)))
+  const without = (ranges: readonly Prefix[]) => joinPrefixes(ranges.flatMap((range) => withoutPods(range, pods)))
   const whole = without([...cidrs.cluster, ...cidrs.external, ...(isWhole ? balanced : [])])
   const single = isWhole ? [] : without(balanced)
   return {

@@ -13,7 +13,7 @@ import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { DataplaneIntent, Problem } from '../cluster/intent.ts'
 import type { PoolObject } from '../cluster/pool.ts'
-import { cover, coverInOrder } from '../cluster/pools.ts'
+import { joinPrefixes, joinSorted } from '../cluster/pools.ts'
 import { byPosition, firstInside } from '../cluster/prefix-index.ts'
 import { makeProblem } from '../cluster/problem.ts'
 
@@ -64,8 +64,8 @@ function natRule({ name, prefix, nat }: PoolObject, pools: readonly PoolObject[]
   return {
     pool: name,
     prefix,
-    within: cover(within.map((pool) => pool.prefix)),
-    exclude: cover(exclude),
+    within: joinPrefixes(within.map((pool) => pool.prefix)),
+    exclude: joinPrefixes(exclude),
     address,
     ports,
     fullyRandom,
@@ -89,7 +89,7 @@ function* hostsOf(addresses: readonly Address[]): Work<Prefix[]> {
 
 function* coverBoth(prefixes: readonly Prefix[]): Work<Record<Family, Prefix[]>> {
   const found: Record<Family, Prefix[]> = { ipv4: [], ipv6: [] }
-  for (const prefix of yield* coverInOrder(yield* sorted(prefixes, byPosition))) found[prefix.family].push(prefix)
+  for (const prefix of yield* joinSorted(yield* sorted(prefixes, byPosition))) found[prefix.family].push(prefix)
   return found
 }
 

@@ -21,7 +21,7 @@ import { contains, halves, isHostPrefix, type Prefix } from '../base/prefix.ts'
 import { sorted } from '../base/sort.ts'
 import { CostMeter, type Work } from '../base/work.ts'
 import type { DataplaneIntent, RouteIntent } from '../cluster/intent.ts'
-import { cover, coverInOrder } from '../cluster/pools.ts'
+import { joinPrefixes, joinSorted } from '../cluster/pools.ts'
 import { byPosition, firstInside, isInsideOne } from '../cluster/prefix-index.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
@@ -161,7 +161,7 @@ export class ServiceLoops {
     const { serviceLoopPrevention: action = 'Disabled', hasServiceRanges = false } = this.#intent ?? {}
     const verdict = hasServiceRanges ? VERDICTS[action] : undefined
     if (verdict === undefined) return { verdict, services: NOTHING, spared: NOTHING, returned: NOTHING }
-    const ranges = cover([...this.#ranges.values()])
+    const ranges = joinPrefixes([...this.#ranges.values()])
     const services = bothFamilies(ranges)
     const spared: Prefix[] = []
     const advertised = [...this.#ranges.values()]
@@ -185,7 +185,7 @@ export class ServiceLoops {
         if (meter.isDue) yield meter.take()
       }
     }
-    const covered = yield* coverInOrder(yield* sorted(spared, byPosition))
+    const covered = yield* joinSorted(yield* sorted(spared, byPosition))
     return { verdict, services, spared: bothFamilies(covered), returned: yield* this.#returned() }
   }
 
@@ -295,7 +295,7 @@ function* firstWays(ways: ReadonlyMap<string, Way>): Work<Returned[]> {
   const found: Returned[] = []
   for (const key of keys) {
     const { addresses, links } = ways.get(key) as Way
-    found.push({ addresses: yield* coverInOrder(yield* sorted(addresses, byPosition)), links })
+    found.push({ addresses: yield* joinSorted(yield* sorted(addresses, byPosition)), links })
   }
   return found
 }

@@ -3,7 +3,7 @@ import { type Prefix, parsePrefix } from '../../src/base/prefix.ts'
 import { REJECT_ALL } from '../../src/bgp/policy/defaults.ts'
 import { evaluate } from '../../src/bgp/policy/evaluate.ts'
 import { IntentBuilder } from '../../src/cluster/build-intent.ts'
-import { cover } from '../../src/cluster/pools.ts'
+import { joinPrefixes } from '../../src/cluster/pools.ts'
 import { originatedRoute, route } from '../bgp/policy/support.ts'
 import { intentOf, problemsOf, storeOf } from '../support/cluster.ts'
 import { bgpAdvertisement, bgpConfiguration, bgpPeer, ipPool, node, remove, upsert } from '../support/objects.ts'
@@ -22,7 +22,7 @@ test.each<[string, string[], string[]]>([
   ['everything', ['0.0.0.0/1', '128.0.0.0/1'], ['0.0.0.0/0']],
   ['both families', ['fd00::/64', '10.0.0.0/8', 'fd00:0:0:1::/64'], ['10.0.0.0/8', 'fd00::/63']],
 ])('cover of %s', (_name, given, expected) => {
-  expect(cover(prefixes(...given)).map(({ text }) => text)).toEqual(expected)
+  expect(joinPrefixes(prefixes(...given)).map(({ text }) => text)).toEqual(expected)
 })
 
 const a = node('a', { addresses: ['10.0.0.1'], podCIDRs: ['10.244.1.0/24', 'fd00:244:1::/64'] })
