@@ -191,10 +191,10 @@ export interface ValueFrom {
 export interface PeerObject {
   readonly name: string
   readonly labels: Labels
-  /** The nodes that have this peer. At most one of the three is given; none means all nodes. */
+  /** The nodes that have this peer, by name or by selector; at most one of the two is given. None means all nodes. */
   readonly node: string | undefined
   readonly nodeSelector: Selector | undefined
-  /** The neighbor. Exactly one of the five is given. */
+  /** The neighbor: `range`, `interface`, `remote`, `gateway`, `peerSelector` or `peerIpFrom`. Exactly one is given. */
   readonly range: PeerIntent['range']
   /** The router that advertises itself on this interface. */
   readonly interface: string | undefined

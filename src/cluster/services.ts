@@ -36,7 +36,7 @@ export interface ServiceSettings {
    * Disabled, such addresses of all kinds are advertised one by one, as by Calico; of the ranges, only those of LoadBalancer
    * IPs are not advertised.
    */
-  readonly isAggregated: boolean
+  readonly aggregatesLoadBalancers: boolean
   /** LoadBalancer IPs are advertised for these classes only; undefined: for all. */
   readonly loadBalancerClasses: readonly string[] | undefined
   /** Only services with `godwit.dev/advertise: "true"` are advertised. */
@@ -66,7 +66,7 @@ export function serviceSettings(
     node,
     whyExcluded,
     cidrs: settings.serviceCidrs,
-    isAggregated: settings.loadBalancerAggregation,
+    aggregatesLoadBalancers: settings.loadBalancerAggregation,
     loadBalancerClasses: settings.loadBalancerClasses,
     optIn: settings.serviceOptIn,
     advertising,
@@ -77,7 +77,7 @@ export function serviceSettings(
 /** The claims of the configured ranges themselves. */
 export function rangeClaims({
   cidrs,
-  isAggregated: aggregatesLoadBalancers,
+  aggregatesLoadBalancers,
   whyExcluded,
   held,
   advertising,
@@ -150,7 +150,7 @@ function whyNotAddress(
   prefix: Prefix,
   kind: ServiceAddressKind,
   { service, serving, proxied }: ServiceFacts,
-  { cidrs, isAggregated: aggregatesLoadBalancers, loadBalancerClasses, held }: ServiceSettings,
+  { cidrs, aggregatesLoadBalancers, loadBalancerClasses, held }: ServiceSettings,
 ): string | undefined {
   if (held[kind] !== undefined) return held[kind]
   if (kind === 'load-balancer') {

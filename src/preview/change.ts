@@ -69,7 +69,7 @@ function changeOfNode(
   const left = before.intent.leave
   const leaves = after.intent.leave
   if (leaves !== undefined) {
-    // Nobody is told anything while it is away: what else changes shows when it is back.
+    // A node that has left advertises nothing: other changes show when it is back.
     if (left !== undefined) return []
     const gone = pairs.flatMap(({ old, label }) => changeOfRoutes(node, old, { advertised: [], label }))
     return [{ kind: 'node-leaves', node, reason: leaves }, ...gone]
@@ -87,7 +87,8 @@ function changeOfNode(
       const is = { ...now, label, resets }
       const added: ChangeLine = { kind: 'session-added', node, peer: label }
       const ofSession = old === undefined ? [added] : changeOfSession(before, old, after, is)
-      const staysUp = old !== undefined && whyItResets(before, old, after, is).sure === undefined && isUp(before, old)
+      const staysUp =
+        old !== undefined && whyItResets(before, old, after, is).sure === undefined && mayBeUp(before, old)
       const { advertised } = (staysUp ? now.whileUp?.(old.given) : undefined) ?? now
       return [...ofSession, ...changeOfRoutes(node, old, { advertised, label })]
     }),
@@ -117,8 +118,8 @@ function changeOfSession(
   ]
 }
 
-/** It may be: nothing among the objects forbids it. */
-const isUp = ({ intent }: NodePreview, peer: PeerPreview): boolean =>
+/** The session may be up: nothing among the objects forbids it. */
+const mayBeUp = ({ intent }: NodePreview, peer: PeerPreview): boolean =>
   intent.leave === undefined && peer.intent.held === undefined
 
 /** Why a running session cannot outlive the change, and why it may not: the objects alone do not say. */
@@ -128,7 +129,7 @@ function whyItResets(
   after: NodePreview,
   { intent, resets }: NowPreview,
 ): { readonly sure: string | undefined; readonly possible: readonly string[] } {
-  if (!isUp(before, old)) return { sure: undefined, possible: [] }
+  if (!mayBeUp(before, old)) return { sure: undefined, possible: [] }
   if (before.intent.node === undefined || after.intent.node === undefined) return { sure: undefined, possible: [] }
   const known = likeNow(old.intent, intent)
   const isOther = isOtherInterface(old.intent, intent)
@@ -141,7 +142,7 @@ function whyItResets(
   }
 }
 
-/** Which address that is, and whether it is another, shows on the node alone. */
+/** `sourceInterface` is another. Whether that has another address is known on the node alone. */
 const isOtherInterface = (old: PeerIntent, now: PeerIntent): boolean => old.sourceInterface !== now.sourceInterface
 
 const MAY_RESET: Readonly<Partial<Record<SessionChange, string>>> = {
@@ -150,7 +151,10 @@ const MAY_RESET: Readonly<Partial<Record<SessionChange, string>>> = {
   role: 'whether the neighbor announces a role',
 }
 
-/** Who of the mesh stands for it may be another node now: its address and AS say nothing. */
+/**
+ * The old neighbor, as far as it can be compared. Another node may stand for a row of the mesh now: that its name, address or AS
+ * number differs is no change.
+ */
 function likeNow(old: PeerIntent, { name, address, remoteAs }: PeerIntent): PeerIntent {
   return old.kind === 'Mesh' ? { ...old, name, address, remoteAs } : old
 }

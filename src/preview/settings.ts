@@ -41,7 +41,7 @@ const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
   held: undefined,
   // In the policies.
   drain: undefined,
-  // Of the mesh, another end says another thing; it decides who dials alone.
+  // It decides only who dials first, and may differ among the nodes of the mesh that one row stands for.
   waits: undefined,
   addPath: undefined,
   extendedNextHop: undefined,
@@ -71,7 +71,7 @@ const PEER: Readonly<Record<keyof PeerIntent, Setting | undefined>> = {
   range: { field: 'peerRangeLimit', effect: 'sessions above a smaller limit stay' },
 }
 
-/** Whether it is the same key nobody can say where one side does not have its Secret: those of a cluster are not read. */
+/** Where a Secret is not among the objects of one side, only the references are compared, not the versions of the keys. */
 function isSignedAlike(old: PeerIntent['signing'], now: PeerIntent['signing']): boolean {
   const isKnown = [old, now].every((signing) => keysOf(signing).every(({ version }) => version !== undefined))
   return isKnown ? same(old, now) : same(withoutVersions(old), withoutVersions(now))

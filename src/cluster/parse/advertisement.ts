@@ -1,6 +1,7 @@
 /**
- * Parses BGPAdvertisement, a kind of our own: routes, nodes, peers and attributes. Of one with errors, the routes that it
- * names are still read: they are not advertised. A choice of routes with an error may name any that it could name.
+ * Parses BGPAdvertisement, a kind of our own: routes, nodes, peers and attributes. The routes of an object with errors are
+ * still read: those that it names must not be advertised to all peers, as if there were no such object. An entry of `routes`
+ * with an error counts as the widest one of its kind (`WIDEST`).
  */
 
 import { familyOfAddress, isLinkLocal } from '../../base/address.ts'
@@ -67,7 +68,10 @@ const MOST_ROUTES = 64
 /** About what an entry takes to read, in microseconds, and an item of a list in it. */
 const ROUTES = { cost: 5, inner: 2 }
 
-/** All that a choice could name, of the routes that exist without it. */
+/**
+ * The choice of each kind that names the most routes. Kinds that make routes of their own (`prefixes`, `pods`) have none: what
+ * cannot be read of them makes no route.
+ */
 const WIDEST: Readonly<Partial<Record<RouteChoice['kind'], RouteChoice>>> = {
   podCIDRs: { kind: 'podCIDRs' },
   pools: { kind: 'pools', names: undefined, selector: undefined },

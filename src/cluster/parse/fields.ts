@@ -41,10 +41,12 @@ const MOST_ITEMS = 1_000
 /** Reads one item of a list; `at` is its place. */
 type ReadItem<Item> = (item: unknown, at: string) => Item | undefined
 
-/** The most items that it may have, and about what one takes, in microseconds; `inner`: what each item in a list of it takes. */
 interface LongList {
+  /** The most items that it may have. */
   readonly most?: number
+  /** About what one item takes to read, in microseconds, without lists inside it. */
   readonly cost: number
+  /** The same for one item of a list inside an item. */
   readonly inner?: number
 }
 
@@ -162,7 +164,7 @@ export class Fields {
       if (value !== undefined) found.push(value)
       meter.add(cost + inner * (this.findings.items - before))
       if (!meter.isDue) continue
-      // What is inside the items is in their cost, and what was read before them is not.
+      // The items of this list, and those inside them, are charged here. What was counted before is still to be charged.
       this.findings.items = charged
       yield meter.take()
     }
@@ -234,7 +236,7 @@ export class Fields {
     }
   }
 
-  /** Too many are refused all together: which of them count nobody could tell. */
+  /** A list with too many items is refused whole: nobody could tell which of them count. */
   #hasRoom(at: string, count: number, most: number): boolean {
     this.findings.items += Math.min(count, most)
     if (count > most) this.findings.wrong(at, undefined, `has more than ${most} entries`)
