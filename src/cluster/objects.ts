@@ -157,9 +157,8 @@ export interface ConfigurationObject {
 /** A BlockAffinity of Calico IPAM: a block of addresses and the node that owns it. */
 export interface AffinityObject {
   readonly prefix: Prefix
-  /** The owner of the block; undefined while the affinity is not confirmed. */
+  /** The owner of the block; undefined: nobody has it, and `why` says why. */
   readonly node: string | undefined
-  /** Why there is none. */
   readonly why?: string
 }
 

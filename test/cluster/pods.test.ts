@@ -49,6 +49,8 @@ test('whose pods have an address: the node with the most specific prefix, or a b
     affinity({ cidr: '10.244.9.0/26', state: 'pending' }, 'waits'),
     affinity({ cidr: '10.244.8.0/26', deleted: true }, 'goes'),
     affinity({ cidr: '10.244.7.0/26', node: 'gone' }, 'left'),
+    affinity({ cidr: '10.244.6.0/26', node: undefined }, 'nameless'),
+    affinity({ cidr: '10.244.5.0/26', node: '' }, 'empty'),
     block('10.244.1.0/26', 'host:here', { 5: podOn('there') }),
   ]
   const { builder } = builtFrom([HERE, THERE, POOL], changes)
@@ -63,6 +65,8 @@ test('whose pods have an address: the node with the most specific prefix, or a b
   })
   const left = 'it is for gone, and there is no such Node'
   expect(ownerOf('10.244.7.1')).toMatchObject({ object: 'BlockAffinity/left', why: left })
+  expect(ownerOf('10.244.6.1')).toMatchObject({ object: 'BlockAffinity/nameless', why: 'it names no node' })
+  expect(ownerOf('10.244.5.1')).toMatchObject({ object: 'BlockAffinity/empty', why: 'it names no node' })
   expect(ownerOf('10.244.77.1')).toBeUndefined()
 })
 

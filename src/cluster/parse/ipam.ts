@@ -25,12 +25,11 @@ export function parseAffinity(
   const spec = new Fields(findings, '', object).record('spec')
   if (spec === undefined) return findings.missing('spec')
   const prefix = spec.prefix('cidr')
-  const node = spec.text('node')
+  const node = spec.text('node') || undefined
   if (prefix === undefined) return spec.has('cidr') ? undefined : findings.missing('spec.cidr')
   const why = whyNotHeld(spec)
-  return why === undefined
-    ? { prefix, node }
-    : { prefix, node: undefined, why: `${why}; it is for ${node ?? 'no node'}` }
+  if (why !== undefined) return { prefix, node: undefined, why: `${why}; it is for ${node ?? 'no node'}` }
+  return node === undefined ? { prefix, node, why: 'it names no node' } : { prefix, node }
 }
 
 /** Why no node has the block. */
