@@ -10,7 +10,7 @@
 import type { Prefix } from '../base/prefix.ts'
 import { CostMeter, finish, type Work } from '../base/work.ts'
 import { AddressClashes } from './address-clashes.ts'
-import type { InterfaceAddresses } from './advertisements.ts'
+import type { InterfaceAddresses } from './advertisement-claims.ts'
 import type { Touched } from './change-log.ts'
 import { ClusterSurvey } from './cluster-survey.ts'
 import { diffNode, diffPeers, EMPTY_INTENT, type IntentDiff } from './diff.ts'

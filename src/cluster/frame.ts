@@ -7,15 +7,8 @@ import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
 import type { PrefixMatch } from '../bgp/policy/rule.ts'
 import type { AddressClashes } from './address-clashes.ts'
-import {
-  type Advertising,
-  coveringLengths,
-  type InterfaceAddresses,
-  interfaceProblems,
-  interfacesOf,
-  sameAdvertising,
-  surveyAdvertisements,
-} from './advertisements.ts'
+import { type InterfaceAddresses, interfaceProblems, interfacesOf } from './advertisement-claims.ts'
+import { type Advertising, coveringLengths, sameAdvertising, surveyAdvertisements } from './advertisements.ts'
 import { groupAlike } from './alike.ts'
 import { Answers } from './answers.ts'
 import type { ClusterSurvey } from './cluster-survey.ts'

@@ -4,15 +4,14 @@
  */
 import type { Prefix } from '../base/prefix.ts'
 import type { CostMeter, Work } from '../base/work.ts'
+import { type InterfaceAddresses, ownClaims } from './advertisement-claims.ts'
 import {
   type Advertising,
   advertisementsOfService,
   costOfPods,
   covers,
-  type InterfaceAddresses,
   type NodeAdvertisement,
   namePods,
-  ownClaims,
 } from './advertisements.ts'
 import { sameDependencies } from './answers.ts'
 import type { ClusterNode } from './node.ts'

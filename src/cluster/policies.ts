@@ -1,7 +1,8 @@
 /** The policy of each neighbor: its filters and the built-in rules. Neighbors with equal requests share one policy. */
 import { builtinExport, builtinImport } from '../bgp/policy/defaults.ts'
 import type { Policy, PrefixMatch, Rule } from '../bgp/policy/rule.ts'
-import { advertisementRules, costOfPeers, forPeer, type NodeAdvertisement } from './advertisements.ts'
+import { advertisementRules, costOfPeers, forPeer } from './advertisement-rules.ts'
+import type { NodeAdvertisement } from './advertisements.ts'
 import { type HeldExport, heldExportRules } from './held.ts'
 import type { PeerObject } from './objects.ts'
 import { type FilterRules, type PartedPolicies, policiesOf, type RulesAround } from './policy-parts.ts'

@@ -3,7 +3,7 @@
  * see (a Secret that it reads, an address that it lacks) is not reported here but by that node.
  */
 import { CostMeter, type Work } from '../base/work.ts'
-import { References } from './advertisements.ts'
+import { References } from './advertisement-references.ts'
 import type { Problem } from './intent.ts'
 import { filterProblem } from './make-peer.ts'
 import { NODE_CONFIGURATION } from './parse/configuration.ts'

@@ -3,7 +3,7 @@
  * and again when these change.
  */
 import { hostPrefix, type Prefix } from '../base/prefix.ts'
-import type { InterfaceAddresses, LeftOutAddress } from '../cluster/advertisements.ts'
+import type { InterfaceAddresses, LeftOutAddress } from '../cluster/advertisement-claims.ts'
 import { same } from '../cluster/same.ts'
 import { concerns, IFF_UP, type LinkTable, type TouchedLinks } from '../dataplane/links.ts'
 import { whyNotSteady } from './own-address.ts'
