@@ -40,8 +40,9 @@ describe.skipIf(!isInstalled)(isInstalled ? 'kubectl' : 'kubectl (not installed)
     await rm(folder, { recursive: true, force: true })
   })
 
-  const run = (line: string): Promise<string> => {
-    const env = { PATH: process.env.PATH, HOME: folder, KUBECONFIG: open.kubeconfig }
+  /** kubectl keeps what it has discovered in `home`. */
+  const run = (line: string, home = folder): Promise<string> => {
+    const env = { PATH: process.env.PATH, HOME: home, KUBECONFIG: open.kubeconfig }
     return new Promise((resolve, reject) => {
       const shell = spawn('sh', ['-c', `${line} 2>&1`], { cwd: folder, env, timeout: TIMEOUT })
       let text = ''
@@ -56,7 +57,12 @@ describe.skipIf(!isInstalled)(isInstalled ? 'kubectl' : 'kubectl (not installed)
   }
 
   const lines = commands.map(({ page, line }) => [page, line.replaceAll('NODE', 'worker-1')] as const)
-  test.each(lines)('%s: %s', async (_, line) => {
+  test.each(lines)('%s: %s', async (page, line) => {
+    if (page === MIGRATION) {
+      for (const kind of CALICO_KINDS) open.api.install(`${kind}.crd.projectcalico.org/v1`)
+      await run(line, join(folder, 'calico')).finally(() => withoutCalico(open))
+      return
+    }
     const answer = await run(line)
     for (const [start, words] of ANSWERS) if (line.startsWith(start)) expect(answer).toMatch(words)
   })
@@ -80,18 +86,27 @@ const ANSWERS: readonly (readonly [string, RegExp])[] = [
   ['kubectl -n calico-system delete pod', /"calico-node-x" deleted/],
 ]
 
-/** A cluster as the pages find it, and what its controllers would do. */
-function prepare({ api }: OpenApi): void {
-  for (const kind of [
-    'BGPConfiguration',
-    'BGPPeer',
-    'BGPFilter',
-    'IPPool',
-    'FelixConfiguration',
-    'BlockAffinity',
-    'IPAMBlock',
-  ])
+/** The page whose cluster still has Calico. */
+const MIGRATION = 'docs/migrate.md'
+const CALICO_KINDS = [
+  'BGPConfiguration',
+  'BGPPeer',
+  'BGPFilter',
+  'IPPool',
+  'FelixConfiguration',
+  'BlockAffinity',
+  'IPAMBlock',
+]
+
+function withoutCalico({ api }: OpenApi): void {
+  for (const kind of CALICO_KINDS)
     for (const group of ['projectcalico.org/v3', 'crd.projectcalico.org/v1']) api.uninstall(`${kind}.${group}`)
+}
+
+/** A cluster as the pages find it, and what its controllers would do. */
+function prepare(open: OpenApi): void {
+  const { api } = open
+  withoutCalico(open)
   api.apply({ ...node('worker-1', { addresses: ['10.0.0.11'], podCIDRs: ['10.244.1.0/24'] }), kind: 'Node' })
   api.apply({
     apiVersion: 'godwit.dev/v1',
