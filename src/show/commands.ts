@@ -1,13 +1,11 @@
 /** The table of commands: syntax, values and help of each. Parsing, abbreviation, help and completion all read it. */
 
 import type { Family } from '../base/family.ts'
-import { lookUp } from '../base/look-up.ts'
-import { hostPrefix, type Prefix, parsePrefix } from '../base/prefix.ts'
+import type { Prefix } from '../base/prefix.ts'
 import type { Command, Reads, Which } from './command.ts'
+import type { ArgumentKind, ArgumentValue } from './option-values.ts'
 import { ORIGINATED_KINDS } from './originated-kind.ts'
-import { isPattern } from './pattern.ts'
-import { parseSubject, type Subject } from './subject.ts'
-import type { Token } from './tokens.ts'
+import type { Subject } from './subject.ts'
 import type { Where } from './where/parse.ts'
 
 /** An option after the words of a command. Each at most once, in any order. */
@@ -22,37 +20,10 @@ export interface Option {
   readonly help: string
 }
 
-export type ArgumentKind =
-  | 'prefix'
-  | 'protocol'
-  | 'which'
-  | 'table'
-  | 'text'
-  | 'file'
-  | 'seconds'
-  | 'classes'
-  | 'where'
-  | 'subject'
-
-/** How a value is shown in help and errors. */
-export const VALUE_NAMES: Readonly<Record<ArgumentKind, string>> = {
-  prefix: '<ip|prefix>',
-  protocol: '<protocol>',
-  which: '<protocol>|"<pattern>"|all',
-  table: 'master4|master6|all',
-  text: '"<text>"',
-  file: '"<file>"',
-  seconds: '<seconds>',
-  classes: 'all|off|{ <class>, ... }',
-  where: '<expression>',
-  subject: '<ip|prefix|namespace/service>',
-}
-
 /** Values by key, already read. A word without a value is `true`. */
 interface Values {
   readonly [key: string]: ArgumentValue
 }
-export type ArgumentValue = string | true | Prefix | Family | Which | Where | Subject | undefined
 
 export interface CommandRow {
   readonly words: readonly string[]
@@ -364,47 +335,4 @@ function buildTimeFormat(values: Values): Command | string {
     where: named.length === 0 ? ['base', 'protocol', 'route'] : named,
     style: { length: values.long === true ? 'long' : 'short', digits },
   }
-}
-
-const TABLE_FAMILIES: Readonly<Record<string, Family | 'all'>> = { master4: 'ipv4', master6: 'ipv6', all: 'all' }
-
-/** Reads one value, or returns the error. An expression is read by `where/parse.ts`. */
-export function parseValue(kind: ArgumentKind, token: Token): { readonly value: ArgumentValue } | string {
-  const { text } = token
-  switch (kind) {
-    case 'prefix':
-      return parsePrefixValue(text)
-    case 'which':
-      return { value: parseWhich(token) }
-    case 'table':
-      return parseTable(text)
-    case 'subject': {
-      const subject = parseSubject(text)
-      return subject === undefined ? `unexpected "${text}", expecting ${VALUE_NAMES.subject}` : { value: subject }
-    }
-    case 'protocol':
-    case 'text':
-    case 'file':
-    case 'seconds':
-    case 'classes':
-    case 'where':
-      return { value: text }
-  }
-}
-
-function parseTable(text: string): { readonly value: Family | 'all' } | string {
-  const value = lookUp(TABLE_FAMILIES, text)
-  return value === undefined ? `unexpected "${text}", expecting master4, master6 or all` : { value }
-}
-
-function parsePrefixValue(text: string): { readonly value: Prefix } | string {
-  const value = text.includes('/') ? parsePrefix(text) : hostPrefix(text)
-  return value === undefined ? `unexpected "${text}", expecting an IP address or prefix` : { value }
-}
-
-/** As in birdc a quoted text is a pattern; an unquoted one with a star in it can mean nothing else. */
-function parseWhich({ text, quoted, named }: Token): Which {
-  if (named) return { kind: 'name', text }
-  if (!quoted && text === 'all') return { kind: 'pattern', text: '*' }
-  return quoted || isPattern(text) ? { kind: 'pattern', text } : { kind: 'name', text }
 }

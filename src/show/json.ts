@@ -3,46 +3,30 @@
  * added, never renamed. Points in time are RFC 3339, durations seconds, and an absent value is null.
  */
 
-import { FAMILIES, type Family } from '../base/family.ts'
+import { FAMILIES } from '../base/family.ts'
 import { inSeconds } from '../base/units.ts'
-import type { RouteRow } from '../bgp/rib/types.ts'
-import type { AsSegment } from '../bgp/wire/as-path.ts'
 import type { RouteIntent } from '../cluster/intent.ts'
 import { type Acting, carryOut, isFailure, leaveAnswer, plainAnswer, whyNotConfigured } from './act.ts'
 import { bfdJson, bfdSessions } from './bfd.ts'
-import type { Command, ShowRoute, Which } from './command.ts'
+import type { Command, Which } from './command.ts'
 import { type Explanation, explain } from './explain.ts'
 import { filtersFor, ruleText } from './filters.ts'
-import { gatewaysOf } from './gateway.ts'
+import { protocolsJson } from './json-protocols.ts'
+import { routesJson } from './json-routes.ts'
+import { itemRows, type Json, list, mapped, nothing, one, seconds, time } from './json-rows.ts'
 import { notRunning } from './not-running.ts'
 import { isOriginatedKind } from './originated-kind.ts'
-import { paced } from './paced.ts'
 import { helpFor } from './parse.ts'
-import { formatLastError, isUnknown, rangeState, remoteAsOf } from './protocols.ts'
-import { CODE, isRefusal, PAUSE, type Row } from './reply.ts'
+import { CODE, isRefusal, type Row } from './reply.ts'
 import { formatRouterId } from './router-id.ts'
 import { type ServiceRow, servicesOf } from './services.ts'
-
 import { staticRoutes } from './static.ts'
 import type { Subject } from './subject.ts'
 import { type Summary, summaries } from './summary.ts'
 import { symbolsOf } from './symbols.ts'
-import { formatRfc3339 } from './time.ts'
-import type {
-  CallerView,
-  ChannelView,
-  FilterView,
-  InterfaceView,
-  NatView,
-  NodeRouteGaps,
-  ProtocolView,
-  RangeView,
-  View,
-} from './view.ts'
-import { countRoutes, countWalk, planWalk, type Walk, walk } from './walk.ts'
-import { noProtocols, protocolsFor, rangesFor } from './which.ts'
-
-type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json }
+import type { CallerView, FilterView, InterfaceView, NatView, NodeRouteGaps, View } from './view.ts'
+import { countRoutes } from './walk.ts'
+import { noProtocols } from './which.ts'
 
 export function* jsonRows(command: Command, view: View): Iterable<Row> {
   switch (command.kind) {
@@ -100,42 +84,6 @@ export function* jsonRows(command: Command, view: View): Iterable<Row> {
   }
 }
 
-function* one(value: Json, end: Row = { code: CODE.ok, text: '' }): Iterable<Row> {
-  yield { code: CODE.json, text: JSON.stringify(value) }
-  yield end
-}
-
-/** An array with an item on each line; `end` is the last line of the answer. An undefined item is a pause. */
-function* list(
-  items: Iterable<Json | undefined>,
-  end: (count: number) => Row = () => ({ code: CODE.ok, text: '' }),
-): Iterable<Row> {
-  yield { code: CODE.json, text: '[' }
-  const count = yield* itemRows(items)
-  yield { code: CODE.json, text: ']' }
-  yield end(count)
-}
-
-/** The items of an array, each on a line. Returns how many there were. */
-function* itemRows(items: Iterable<Json | undefined>): Generator<Row, number> {
-  let count = 0
-  let held: string | undefined
-  for (const item of items) {
-    if (item === undefined) {
-      yield PAUSE
-      continue
-    }
-    if (held !== undefined) yield { code: CODE.json, text: `${held},` }
-    held = JSON.stringify(item)
-    count++
-  }
-  if (held !== undefined) yield { code: CODE.json, text: held }
-  return count
-}
-
-/** What was asked for is not there: an empty list, and why. */
-const nothing = (why: Row): Iterable<Row> => list([], () => why)
-
 function* explanations(subject: Subject, view: View): Iterable<Json | undefined> {
   for (const one of explain(subject, view)) yield 'code' in one ? undefined : explanationJson(one)
 }
@@ -159,9 +107,6 @@ function summaryJson({ inState, remoteAs, down, families, ...rest }: Summary): J
     families: Object.fromEntries(Object.entries(families).map(([family, counts]) => [family, { ...counts }])),
   }
 }
-
-const time = (view: View, at: number): string => formatRfc3339(view.epoch + at)
-const seconds = (view: View, since: number): number => Math.max(0, Math.floor(inSeconds(view.now - since)))
 
 function* statusJson(view: View): Iterable<Row> {
   const { version, node, hostName, asNumber, routerId, startedAt, configuredAt, source, stopping } = view.status()
@@ -196,165 +141,10 @@ function* statusJson(view: View): Iterable<Row> {
 const gapsJson = (gaps: NodeRouteGaps | undefined): Json =>
   gaps === undefined ? null : { ...gaps, first: gaps.first.map((gap) => ({ ...gap })), podless: { ...gaps.podless } }
 
-function* protocolsJson(command: Extract<Command, { kind: 'show-protocols' }>, view: View): Iterable<Row> {
-  const end = (count: number): Row =>
-    count === 0 && command.which !== undefined ? noProtocols() : { code: CODE.ok, text: '' }
-  yield* list(protocolItems(command, view), end)
-}
-
-function* protocolItems({ which }: { readonly which: Which | undefined }, view: View): Iterable<Json | undefined> {
-  yield* mapped(paced(protocolsFor(which, view)), (protocol) => protocolJson(protocol, view))
-  for (const range of rangesFor(which, view)) yield rangeJson(range, view)
-}
-
-/** Pauses, which are undefined, stay. */
-function* mapped<Item>(items: Iterable<Item | undefined>, toJson: (item: Item) => Json): Iterable<Json | undefined> {
-  for (const item of items) yield item === undefined ? undefined : toJson(item)
-}
-
-/** In the shape of a neighbor, with how many it made. */
-function rangeJson(range: RangeView, view: View): Json {
-  const { name, kind, object, port, remoteAs, localAs, held, since, limit, neighbors } = range
-  return {
-    name,
-    kind,
-    peer: range.range,
-    port,
-    remoteAs: typeof remoteAs === 'number' ? remoteAs : null,
-    state: rangeState(range),
-    since: time(view, since),
-    lastError: null,
-    families: {},
-    object: object ?? null,
-    disabled: false,
-    held: held ?? null,
-    localAs,
-    range: range.range,
-    neighbors,
-    limit,
-  }
-}
-
-function protocolJson(protocol: ProtocolView, view: View): Json {
-  const { name, kind, object, range, peer, disabled, held, discovery, bfd, families } = protocol
-  const { config, state, since, lastError, attemptError, session } = peer
-  return {
-    name,
-    kind,
-    peer: isUnknown(config) ? null : config.remote.address,
-    port: config.remote.port,
-    remoteAs: remoteAsOf(peer) ?? null,
-    state,
-    since: time(view, since),
-    lastError: lastError === undefined ? null : formatLastError(lastError),
-    families: Object.fromEntries(
-      FAMILIES.flatMap((family) => {
-        const channel = families[family]
-        return channel === undefined ? [] : [[family, channelJson(channel, session?.families, family)]]
-      }),
-    ),
-    object: object ?? null,
-    range: range ?? null,
-    disabled,
-    held: held ?? null,
-    drained: protocol.drained ?? null,
-    localAs: config.localAs,
-    lastErrorAt: lastError === undefined ? null : time(view, lastError.at),
-    attemptError: attemptError === undefined ? null : formatLastError(attemptError),
-    routerId: session === undefined ? null : formatRouterId(session.remoteRouterId),
-    sourceAddress: session?.local.address ?? null,
-    holdTime: session?.holdTime ?? null,
-    keepaliveTime: session?.keepaliveTime ?? null,
-    timesEstablished: peer.established,
-    messages: { received: { ...peer.received }, sent: { ...peer.sent } },
-    interface: discovery?.interface ?? null,
-    defaultGateway: protocol.gateway ?? null,
-    bfd: bfd?.state ?? null,
-    otherRouters: discovery?.others.map(({ address }) => address) ?? [],
-  }
-}
-
-function channelJson(channel: ChannelView, agreed: readonly Family[] | undefined, family: Family): Json {
-  const { counts, nextHop, held, carriedBy, importPolicy, exportPolicy } = channel
-  return {
-    received: counts.received,
-    accepted: counts.accepted,
-    advertised: counts.advertised,
-    preferred: counts.preferred,
-    memory: { ...counts.memory },
-    up: agreed?.includes(family) ?? false,
-    nextHop: nextHop ?? null,
-    held: held ?? null,
-    carriedBy: carriedBy ?? null,
-    importPolicy,
-    exportPolicy,
-    endOfRibReceived: counts.endOfRibReceived,
-    endOfRibSent: counts.endOfRibSent,
-  }
-}
-
 function* bfdSessionsJson(which: Which | undefined, view: View): Iterable<Row> {
   const sessions = bfdSessions(which, view)
   if ('code' in sessions) yield* nothing(sessions)
   else yield* list(sessions.map((one) => bfdJson(one, (at) => time(view, at))))
-}
-
-function* routesJson(command: ShowRoute, view: View): Iterable<Row> {
-  const plan = planWalk(command, view)
-  if ('code' in plan) yield* nothing(plan)
-  else if (command.count) yield* one({ ...(yield* countWalk(plan, view)) })
-  else {
-    const missing = (count: number): Row =>
-      count === 0 && command.for !== undefined
-        ? { code: CODE.routeNotFound, text: 'Network not found' }
-        : { code: CODE.ok, text: '' }
-    yield* list(routeItems(plan, view), missing)
-  }
-}
-
-function* routeItems(plan: Walk, view: View): Iterable<Json | undefined> {
-  for (const family of plan.families) {
-    for (const row of walk(plan, family, view)) {
-      if (row === undefined) {
-        yield undefined
-        continue
-      }
-      const gateways = gatewaysOf(row)
-      if (gateways.length === 0) yield routeJson(row, null, view)
-      for (const gateway of gateways) yield routeJson(row, gateway, view)
-    }
-  }
-}
-
-function routeJson(row: RouteRow, nextHop: string | null, view: View): Json {
-  const { attributes } = row
-  return {
-    prefix: row.prefix,
-    nextHop,
-    from: row.from ?? null,
-    source: row.origin,
-    best: row.best,
-    reason: row.reason,
-    origin: attributes.origin,
-    asPath: attributes.asPath.flatMap(segmentJson),
-    localPref: attributes.localPref ?? null,
-    med: attributes.med ?? null,
-    communities: attributes.communities.map((parts) => parts.join(':')),
-    largeCommunities: attributes.largeCommunities.map((parts) => parts.join(':')),
-    age: seconds(view, row.since),
-    family: row.family,
-    protocol: row.peer ?? null,
-    peerType: row.peerType ?? null,
-    object: row.object ?? null,
-    filtered: row.filtered,
-    exportedTo: row.exportedTo,
-    since: time(view, row.since),
-  }
-}
-
-/** Sets are unordered: arrays inside the array. */
-function segmentJson({ kind, asns }: AsSegment): readonly Json[] {
-  return kind === 'sequence' || kind === 'confed-sequence' ? asns : [asns]
 }
 
 /** One object, of which the array of services is written item by item: it may have thousands. */

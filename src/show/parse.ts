@@ -6,15 +6,8 @@
  * that may come next. A word may be shortened as long as it is the beginning of only one word.
  */
 import type { Asked, ParseError } from './command.ts'
-import {
-  type ArgumentKind,
-  type ArgumentValue,
-  COMMANDS,
-  type CommandRow,
-  type Option,
-  parseValue,
-  VALUE_NAMES,
-} from './commands.ts'
+import { COMMANDS, type CommandRow, type Option } from './commands.ts'
+import { type ArgumentKind, type ArgumentValue, parseValue, VALUE_NAMES } from './option-values.ts'
 import { cut, type Token } from './tokens.ts'
 import { parseWhere } from './where/parse.ts'
 

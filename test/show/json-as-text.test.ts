@@ -1,7 +1,8 @@
 /** Every command answers in JSON as it does in text: with a value that parses, and refused where the text is refused. */
 import { describe, expect, test } from 'vitest'
 import { answer, newClient } from '../../src/show/answer.ts'
-import { type ArgumentKind, COMMANDS, type Option } from '../../src/show/commands.ts'
+import { COMMANDS, type Option } from '../../src/show/commands.ts'
+import type { ArgumentKind } from '../../src/show/option-values.ts'
 import { CODE, isRefusal, isSyntaxError } from '../../src/show/reply.ts'
 import type { View } from '../../src/show/view.ts'
 import { fakeView } from '../support/fake-view.ts'
