@@ -1,6 +1,6 @@
 /**
- * Things that wait, each for one of a few delays. All with one delay are in one queue, in the order in which they came, and so
- * of the ends of their waiting: there may be a full table of them.
+ * Things that wait, each for one of a few delays. Each delay has a queue: what came first is due first, so that only the
+ * heads of the queues are looked at. There may be a full table of them.
  */
 import { earlier } from '../base/timers.ts'
 import type { Millis } from '../base/units.ts'
@@ -8,7 +8,7 @@ import type { Millis } from '../base/units.ts'
 /** A delay of a second that doubles up to a minute. */
 const BACKOFFS: readonly Millis[] = [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000]
 
-/** The delay after so many failures in a row. */
+/** The delay after so many failures in a row; 0 without a failure. */
 export const backoffAfter = (failures: number): Millis =>
   failures <= 0 ? 0 : (BACKOFFS[Math.min(failures, BACKOFFS.length) - 1] ?? 0)
 
@@ -31,7 +31,7 @@ interface Link {
 export class BackoffQueues {
   readonly #queues = new Map<Millis, Queue>(BACKOFFS.map((delay) => [delay, { first: undefined, last: undefined }]))
 
-  /** `delay`: one of `BACKOFFS`. It must not be in a queue already. */
+  /** `delay`: one of those that `backoffAfter` returns, but not 0. `one` must not be in a queue already. */
   add(one: Waiting, delay: Millis, now: Millis): void {
     const queue = this.#queues.get(delay)
     if (queue === undefined) return

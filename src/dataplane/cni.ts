@@ -33,7 +33,7 @@ export function renderConflist(pods: readonly Prefix[], plugin: CniPlugin): stri
   return `${JSON.stringify(list, undefined, 2)}\n`
 }
 
-/** host-local refuses a list with a smaller subnet, or with two that overlap, and then no pod starts. */
+/** Without what host-local refuses, whereupon no pod starts: subnets that are too small, and those that overlap another. */
 function assignable(pods: readonly Prefix[]): readonly Prefix[] {
   const large = pods.filter(({ family, length }) => length <= ADDRESS_BITS[family] - LEAST_BITS)
   const isInside = (one: Prefix, at: number) =>
@@ -41,6 +41,7 @@ function assignable(pods: readonly Prefix[]): readonly Prefix[] {
   return large.filter((one, at) => !isInside(one, at))
 }
 
+/** host-local refuses subnets smaller than a /30, in IPv6 than a /126. */
 const LEAST_BITS = 2
 
 const LINKS: Readonly<Record<CniPlugin, object>> = {

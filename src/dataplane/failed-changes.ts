@@ -16,8 +16,8 @@ export class FailedChanges {
   readonly #queues = new BackoffQueues()
 
   /**
-   * The change of this route has failed. One that was not due yet, as the route had changed meanwhile, leaves the delay as it
-   * is.
+   * The change of this route has failed. A route that still waits, and was tried before its time because another change was
+   * wanted, keeps its delay.
    */
   add(key: string, now: Millis): void {
     const before = this.#byKey.get(key)
@@ -28,7 +28,7 @@ export class FailedChanges {
     this.#queues.add(failed, backoffAfter(failures), Math.ceil(now / TOGETHER) * TOGETHER)
   }
 
-  /** It is done, or not wanted any more. Returns whether the last change of this route had failed. */
+  /** The change is done, or not wanted any more. Returns whether the last change of this route had failed. */
   delete(key: string): boolean {
     const failed = this.#byKey.get(key)
     if (failed !== undefined) failed.until = undefined

@@ -1,7 +1,7 @@
 /** Joins the hops of several next hops into those of one route; each next hop gets the same share of the traffic. */
 import { formatHop, type Hop } from './kernel.ts'
 
-/** The kernel stores a weight in one octet. */
+/** The largest weight: the kernel stores it, less one, in one octet. */
 const LARGEST = 256
 
 /**

@@ -17,9 +17,9 @@ export class KernelTable {
   #size = 0
   /** The routes of each prefix, the preferred one first. */
   readonly #byPrefix = new LongestMatch<KernelRoute[]>()
-  /** By link and text of the prefix: how many ways over the link the routes of this prefix have. */
+  /** By link and text of the prefix: how many hops over the link the routes of this prefix have. */
   readonly #byLink = new Map<string, SplitMap<number>>()
-  /** The same of ways without a gateway. */
+  /** The same of hops without a gateway. */
   readonly #onLink = new Map<string, SplitMap<number>>()
 
   constructor(links: LinkTable) {
@@ -38,7 +38,7 @@ export class KernelTable {
     // In place: a prefix may have ten thousand routes.
     if (others === undefined) this.#byPrefix.set(route.prefix, [route])
     else others.splice(placeFor(others, route), 0, route)
-    this.#countWays(route, 1)
+    this.#countHops(route, 1)
   }
 
   /** Returns the removed route, if it was known. */
@@ -51,11 +51,11 @@ export class KernelTable {
     this.#size--
     all.splice(at, 1)
     if (all.length === 0) this.#byPrefix.delete(route.prefix)
-    this.#countWays(route, -1)
+    this.#countHops(route, -1)
     return route
   }
 
-  #countWays({ prefix: { text }, hops }: KernelRoute, by: 1 | -1): void {
+  #countHops({ prefix: { text }, hops }: KernelRoute, by: 1 | -1): void {
     for (const { interface: name, gateway } of hops) {
       count(this.#byLink, name, text, by)
       if (gateway === undefined) count(this.#onLink, name, text, by)
@@ -110,7 +110,7 @@ export class KernelTable {
   }
 
   /**
-   * Prefixes of the routes over a link, as they are now; those that have no route any more when it is their turn are left out.
+   * Prefixes of the routes over a link at the time of the call, without those that have no route any more when their turn comes.
    */
   over(link: string): Iterable<Prefix> {
     return this.#prefixes(this.#byLink.get(link))
@@ -153,7 +153,7 @@ function count(counts: Map<string, SplitMap<number>>, link: string, prefix: stri
   else if (over.delete(prefix) && over.size === 0) counts.delete(link)
 }
 
-/** Behind all that come before it, and those that are equal. */
+/** The index at which the route is inserted: behind those of a lower metric, and those of its metric that are not less preferred. */
 function placeFor(routes: readonly KernelRoute[], route: KernelRoute): number {
   const { metric } = route
   let at = firstFrom(routes, metric + 1)

@@ -15,7 +15,7 @@ export interface LearnedWay {
 export class LearnedWays {
   readonly #ways = new LongestMatch<LearnedWay>()
   #changed: Prefix[] = []
-  /** `recursiveNextHops`. Whoever changes it sets all routes again: until then the old ones are still kept. */
+  /** `recursiveNextHops`. Whoever changes it calls `set` again for every route; until then the routes of before are kept. */
   isAllowed = false
 
   get isEmpty(): boolean {

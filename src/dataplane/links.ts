@@ -231,13 +231,14 @@ function difference(
   return { gone: [...old].filter((one) => !has(one)), come: [...now].filter((one) => !had(one)) }
 }
 
-/** Tells whether an address is among these, for so many questions. */
+/** A function that tells whether an address is among these. `questions`: how often it will be asked. */
 function finder(all: readonly LinkAddress[], questions: number): (address: Address) => boolean {
   if (questions < FEW) return (address) => all.some((own) => own.address === address)
   const addresses = new Set(all.map(({ address }) => address))
   return (address) => addresses.has(address)
 }
 
+/** For fewer questions than this, searching the list costs less than making a set of it. */
 const FEW = 8
 
 /**

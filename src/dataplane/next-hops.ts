@@ -28,7 +28,7 @@ interface Gateway {
   users: number
 }
 
-/** What `coveredGateway` says may have changed for prefixes that contain the address and are longer than this. */
+/** For prefixes that contain this address and are longer than `length`, `coveredGateway` may give another result than before. */
 export interface MovedGateway {
   readonly bytes: Uint8Array
   readonly length: number

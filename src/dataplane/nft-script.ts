@@ -185,7 +185,10 @@ function loopRules({ verdict, returned }: LoopPlan): Written[] {
 /** The name of a set for each of several ways. */
 const numbered = (set: string, at: number): string => (at === 0 ? set : `${set}_${at + 1}`)
 
-/** Interface names that need no quoting in a script. */
+/**
+ * Interface names that a script can have in quotes as they are: in quotes nft knows no escapes, and takes `*` at the end for a
+ * wildcard. Links with other names are left out of the rules.
+ */
 const PLAIN_NAME = /^[\w.:@+-]+$/
 
 /** Cuts the name, which may be of any length. The mark after it is never cut: it identifies the rule. */

@@ -49,6 +49,7 @@ export class Places {
   #present = 0
   /** By family and prefix length: how many places there are. */
   readonly #lengths: Record<Family, Map<number, number>> = { ipv4: new Map(), ipv6: new Map() }
+  /** By family: our routes in the kernel that lead to a next hop. */
   readonly #leading: Record<Family, number> = { ipv4: 0, ipv6: 0 }
 
   constructor(home: number) {

@@ -1,4 +1,4 @@
-/** Four texts are listed; of more only this many, and the rest is counted. */
+/** Up to four texts are listed in full; of five or more only this many, and the others are counted. */
 const SHOWN = 3
 
 /** A list in words that stays short: `a, b, c and 7 more`. A cluster may have thousands of what is listed. */

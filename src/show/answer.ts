@@ -54,7 +54,7 @@ const birdVersion = ({ bird1 }: Pick<Client, 'bird1'>): string => (bird1 === und
 
 /**
  * The answer to one line. Its last line is marked; reading to the end carries out the command.
- * Undefined: nothing to say yet, though much was looked at.
+ * Undefined is a pause: the caller may do other work before it takes the next line.
  *
  * An error of our own ends the answer, and `report` gets it. Only one in a command that acts is thrown: nobody knows
  * how far it was carried out.

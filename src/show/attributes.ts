@@ -1,4 +1,4 @@
-/** Path attributes as `show route all` lists them: in the order of their type codes. */
+/** Path attributes as `show route all` lists them: in the order of their type codes, unknown ones last. */
 import type { RouteRow } from '../bgp/rib/types.ts'
 import { DEFAULT_LOCAL_PREF } from '../bgp/route/attribute-table.ts'
 import type { AsSegment } from '../bgp/wire/as-path.ts'

@@ -44,19 +44,26 @@ export interface PlainCommand {
 
 export interface ShowRoute {
   readonly kind: 'show-route'
+  /** The longest match of a single address, or this very prefix. */
   readonly for: Prefix | undefined
+  /** Everything inside this prefix. */
   readonly in: Prefix | undefined
   /** `master4` and `master6` as families. */
   readonly table: Family | undefined
+  /** Learned from this neighbor, or originated routes of this kind (`ORIGINATED_KINDS`). */
   readonly protocol: string | undefined
+  /** Advertised to this neighbor; before export policy for it; rejected by that. At most one of the three is given. */
   readonly export: string | undefined
   readonly preexport: string | undefined
   readonly noexport: string | undefined
-  /** Name of a policy that accepts it. */
+  /** Accepted by the policy of this name. */
   readonly filter: string | undefined
   readonly where: Where | undefined
+  /** Rejected on import. */
   readonly filtered: boolean
+  /** Best routes only. */
   readonly primary: boolean
+  /** With attributes and reasons. */
   readonly all: boolean
   readonly count: boolean
   readonly stats: boolean

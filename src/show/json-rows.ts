@@ -1,6 +1,5 @@
 /** The lines of an answer in JSON: one value, or an array with an item on each line. */
-import type { Millis } from '../base/units.ts'
-import { inSeconds } from '../base/units.ts'
+import { inSeconds, type Millis } from '../base/units.ts'
 import { CODE, PAUSE, type Row } from './reply.ts'
 import { formatRfc3339 } from './time.ts'
 import type { View } from './view.ts'

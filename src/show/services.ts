@@ -29,7 +29,7 @@ export function* serviceRows(view: View): Iterable<Row> {
   yield { code: CODE.ok, text: '' }
 }
 
-/** At neighbors, from one pause to the next. */
+/** Neighbors that are looked at between two pauses. */
 const LOOKS = 2_048
 
 const columns = (prefix: string, kind: string, count: string, from: string): string =>

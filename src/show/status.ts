@@ -6,7 +6,7 @@ import { formatProblem } from './services.ts'
 import { formatTime, type TimeStyle } from './time.ts'
 import type { View } from './view.ts'
 
-/** Beyond so many, what is not as wanted is only counted here. */
+/** The problems that are listed; further ones are only counted. */
 const NAMED = 10
 
 export function* statusRows(view: View, style: TimeStyle, version: string): Iterable<Row> {
@@ -14,6 +14,7 @@ export function* statusRows(view: View, style: TimeStyle, version: string): Iter
   const time = (at: number) => formatTime(view.epoch + at, view.epoch + view.now, style)
   const report = (text: string): Row => ({ code: CODE.uptime, text })
   yield { code: CODE.version, text: `BIRD ${version}` }
+  // BIRD's line always has an address: 0.0.0.0 until ours is known.
   yield report(`Router ID is ${formatRouterId(status.routerId ?? 0)}`)
   yield report(`Hostname is ${status.hostName}`)
   yield report(`Current server time is ${time(view.now)}`)

@@ -19,7 +19,7 @@ export interface View {
   status(): StatusView
   /** All neighbors, in the order of their names, without a look at their routes: there may be thousands. */
   neighbors(): Iterable<NeighborView>
-  /** More of those that are meant; default: of all. Each is made when it is taken. */
+  /** In full, the neighbors for which `isMeant` holds; default: all. Each is read when the iteration comes to it. */
   eachProtocol(isMeant?: (neighbor: NeighborView) => boolean): Iterable<ProtocolView>
   /** Ranges that neighbors without an object of their own may call from (`peerRange`), by name. */
   ranges(): readonly RangeView[]
@@ -28,7 +28,7 @@ export interface View {
   count(query: RouteQuery, from: RouteCursor | undefined): RouteCount
   /** What this node wants to advertise. */
   services(): readonly RouteIntent[]
-  /** Why something is not: by address, object or neighbor left out. */
+  /** Why something is not advertised: by the text of the prefix, or the name of the object or neighbor, that is left out. */
   refusals(): ReadonlyMap<string, string>
   problems(): readonly Problem[]
   /** The hosts whose connections were refused. */
@@ -70,7 +70,7 @@ export interface StatusView {
   readonly asNumber: Asn | undefined
   readonly routerId: RouterId | undefined
   readonly startedAt: Millis
-  /** When objects last changed what should be. */
+  /** When a change of objects last changed the desired state. */
   readonly configuredAt: Millis
   readonly source: { readonly kind: 'kubernetes' | 'manifests'; readonly synced: boolean }
   readonly stopping: boolean
@@ -295,7 +295,7 @@ export interface CallersView {
   readonly refused: number
   /** Packets of strangers that the kernel dropped before a listener saw them. */
   readonly dropped: number
-  /** That is so now. */
+  /** The kernel drops such packets at present. */
   readonly isFiltering: boolean
   /** The most recent caller first. */
   readonly recent: readonly CallerView[]
