@@ -18,10 +18,12 @@ import {
   type NamedCandidate,
   type PeerInputs,
   RANK,
+  selects,
   sessionFamily,
 } from './peer-candidates.ts'
 import type { PeerPolicies, PolicyRequest } from './policies.ts'
 import { makeProblem } from './problem.ts'
+import { matches } from './selector.ts'
 import type { Settings } from './settings.ts'
 
 const HOLD_TIME: Seconds = 90
@@ -65,7 +67,7 @@ export function makePeer(
     longLivedTime: object?.longLivedTime ?? 0,
     connectRetryTime: object?.connectRetryTime ?? CONNECT_RETRY_TIME,
     drain: object?.drain ?? false,
-    passive: isPassive(object) ? !isMirror(candidate) : object?.range !== undefined,
+    passive: isPassive(object) ? !isMirror(candidate) && !dialsAnyway(candidate, me) : object?.range !== undefined,
     fastFailover: object?.fastFailover ?? true,
     // The other end of a passive one dials at once.
     waits: node !== undefined && isHigher(node, me, family) && !(isMirror(candidate) && isPassive(object)),
@@ -184,6 +186,17 @@ function featuresOf(candidate: Candidate, me: ClusterNode): Pick<PeerIntent, Fea
 const isMirror = ({ rank }: Candidate): boolean => rank === RANK.mirror
 
 const isPassive = (object: PeerObject | undefined): boolean => object?.passive ?? false
+
+/**
+ * A passive BGPPeer that makes two nodes neighbors of each other would leave a session that nobody dials: of such nodes, the one
+ * that dials first in the mesh does.
+ */
+function dialsAnyway(candidate: Candidate, me: ClusterNode): boolean {
+  const { object, node } = candidate
+  if (object?.peerSelector === undefined || node === undefined) return false
+  const isMutual = selects(object, node) && matches(object.peerSelector, me.labels)
+  return isMutual && !isHigher(node, me, sessionFamily(candidate))
+}
 
 /** RFC 9234 §4.2: two ends of a session have roles that fit. */
 function roleOf(candidate: Candidate): PeerIntent['role'] {

@@ -420,6 +420,24 @@ describe('what a BGPPeer says of one end is turned round for the other', () => {
     expect(other).toMatchObject({ passive: false, role: 'customer', addPath: { send: receive, receive: send } })
   })
 
+  test('of two nodes that one passive BGPPeer makes neighbors of each other, one dials', () => {
+    const reflectors = ['10.0.0.1', '10.0.0.2', 'fd00::3'].map((address, index) =>
+      node(`r${index}`, { addresses: [address, `fd00::${index + 1}`], labels: { reflector: 'yes' } }),
+    )
+    const client = node('client', { addresses: ['10.0.0.9'] })
+    const object = bgpPeer('all', { nodeSelector: 'has(reflector)', peerSelector: 'all()', passive: true })
+    const peersAt = (name: string) => [...intentOf(name, [...reflectors, client, NO_MESH, object]).peers.values()]
+    const passive = new Map<string, boolean>(
+      ['r0', 'r1', 'r2', 'client'].flatMap((name) =>
+        peersAt(name).map((one) => [`${name} ${one.address}`, one.passive] as const),
+      ),
+    )
+    expect([passive.get('r0 10.0.0.2'), passive.get('r1 10.0.0.1')].sort()).toEqual([false, true])
+    expect([passive.get('r0 fd00::3'), passive.get('r2 fd00::1')].sort()).toEqual([false, true])
+    // A client is no reflector: it dials, and the reflectors do not.
+    expect([passive.get('r0 10.0.0.9'), passive.get('client 10.0.0.1')]).toEqual([true, false])
+  })
+
   test('who does not wait dials, whichever router ID is higher', () => {
     const objects = [
       from,
