@@ -4,7 +4,7 @@
  */
 
 import { formatAddress } from '../base/address.ts'
-import { contains, makePrefix, type Prefix } from '../base/prefix.ts'
+import { makePrefix, type Prefix } from '../base/prefix.ts'
 import { SplitMap } from '../base/split-map.ts'
 import { blackhole } from './fib.ts'
 import { type KernelRoute, MAIN_TABLE } from './kernel.ts'
@@ -63,17 +63,17 @@ export class KernelRoutes {
     return (route?.hops ?? []).map((hop) => hop.interface)
   }
 
-  /**
-   * Whether one of these addresses is on a link: a route without a gateway leads to it. The route of a wider network leads to
-   * a prefix only where none around that prefix is more specific.
-   */
-  isOnLink(prefixes: readonly Prefix[], link: string): boolean {
-    for (const one of this.#table.onLink(link)) {
-      const leadsTo = (prefix: Prefix): boolean =>
-        contains(prefix, one) || (contains(one, prefix) && this.#table.covering(prefix)?.prefix.text === one.text)
-      if (one.length > 0 && prefixes.some(leadsTo)) return true
-    }
-    return false
+  /** Links that the most specific route around a whole prefix leads to without a gateway. A default route leads to none. */
+  linksAround(prefix: Prefix): readonly string[] {
+    const around = this.#table.covering(prefix)?.prefix
+    if (around === undefined || around.length === 0) return []
+    const hops = this.#table.at(around).flatMap((route) => route.hops)
+    return hops.filter(({ gateway }) => gateway === undefined).map((hop) => hop.interface)
+  }
+
+  /** Prefixes to which a route over a link leads without a gateway. */
+  onLink(link: string): Iterable<Prefix> {
+    return this.#table.onLink(link)
   }
 
   /** Whether a learned route is in the kernel at this very prefix, and whose. */

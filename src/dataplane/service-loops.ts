@@ -25,6 +25,7 @@ import { joinPrefixes, joinSorted } from '../cluster/pools.ts'
 import { byPosition, firstInside, isInsideOne } from '../cluster/prefix-index.ts'
 import type { KernelRoute } from './kernel.ts'
 import { LongestMatch } from './longest-match.ts'
+import { type HeldLinks, PodLinks } from './pod-links.ts'
 import { Walks } from './walks.ts'
 
 export interface LoopPlan {
@@ -51,15 +52,13 @@ interface Returned {
 export const MOST_WAYS = 8
 
 /** Lookups in the kernel's routes, of all programs. */
-export interface HeldRoutes {
+export interface HeldRoutes extends HeldLinks {
   at(prefix: Prefix): readonly KernelRoute[]
   all(): Iterable<KernelRoute>
   /** Whether packets are forwarded by this route. */
   leadsOn(route: KernelRoute): boolean
   /** The links that packets to an address leave by. */
   linksTo(host: Prefix): readonly string[]
-  /** Whether some of these prefixes are on a link, without a gateway. */
-  isOnLink(prefixes: readonly Prefix[], link: string): boolean
   /** At most `most` of the prefixes whose routes have changed since the last call. */
   takeMoved(most: number): Iterable<Prefix>
   readonly hasMoved: boolean
@@ -191,19 +190,15 @@ export class ServiceLoops {
 
   *#returned(): Work<LoopPlan['returned']> {
     const { proxied = [], ownPods } = this.#intent ?? {}
-    const pods = ownPods?.own ?? []
-    const isOfPods = new Map<string, boolean>()
-    const isNoPodLink = (link: string): boolean => {
-      const known = isOfPods.get(link) ?? this.#held.isOnLink(pods, link)
-      isOfPods.set(link, known)
-      return !known
-    }
+    const podLinks = yield* PodLinks.of(this.#held, proxied.length > 0 ? (ownPods?.own ?? []) : [])
     const byWay: Record<Family, Map<string, Way>> = { ipv4: new Map(), ipv6: new Map() }
     for (const address of proxied) {
       yield WAY_COST
       if (this.#around(address) === undefined || this.#hasOwnerOrRoute(address)) continue
-      const links = this.#held.linksTo(address).filter(isNoPodLink).sort()
+      const links: string[] = []
+      for (const link of this.#held.linksTo(address)) if (!(yield* podLinks.has(link))) links.push(link)
       if (links.length === 0) continue
+      links.sort()
       const way = byWay[address.family].get(links.join('\n'))
       if (way !== undefined) way.addresses.push(address)
       else byWay[address.family].set(links.join('\n'), { links, addresses: [address] })
