@@ -294,7 +294,7 @@ export class Engine {
     const touched = links.take(change)
     kernel?.takeLinks(touched)
     bfd.takeLinks(touched)
-    objects.unnumbered.followLinks(touched, links)
+    objects.found.unnumbered.followLinks(touched, links)
     if (facts.stopping) return
     sessions.followLinks(touched, now)
     if (interfaces.follow(touched)) this.#follower.interfacesChanged(now)
@@ -336,9 +336,9 @@ export class Engine {
     const { facts, objects, out } = this.#parts
     const node = facts.intent?.node
     if (node === undefined || facts.stopping) return
-    const line = objects.noteLink(input, now)
+    const line = objects.found.noteLink(input, now)
     if (line !== undefined) out.log(line)
-    objects.followLink(input.interface, node, now)
+    objects.found.followLink(input.interface, node, now)
   }
 
   #takeBfd(input: BfdStateInput, now: Millis): void {

@@ -24,10 +24,6 @@ export class Gateways {
     this.#wanted.delete(name)
   }
 
-  has(name: string): boolean {
-    return this.#wanted.has(name)
-  }
-
   get isEmpty(): boolean {
     return this.#wanted.size === 0
   }

@@ -12,23 +12,20 @@ import { Peer } from '../bgp/session/peer.ts'
 import { AS_EVER, type OwnRestart } from '../bgp/session/restart.ts'
 import type { Session } from '../bgp/session/types.ts'
 import { CEASE } from '../bgp/wire/notification.ts'
-import { type NodeIntent, type PeerIntent, type RouteIntent, UNKNOWN_ADDRESS } from '../cluster/intent.ts'
+import type { NodeIntent, PeerIntent, RouteIntent } from '../cluster/intent.ts'
 import { onLastGoodFilters } from '../cluster/policy-parts.ts'
 import { same } from '../cluster/same.ts'
 import type { TouchedLinks } from '../dataplane/links.ts'
 import type { RangeView } from '../show/view.ts'
 import { type ByHand, byHand } from './by-hand.ts'
-import { comesBefore } from './found-neighbors.ts'
+import { FoundAddresses } from './found-addresses.ts'
 import type { Gateways } from './gateways.ts'
-import type { DiscoveryInput } from './input.ts'
 import { type Stage, whyLeft } from './leaving-stage.ts'
-import type { LogLine } from './log-line.ts'
 import type { Neighbor, Neighbors } from './neighbors.ts'
 import { peerConfig } from './peer-config.ts'
 import { isRange, memberIntent, type RangeIntent, Ranges } from './ranges.ts'
 import type { Sessions } from './sessions.ts'
 import type { SourceAddresses } from './source-addresses.ts'
-import { Unnumbered } from './unnumbered.ts'
 
 /** The parts of the engine that objects change. */
 interface ObjectsParts {
@@ -57,8 +54,7 @@ export class Objects {
   readonly #ownRestart: OwnRestart
   readonly #byHand: ByHand
   readonly #ranges = new Ranges()
-  readonly unnumbered = new Unnumbered()
-  readonly gateways: Gateways
+  readonly found: FoundAddresses
   readonly #sources: SourceAddresses
   /** Grows when neighbors, or their intents, may have changed. */
   revision = 0
@@ -66,7 +62,14 @@ export class Objects {
   leaving: { readonly stage: Stage; readonly reason: string } = { stage: 'here', reason: '' }
 
   constructor(parts: ObjectsParts) {
-    this.gateways = parts.gateways
+    this.found = new FoundAddresses(parts.gateways, parts.neighbors, {
+      remove: (name, now) => this.removePeer(name, now),
+      change: (intent, node, now) => {
+        this.revision++
+        this.#changeNeighbor(intent, node, now)
+      },
+      stop: (neighbor, reason, now) => this.#hold(neighbor, reason, now),
+    })
     this.#sources = parts.sources
     this.#ownRestart = parts.ownRestart
     this.#byHand = parts.byHand
@@ -91,13 +94,11 @@ export class Objects {
   addPeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     this.revision++
     if (isRange(intent)) this.#addRange(intent, node, now)
-    else if (intent.interface !== undefined) {
-      this.unnumbered.set(intent)
-      this.#addNeighbor(this.#routerOf(intent, now), node, now)
-    } else if (intent.gateway !== undefined) {
-      this.gateways.set(intent)
-      this.#addNeighbor(this.#gatewayOf(intent, now), node, now)
-    } else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
+    else {
+      const found = this.found.set(intent, now)
+      if (found !== undefined) this.#addNeighbor(found, node, now)
+      else if (!this.#adopt(intent, node, now)) this.#addNeighbor(intent, node, now)
+    }
   }
 
   /** Hosts that connected from a wider range around this one belong to it now, up to its limit. */
@@ -154,9 +155,7 @@ export class Objects {
       this.removePeer(from, now)
       this.addPeer(intent, node, now)
     } else {
-      if (this.unnumbered.has(from)) this.unnumbered.set(intent)
-      this.unnumbered.remove(from)
-      this.gateways.remove(from)
+      this.found.remove(from)
       this.#rename(neighbor, intent.name)
       this.changePeer(intent, node, now)
     }
@@ -296,13 +295,7 @@ export class Objects {
   changePeer(intent: PeerIntent, node: NodeIntent, now: Millis): void {
     this.revision++
     if (isRange(intent)) this.#changeRange(intent, node, now)
-    else if (this.unnumbered.has(intent.name)) {
-      this.unnumbered.set(intent)
-      this.#changeNeighbor(this.#routerOf(intent, now), node, now)
-    } else if (intent.gateway !== undefined) {
-      this.gateways.set(intent)
-      this.#changeNeighbor(this.#gatewayOf(intent, now), node, now)
-    } else this.#changeNeighbor(intent, node, now)
+    else this.#changeNeighbor(this.found.set(intent, now) ?? intent, node, now)
   }
 
   #changeRange(range: RangeIntent, node: NodeIntent, now: Millis): void {
@@ -342,61 +335,11 @@ export class Objects {
     if (neighbor === undefined) return
     if (this.#ranges.rangeOf(name) !== undefined && neighbor.peer.hasBeenEstablished) this.#ranges.noteFormer(name)
     this.#ranges.leave(name)
-    this.unnumbered.remove(name)
-    this.gateways.remove(name)
+    this.found.remove(name)
     this.#sources.remove(name)
     this.#sessions.handle(neighbor, { kind: 'stop', subcode, text: '', reason }, now)
     this.#sessions.remove(neighbor)
     this.#neighbors.remove(name)
-  }
-
-  /** A link of unnumbered neighbors came or went, or a router advertised itself there. */
-  noteLink(input: DiscoveryInput, now: Millis): LogLine | undefined {
-    const wanted = this.unnumbered.on(input.interface)
-    const hasSession = wanted.some(({ name }) => this.#neighbors.get(name)?.peer.session !== undefined)
-    return this.unnumbered.take(input, hasSession, now)
-  }
-
-  followLink(name: string, node: NodeIntent, now: Millis): void {
-    for (const intent of this.unnumbered.on(name)) this.#followRouter(intent, node, now)
-    this.#followGateways(node, now)
-  }
-
-  /**
-   * Default routes or neighbors have changed: each router of a link and each gateway that is new gets a session, and no other
-   * session is reset.
-   */
-  followFound(node: NodeIntent, now: Millis): void {
-    for (const intent of this.unnumbered.all()) this.#followRouter(intent, node, now)
-    this.#followGateways(node, now)
-  }
-
-  #followRouter(intent: PeerIntent, node: NodeIntent, now: Millis): void {
-    this.#follow(this.#routerOf(intent, now), "the router's address", node, now)
-  }
-
-  #followGateways(node: NodeIntent, now: Millis): void {
-    for (const intent of this.gateways.all())
-      this.#follow(this.#gatewayOf(intent, now), 'the default gateway', node, now)
-  }
-
-  #routerOf(intent: PeerIntent, now: Millis): PeerIntent {
-    return this.unnumbered.resolve(intent, (found) => this.#rivalOf(found, now))
-  }
-
-  #gatewayOf(intent: PeerIntent, now: Millis): PeerIntent {
-    return this.gateways.resolve(intent, (found) => this.#rivalOf(found, now))
-  }
-
-  /** A neighbor from a range is replaced by one that an object names. */
-  #rivalOf(found: PeerIntent, now: Millis): string | undefined {
-    for (const { name, intent } of [...this.#neighbors.values()]) {
-      const isThere = intent.address === found.address && intent.port === found.port && name !== found.name
-      if (!isThere) continue
-      if (intent.range !== undefined) this.removePeer(name, now)
-      else if (comesBefore(intent, found)) return name
-    }
-    return undefined
   }
 
   /** Links have changed: a neighbor whose source address has changed dials with the new one. */
@@ -408,29 +351,6 @@ export class Objects {
       this.revision++
       this.#changeNeighbor(wanted, node, now)
     }
-  }
-
-  /** Without its link a session cannot work: it ends at once, not when its hold timer expires. */
-  #follow(intent: PeerIntent, what: string, node: NodeIntent, now: Millis): void {
-    const neighbor = this.#neighbors.get(intent.name)
-    if (neighbor === undefined) return
-    const { address, held } = neighbor.intent
-    if (address === intent.address && held === intent.held) return
-    this.revision++
-    const isOther = address !== intent.address || this.#isLost(intent, now)
-    if (isOther && neighbor.disabled === undefined) {
-      const reason = intent.held ?? `${what} is now ${intent.address}`
-      this.#sessions.handle(neighbor, { kind: 'stop', subcode: CEASE.configChange, text: '', reason }, now)
-    }
-    this.#changeNeighbor(intent, node, now)
-  }
-
-  /** It is no default gateway any more, or another neighbor has its address. A link in trouble may still carry the session. */
-  #isLost(intent: PeerIntent, now: Millis): boolean {
-    if (intent.held === undefined) return false
-    return (
-      intent.gateway !== undefined || (intent.address !== UNKNOWN_ADDRESS && this.#rivalOf(intent, now) !== undefined)
-    )
   }
 
   /** The node's own AS, router ID or name may have changed: each neighbor decides whether that resets it. */

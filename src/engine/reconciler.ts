@@ -109,7 +109,7 @@ export class Reconciler {
     const { facts, objects } = this.#parts
     this.#subscriptions.followDefaultRoutes()
     const node = facts.intent?.node
-    if (node !== undefined) objects.followFound(node, now)
+    if (node !== undefined) objects.found.followAll(node, now)
   }
 
   *#setServiceAddresses({ added, removed }: IntentDiff['serviceAddresses']): Work {
@@ -155,7 +155,7 @@ export class Reconciler {
    */
   *#changePeers({ node: change, peers: named }: IntentDiff, node: NodeIntent | undefined): Work {
     const { facts, objects, neighbors } = this.#parts
-    const peers = withFound(named, neighbors, objects.gateways)
+    const peers = withFound(named, neighbors, objects.found.gateways)
     for (const name of peers.removed) {
       objects.removePeer(name, facts.now)
       yield NEIGHBOR_COST

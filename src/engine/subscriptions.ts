@@ -39,14 +39,14 @@ export class Subscriptions {
 
   /** Default routes are read for neighbors that are the default gateway, where nothing else is asked of the kernel. */
   followDefaultRoutes(): void {
-    const wanted = !this.#parts.objects.gateways.isEmpty
+    const wanted = !this.#parts.objects.found.gateways.isEmpty
     if (wanted === this.#hasDefaultRoutes) return
     this.#hasDefaultRoutes = wanted
     this.#parts.out.push({ kind: 'follow-default-routes', wanted })
   }
 
   discoverRouters(): void {
-    const { unnumbered } = this.#parts.objects
+    const { unnumbered } = this.#parts.objects.found
     unnumbered.forgetUnused()
     const { interfaces } = unnumbered
     if (same(interfaces, this.#interfaces)) return

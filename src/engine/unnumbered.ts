@@ -34,10 +34,6 @@ export class Unnumbered {
     for (const name of this.#links.keys()) if (this.on(name).length === 0) this.#links.delete(name)
   }
 
-  has(name: string): boolean {
-    return this.#wanted.has(name)
-  }
-
   /** Sorted by name. */
   get interfaces(): readonly string[] {
     return [...this.#links.keys()].sort()

@@ -186,7 +186,7 @@ export class EngineView implements View {
   }
 
   #discovery(name: string): DiscoveryView {
-    const link = this.#objects.unnumbered.link(name)
+    const link = this.#objects.found.unnumbered.link(name)
     return { interface: name, router: link?.router, others: link?.others ?? [] }
   }
 
