@@ -38,7 +38,11 @@ function holds(match: RuleMatch, route: PolicyRoute, peerType: PeerType, attribu
     if (segment.kind === 'set') break
     if (segment.kind === 'sequence') path.push(...segment.asns)
   }
+  const { named = [] } = route
+  const isNamed = (names: readonly string[]) => names.some((name) => named.includes(name))
   return (
+    (match.named === undefined ? match.notNamed === undefined || named.length > 0 : isNamed(match.named)) &&
+    !isNamed(match.notNamed ?? []) &&
     (match.family === undefined || match.family === prefix.family) &&
     (match.prefixes === undefined || match.prefixes.some(isIn)) &&
     (match.notPrefixes === undefined || !match.notPrefixes.some(isIn)) &&
@@ -92,8 +96,11 @@ const operation = fc.oneof<fc.Arbitrary<Operation>[]>(
     address: fc.constantFrom('self' as const, 'unchanged' as const),
   }),
 )
+const names = fc.subarray(['a', 'b', 'c', 'd'])
 const match = fc.record(
   {
+    named: names,
+    notNamed: names,
     family,
     prefixes: fc.array(prefixMatch, { maxLength: 20 }),
     notPrefixes: fc.array(prefixMatch, { maxLength: 5 }),
@@ -113,6 +120,8 @@ const sparse = fc
     match,
     fc.shuffledSubarray(
       [
+        'named',
+        'notNamed',
         'family',
         'prefixes',
         'notPrefixes',
@@ -128,11 +137,15 @@ const sparse = fc
     ),
   )
   .map(([all, kept]) => Object.fromEntries(Object.entries(all).filter(([key]) => kept.includes(key))) as RuleMatch)
-/** Those that name prefixes are looked for otherwise where there are many. */
+/** Those that name prefixes, or names, are looked for otherwise where there are many. */
 const long = fc.record({ prefixes: fc.array(prefixMatch, { minLength: 1, maxLength: 3 }) })
+const longNamed = fc.record({ named: names })
 const rules = fc
   .oneof(
-    ...[fc.oneof(sparse, match), fc.oneof({ weight: 6, arbitrary: long }, sparse)].map((conditions, isLong) =>
+    ...[
+      fc.oneof(sparse, match),
+      ...[long, longNamed].map((many) => fc.oneof({ weight: 6, arbitrary: many }, sparse)),
+    ].map((conditions, isLong) =>
       fc.array(
         fc.record({
           match: conditions as fc.Arbitrary<RuleMatch>,
@@ -173,6 +186,8 @@ const attributes: fc.Arbitrary<PathAttributes> = fc.record({
 })
 const origin = fc.constantFrom(
   { source: 'originated' as const, learnedFrom: undefined },
+  { source: 'originated' as const, learnedFrom: undefined, named: ['a', 'c'] },
+  { source: 'originated' as const, learnedFrom: undefined, named: ['b'] },
   { source: 'peer' as const, learnedFrom: 'internal' as const },
   { source: 'peer' as const, learnedFrom: 'external' as const },
 )
@@ -198,7 +213,7 @@ test('a compiled policy says what its rules say', () => {
         const compiled = compile(given)
         for (const [one, neighbor, pick] of asked) {
           const route = pick % 2 === 0 ? one : near(given, one, pick)
-          const { prefix, source, learnedFrom } = route
+          const { prefix, source, learnedFrom, named } = route
           // As NLRI lies on the wire: no more octets than the length needs, something else behind, set bits beyond the length.
           const octets = (prefix.length + 7) >> 3
           const wire = new Uint8Array([7, ...prefix.bytes.subarray(0, octets), 255])
@@ -209,7 +224,9 @@ test('a compiled policy says what its rules say', () => {
             return route.attributes
           }
           const at = { family: prefix.family, bytes: wire, offset: 1, length: prefix.length }
-          const verdict = compiled.decide(policyInput(at, { source, learnedFrom, peerType: neighbor, attributes }))
+          const verdict = compiled.decide(
+            policyInput(at, { source, learnedFrom, named, peerType: neighbor, attributes }),
+          )
           const expected = judge(given, route, neighbor)
           expect(verdict.rule).toBe(expected.rule)
           expect(verdict.kind).toBe(expected.kind)

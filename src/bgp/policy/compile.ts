@@ -23,7 +23,7 @@ import type { PeerType } from '../wire/context.ts'
 import { globOf, matchesAttributes, ORIGINATED_LOCAL_PREF, readsAttributes } from './match.ts'
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
-import { RuleIndex } from './rule-index.ts'
+import { NameIndex, RuleIndex } from './rule-index.ts'
 import { type Accepted, changes, TrailTree } from './trail.ts'
 
 export interface Rejected {
@@ -70,6 +70,8 @@ interface Lane {
   readonly steps: readonly Step[]
   /** Where many of them name prefixes. */
   readonly index: RuleIndex | undefined
+  /** Where many of them name BGPAdvertisements, and few name prefixes. */
+  readonly names: NameIndex | undefined
   /** The verdict is the same for all of these routes that have the same attributes. */
   readonly isUniform: boolean
 }
@@ -128,11 +130,13 @@ export class CompiledPolicy {
     let current: PathAttributes | undefined
     let lastSet: PrefixSet | undefined
     let contained = false
-    const { steps, index } = this.#lane(family, source, input.learnedFrom, input.peerType)
-    const count = index === undefined ? steps.length : index.select(w0, w1, w2, w3, length)
+    const named = input.named ?? NONE
+    const { steps, index, names } = this.#lane(family, source, input.learnedFrom, input.peerType)
+    const count = index?.select(w0, w1, w2, w3, length) ?? names?.select(named) ?? steps.length
+    const selected = (index ?? names)?.selected
     this.#metCount = 0
     for (let at = 0; at < count; at++) {
-      const step = steps[index === undefined ? at : (index.selected[at] as number)] as Step
+      const step = steps[selected === undefined ? at : (selected[at] as number)] as Step
       if (index === undefined && step.inside !== undefined) {
         // Consecutive rules often have the same prefixes: one lookup is enough for them.
         const set = step.inside[family]
@@ -141,7 +145,7 @@ export class CompiledPolicy {
         if (!contained) continue
       }
       if (step.outside?.[family].has(w0, w1, w2, w3, length)) continue
-      if (step.isNamed?.(input.named ?? NONE) === false) continue
+      if (step.isNamed?.(named) === false) continue
       if (step.interface?.test(input.interface ?? '') === false) continue
       if (step.readsAttributes) {
         const { communities } = step.rule.match
@@ -220,12 +224,17 @@ export class CompiledPolicy {
     )
     const steps = upTo(possible, (step) => ends(step) && matchesWholeLane(step.rule.match))
     const prefixLists = steps.map((step) => step.rule.match.prefixes)
+    const nameLists = steps.map((step) => step.rule.match.named)
     const isLong = prefixLists.filter((prefixes) => prefixes !== undefined).length >= MANY
     if (!isLong)
       for (const step of steps) step.inside ??= step.rule.match.prefixes && this.#setsOf(step.rule.match.prefixes)
     const lane = {
       steps,
       index: isLong ? new RuleIndex(prefixLists, family) : undefined,
+      names:
+        !isLong && nameLists.filter((names) => names !== undefined).length >= MANY
+          ? new NameIndex(nameLists)
+          : undefined,
       isUniform: !steps.some((step) => tellsRoutesApart(step.rule.match)),
     }
     this.#lanes[index] = lane
@@ -262,7 +271,7 @@ export class CompiledPolicy {
 
 /** Two families, two sources, two neighbor types, and three values of `learnedFrom` in two bits. */
 const LANES = 24
-/** From this many rules with prefixes on, a lane uses a `RuleIndex`. */
+/** From this many rules with prefixes on, a lane uses a `RuleIndex`; from this many with names on, a `NameIndex`. */
 const MANY = 8
 
 /** A compiled rule. */

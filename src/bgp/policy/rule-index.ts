@@ -50,15 +50,7 @@ export class RuleIndex {
 
   /** Selects the rules that can match the prefix of these words and this length; returns how many. */
   select(w0: number, w1: number, w2: number, w3: number, length: number): number {
-    const found = this.#find(w0, w1, w2, w3, length)
-    const always = this.#always
-    let [count, next] = [0, 0]
-    for (const rule of found) {
-      while (next < always.length && (always[next] as number) < rule) this.selected[count++] = always[next++] as number
-      this.selected[count++] = rule
-    }
-    while (next < always.length) this.selected[count++] = always[next++] as number
-    return count
+    return merge(this.#always, this.#find(w0, w1, w2, w3, length), this.selected)
   }
 
   #find(w0: number, w1: number, w2: number, w3: number, length: number): readonly number[] {
@@ -74,9 +66,7 @@ export class RuleIndex {
         if (isSame && length >= min && length <= max && found.at(-1) !== rule) found.push(rule)
       }
     }
-    if (found.length < 2) return found
-    found.sort((a, b) => a - b)
-    return found.filter((rule, at) => rule !== found[at - 1])
+    return found.length < 2 ? found : found.sort((a, b) => a - b)
   }
 }
 
@@ -89,3 +79,44 @@ const newGroup = (bits: number): Group => ({
 /** For IPv4 the first word. It needs no secret key: administrators write rules, not neighbors. */
 const hash = (w0: number, w1: number, w2: number, w3: number): number =>
   w0 ^ Math.imul(w1, 31) ^ Math.imul(w2, 961) ^ Math.imul(w3, 29_791)
+
+/** Which of many rules can match a route that BGPAdvertisements name: rules without names, and rules with one of its names. */
+export class NameIndex {
+  readonly #byName = new Map<string, number[]>()
+  /** Rules that name no advertisements, in order. */
+  readonly #always: readonly number[]
+  /** The rules that can match the route asked for last, in order: the first `count`. */
+  readonly selected: number[] = []
+
+  /** `rules`: the names of each; undefined: it has none. */
+  constructor(rules: readonly (readonly string[] | undefined)[]) {
+    this.#always = rules.flatMap((names, rule) => (names === undefined ? [rule] : []))
+    for (const [rule, names = []] of rules.entries()) {
+      for (const name of new Set(names)) {
+        const others = this.#byName.get(name)
+        if (others === undefined) this.#byName.set(name, [rule])
+        else others.push(rule)
+      }
+    }
+  }
+
+  /** Selects the rules that can match a route with these names; returns how many. */
+  select(names: readonly string[]): number {
+    const found = names.flatMap((name) => this.#byName.get(name) ?? NO_RULES)
+    if (found.length > 1) found.sort((a, b) => a - b)
+    return merge(this.#always, found, this.selected)
+  }
+}
+
+const NO_RULES: readonly number[] = []
+
+/** Both lists are sorted, and so is the outcome, which has each number once; returns how many it has. */
+function merge(some: readonly number[], others: readonly number[], into: number[]): number {
+  let [count, next] = [0, 0]
+  for (const rule of others) {
+    while (next < some.length && (some[next] as number) < rule) into[count++] = some[next++] as number
+    if (count === 0 || into[count - 1] !== rule) into[count++] = rule
+  }
+  while (next < some.length) into[count++] = some[next++] as number
+  return count
+}
