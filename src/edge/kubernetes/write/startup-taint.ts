@@ -34,19 +34,17 @@ export class StartupTaint {
     for (const name of this.#refused.keys()) if (!this.#nodes.has(name)) this.#refused.delete(name)
   }
 
-  /** Removes it from all nodes that are ready. One that may not be changed holds up no other, and is tried again less often. */
+  /**
+   * Removes it from all nodes that are ready. One that may not be changed holds up no other, and is tried again less often.
+   *
+   * Returns after what time to check the others again, or what is refused; undefined: nothing is left to do.
+   */
   async removeFromReady(signal: AbortSignal): Promise<Millis | RefusedInPart | undefined> {
     for (const name of this.#nodes) {
       if (signal.aborted) return undefined
       if (systemClock.now() < (this.#refused.get(name)?.until ?? 0)) continue
       this.#refused.delete(name)
-      try {
-        if (await this.#removeIfReady(name, signal))
-          this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
-      } catch (error) {
-        if (!isOfNode(error)) throw error
-        this.#refused.set(name, { refusal: error, until: systemClock.now() + this.#timing.refusedPause })
-      }
+      if (await this.#removeIfReady(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
       await sleep(this.#timing.pause, signal)
     }
     const [first] = this.#refused.values()
@@ -54,7 +52,7 @@ export class StartupTaint {
     return this.#nodes.size === 0 ? undefined : CHECK_AGAIN
   }
 
-  /** Whether nothing is left to do for this node. */
+  /** Whether nothing is left to do for this node. An error of a read is one of all nodes: it is thrown. */
   async #removeIfReady(name: string, signal: AbortSignal): Promise<boolean> {
     const status = await this.#client.get(NODE_STATUS, name, signal)
     if (status === undefined || !isReady(status)) return false
@@ -66,21 +64,30 @@ export class StartupTaint {
     const taints = listOf(fields(node.spec).taints)
     const left = taints.filter(({ key, effect }) => key !== STARTUP_TAINT || effect === 'NoExecute')
     if (left.length === taints.length) return true
+    const change = { metadata: { resourceVersion }, spec: { taints: left.length === 0 ? null : left } }
+    return this.#patch(name, change, signal)
+  }
+
+  /** Whether nothing is left to do for this node. */
+  async #patch(name: string, change: ApiFields, signal: AbortSignal): Promise<boolean> {
     try {
-      const change = { metadata: { resourceVersion }, spec: { taints: left.length === 0 ? null : left } }
       await this.#client.patch(NODE, name, change, signal)
+      return true
     } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      // The Node was deleted meanwhile.
+      if (error.status === 404) return true
       // Another client wrote first, as kubelets often do: the next try reads the new version.
-      if (error instanceof ApiError && error.status === 409) return false
-      throw error
+      if (error.status === 409) return false
+      if (!isOfNode(error)) throw error
+      this.#refused.set(name, { refusal: error, until: systemClock.now() + this.#timing.refusedPause })
+      return false
     }
-    return true
   }
 }
 
-/** Whether the API refuses this Node alone: because of what is in it, or by a policy for some Nodes. */
-const isOfNode = (error: unknown): error is ApiError =>
-  error instanceof ApiError && [400, 403, 422].includes(error.status)
+/** Whether the API may refuse the change of this Node alone: because of what is in it, or by a policy for some Nodes. */
+const isOfNode = ({ status }: ApiError): boolean => [400, 403, 422].includes(status)
 
 const listOf = (value: unknown): readonly ApiFields[] => (Array.isArray(value) ? value.map(fields) : [])
 
