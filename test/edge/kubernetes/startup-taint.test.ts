@@ -1,4 +1,4 @@
-/** Startup taints are removed although the API refuses some of it. */
+/** Startup taints are removed against answers of the API that are out of date when they arrive, and against refusals. */
 import { expect, test } from 'vitest'
 import { type Api, ApiError } from '../../../src/edge/kubernetes/api.ts'
 import { ObjectClient } from '../../../src/edge/kubernetes/write/object-client.ts'
@@ -47,6 +47,33 @@ const refuse = (status: number) => () => {
   throw new ApiError(status, 'refused', undefined)
 }
 
+test.each<[string, (tell: () => void) => Partial<Answers>]>([
+  ['there is no Node', (tell) => ({ nodes: once(tell, []) })],
+  ['its Node has no taint', (tell) => ({ nodes: once(tell, [nodeOf('a', [])]) })],
+  ['the taint is removed', (tell) => ({ patch: once(tell, undefined) })],
+])(
+  '%s, and before the answer arrives another Node of the name is known to have the taint',
+  async (_name, answersOf) => {
+    const { taint, takeAsked } = make(answersOf(() => taint.set(['a'])))
+    taint.set(['a'])
+    expect(await taint.removeFromReady(signal)).toBeDefined()
+    takeAsked()
+    expect(await taint.removeFromReady(signal)).toBeUndefined()
+    expect(takeAsked()).toEqual(['GET a', 'PATCH a'])
+  },
+)
+
+/** The first answer, while which something happens; after it the usual one. */
+function once<T>(happen: () => void, answer: T): (name: string) => T {
+  let isFirst = true
+  return (name) => {
+    if (!isFirst) return [nodeOf(name)] as T
+    isFirst = false
+    happen()
+    return answer
+  }
+}
+
 test('a Node that is deleted before the change reaches it holds up no other, and nothing is refused', async () => {
   const { taint, takeAsked } = make({ patch: (name) => (name === 'a' ? refuse(404)() : undefined) })
   taint.set(['a', 'b'])
@@ -62,4 +89,16 @@ test.each<[string, Partial<Answers>]>([
   taint.set(['a', 'b'])
   await expect(taint.removeFromReady(signal)).rejects.toMatchObject({ status: 403 })
   expect(takeAsked()).toEqual(['GET a'])
+})
+
+test('from when the Lease is lost on, no further node is asked for and no refusal is told', async () => {
+  const { taint, takeAsked } = make({
+    patch: () => {
+      taint.set([])
+      refuse(403)()
+    },
+  })
+  taint.set(['a', 'b'])
+  expect(await taint.removeFromReady(signal)).toBeUndefined()
+  expect(takeAsked()).toEqual(['GET a', 'PATCH a'])
 })

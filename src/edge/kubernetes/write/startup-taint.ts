@@ -20,7 +20,8 @@ const CHECK_AGAIN: Millis = 10_000
 export class StartupTaint {
   readonly #client: ObjectClient
   readonly #timing: Pick<JobTiming, 'pause' | 'refusedPause'>
-  #nodes: ReadonlySet<string> = new Set()
+  /** The nodes that have the taint, without those that are done. `set` replaces it. */
+  #nodes = new Set<string>()
   /** Nodes that the API does not let us change. */
   readonly #refused = new Map<string, { readonly refusal: ApiError; readonly until: Millis }>()
 
@@ -40,16 +41,21 @@ export class StartupTaint {
    * Returns after what time to check the others again, or what is refused; undefined: nothing is left to do.
    */
   async removeFromReady(signal: AbortSignal): Promise<Millis | RefusedInPart | undefined> {
-    for (const name of this.#nodes) {
+    // What is found out counts for the nodes as set now: `set` may come later than an answer and earlier than its arrival,
+    // with another Node of that name.
+    const nodes = this.#nodes
+    for (const name of nodes) {
       if (signal.aborted) return undefined
+      // It has no taint any more, or the Lease is lost.
+      if (!this.#nodes.has(name)) continue
       if (systemClock.now() < (this.#refused.get(name)?.until ?? 0)) continue
       this.#refused.delete(name)
-      if (await this.#removeIfReady(name, signal)) this.#nodes = new Set([...this.#nodes].filter((one) => one !== name))
+      if (await this.#removeIfReady(name, signal)) nodes.delete(name)
       await sleep(this.#timing.pause, signal)
     }
+    if (this.#nodes.size === 0) return undefined
     const [first] = this.#refused.values()
-    if (first !== undefined) return { refusal: first.refusal, again: CHECK_AGAIN }
-    return this.#nodes.size === 0 ? undefined : CHECK_AGAIN
+    return first === undefined ? CHECK_AGAIN : { refusal: first.refusal, again: CHECK_AGAIN }
   }
 
   /** Whether nothing is left to do for this node. An error of a read is one of all nodes: it is thrown. */
