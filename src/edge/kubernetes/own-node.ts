@@ -1,7 +1,7 @@
 /**
  * Delays the deletion of this node's own Node until it is certain: kubelets and operators delete a Node and register it
- * again while its pods run. A deletion is passed on when the API has reported no such Node for a minute, each time it
- * was asked.
+ * again while its pods run. A deletion is passed on when every answer of the API for a minute was that there is no such
+ * Node; a request without an answer begins the minute anew.
  *
  * In: changes of Nodes. Out: the same changes, without a deletion that is not certain yet.
  */
@@ -21,15 +21,15 @@ export interface OwnNodeTiming {
 
 export const OWN_NODE_TIMING: OwnNodeTiming = { certain: 60_000, askEvery: 10_000, requestTimeout: 5_000 }
 
-/** Agents learn of a deletion at different moments. */
-const DIFFERENCE: Millis = 3_000
+/** How much later than another agent one may learn of a deletion by its watch; an estimate. */
+const WATCH_LAG: Millis = 3_000
 
 /**
  * How long a missing Node of another node is still believed: until its own agent is certain, and has left. The API may take
  * its time for the first answer and for the last one; an agent that gets no answer may need longer.
  */
 export const OTHER_NODE_WAIT: Millis =
-  OWN_NODE_TIMING.certain + OWN_NODE_TIMING.askEvery + 2 * OWN_NODE_TIMING.requestTimeout + FAREWELL + DIFFERENCE
+  OWN_NODE_TIMING.certain + OWN_NODE_TIMING.askEvery + 2 * OWN_NODE_TIMING.requestTimeout + FAREWELL + WATCH_LAG
 
 type ListedObject = Extract<ObjectChange, { readonly kind: 'replace' }>['objects'][number]
 
@@ -113,12 +113,14 @@ export class OwnNode {
     const there = await this.#fetchNode()
     // The Node came back meanwhile, or the source has ended.
     if (round === undefined || this.#asking !== round) return
-    if (there === undefined) this.#goneSince = undefined
-    else if (there !== 'gone') {
+    if (there === 'gone') this.#goneSince ??= performance.now()
+    else if (there === undefined) this.#goneSince = undefined
+    else {
       const object = trimObject(this.#options.resource, there)
       this.#see({ kind: 'upsert', ref: this.#ref, object, from: undefined })
       return
-    } else if (this.#isCertain()) {
+    }
+    if (this.#isCertain()) {
       this.#stopAsking()
       this.#known = undefined
       this.#options.pass({ kind: 'delete', ref: this.#ref })
@@ -128,9 +130,7 @@ export class OwnNode {
   }
 
   #isCertain(): boolean {
-    const now = performance.now()
-    this.#goneSince ??= now
-    return now - this.#goneSince >= this.#timing.certain
+    return this.#goneSince !== undefined && performance.now() - this.#goneSince >= this.#timing.certain
   }
 
   /**
