@@ -43,7 +43,7 @@ export async function runCommand(
   if (asked.kind === 'error') return complain(options.err, 'E_SYNTAX', asked.text, 2)
   if (asked.command.kind === 'help') return printHelp(asked.command.about, options)
   if (options.watch !== undefined) return watch(socketPath, line, options.watch, options)
-  const paged = options.pager === true ? openPager(options.out) : undefined
+  const paged = options.pager === true ? await openPager(options.out) : undefined
   const exit = await answerOnce(socketPath, line, { ...options, out: paged?.out ?? options.out })
   await paged?.end()
   return exit

@@ -1,37 +1,35 @@
-/** Shows a long answer in a pager where stdout is a terminal, as git and systemctl do. */
-import { spawn } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
-import { join } from 'node:path'
+/** Shows a long answer in a pager where stdout is a terminal. */
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Writable } from 'node:stream'
 
 export interface Paged {
+  /** It fails once the pager has ended, as a pipe does: to be written to through `Output`, which expects that. */
   readonly out: Writable
-  /** Resolves when the person has seen enough. */
+  /** Resolves when the pager has ended. */
   readonly end: () => Promise<void>
 }
 
 /** `F`: an answer of one screen goes straight through. `R`: colors stay. `X`: the screen stays. */
 const LESS = 'FRX'
 
-/** Undefined where no pager is to be used, or none is there. */
-export function openPager(out: Writable & { readonly isTTY?: boolean }): Paged | undefined {
+/**
+ * Undefined where no pager is to be used, or it cannot be started. The command of the environment is split at blanks; no shell
+ * reads it.
+ */
+export async function openPager(out: Writable & { readonly isTTY?: boolean }): Promise<Paged | undefined> {
   if (out !== process.stdout || out.isTTY !== true) return undefined
-  const words = (process.env.GODWIT_PAGER ?? process.env.PAGER ?? 'less').trim().split(/\s+/)
-  const [program = ''] = words
-  if (program === '' || program === 'cat' || !isThere(program)) return undefined
-  const child = spawn(program, words.slice(1), {
-    stdio: ['pipe', 'inherit', 'inherit'],
-    env: { LESS, ...process.env },
-  })
-  // The terminal sends Ctrl-C to both; what it means is for the pager to say, which must not lose its terminal to a shell.
+  const [program = '', ...words] = (process.env.GODWIT_PAGER ?? process.env.PAGER ?? 'less').trim().split(/\s+/)
+  if (program === '' || program === 'cat') return undefined
+  const child = await start(program, words)
+  if (child === undefined) return undefined
+  // Ctrl-C reaches both processes, and the pager decides what it does. If this process ended of it, the shell would read from
+  // the terminal while the pager still does.
   process.on('SIGINT', leaveToPager)
   const ended = new Promise<void>((resolve) => {
-    const done = () => {
+    child.once('close', () => {
       process.off('SIGINT', leaveToPager)
       resolve()
-    }
-    child.once('close', done)
-    child.once('error', done)
+    })
   })
   return {
     out: child.stdin,
@@ -44,14 +42,19 @@ export function openPager(out: Writable & { readonly isTTY?: boolean }): Paged |
 
 const leaveToPager = (): void => {}
 
-function isThere(program: string): boolean {
-  const folders = program.includes('/') ? [''] : (process.env.PATH ?? '').split(':')
-  return folders.some((folder) => {
+type Pager = ChildProcessByStdio<Writable, null, null>
+
+/** Undefined where the program is not there or the system cannot run it: only the attempt tells. */
+function start(program: string, words: readonly string[]): Promise<Pager | undefined> {
+  return new Promise((resolve) => {
     try {
-      accessSync(join(folder, program), constants.X_OK)
-      return true
+      const env = { LESS, ...process.env }
+      const child = spawn(program, words, { stdio: ['pipe', 'inherit', 'inherit'], env })
+      child.once('spawn', () => resolve(child))
+      child.once('error', () => resolve(undefined))
     } catch {
-      return false
+      // Errors that are rare here, such as ENOTDIR, are thrown.
+      resolve(undefined)
     }
   })
 }

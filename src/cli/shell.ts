@@ -125,7 +125,7 @@ class Shell {
     this.#busy = true
     this.#isInterrupted = false
     // The pager reads keys from the terminal as well: one of the two at a time.
-    const paged = this.#terminal ? openPager(this.#options.out) : undefined
+    const paged = this.#terminal ? await openPager(this.#options.out) : undefined
     if (paged !== undefined) reader.pause()
     try {
       const connection = await this.connect()

@@ -28,11 +28,8 @@ afterAll(async () => {
 
 const isThere = spawnSync(SCRIPT, ['--version']).error === undefined
 
-test.skipIf(!isThere)('Ctrl-C is for the pager: godwit waits until it ends', async () => {
-  // It reads first: by then godwit has answered and waits.
-  const pager = join(folder, 'pager')
-  await writeFile(pager, '#!/bin/sh\ncat >/dev/null\nkill -INT $PPID\necho seen\n')
-  await chmod(pager, 0o755)
+/** What `show route` leaves on a terminal, with this pager. */
+async function shownBy(pager: string): Promise<{ readonly exit: unknown; readonly text: string }> {
   const command = `"${process.execPath}" "${MAIN}" -s "${folder}/godwit.sock" show route`
   const child = spawn(SCRIPT, ['-qfec', command, '/dev/null'], {
     env: { ...process.env, GODWIT_PAGER: pager },
@@ -44,5 +41,30 @@ test.skipIf(!isThere)('Ctrl-C is for the pager: godwit waits until it ends', asy
     text += String(chunk)
   })
   const exit = await new Promise((resolve) => child.once('close', resolve))
-  expect([exit, text]).toEqual([0, 'seen\r\n'])
+  return { exit, text }
+}
+
+async function program(name: string, script: string): Promise<string> {
+  const path = join(folder, name)
+  await writeFile(path, script)
+  await chmod(path, 0o755)
+  return path
+}
+
+test.skipIf(!isThere)('Ctrl-C is for the pager: godwit waits until it ends', async () => {
+  // It reads first: by then godwit has answered and waits.
+  const pager = await program('pager', '#!/bin/sh\ncat >/dev/null\nkill -INT $PPID\necho seen\n')
+  expect(await shownBy(pager)).toEqual({ exit: 0, text: 'seen\r\n' })
+})
+
+test.skipIf(!isThere)('a pager that ends without reading has shown enough', async () => {
+  expect(await shownBy(await program('short', '#!/bin/sh\necho seen\n'))).toEqual({ exit: 0, text: 'seen\r\n' })
+})
+
+test.skipIf(!isThere)('where the pager cannot be started the answer is shown without one', async () => {
+  const plain = await shownBy('cat')
+  expect(plain).toEqual({ exit: 0, text: expect.stringContaining('Table master4') })
+  const odd = await program('odd', '#!/no/such/shell\n')
+  const pagers = [folder, join(folder, 'none'), odd, join(odd, 'below')]
+  for (const pager of pagers) expect(await shownBy(pager)).toEqual(plain)
 })
