@@ -1,5 +1,6 @@
 /** Collects the status of this node from the engine's view, a part in each turn: a mesh has thousands of sessions. */
 import { FAMILIES, type Family } from '../base/family.ts'
+import type { LastError } from '../bgp/session/types.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { formatLastError, remoteAsOf, stateOf } from '../show/protocols.ts'
 import type { ProtocolView, View } from '../show/view.ts'
@@ -9,13 +10,17 @@ import type { MeshStatus, NodeCounts, NodeStatus, ProblemStatus, RouterStatus } 
 
 /** Sessions looked at in one turn. */
 const SLICE = 128
-/** Sessions of the mesh that are named. */
-const NAMED = 50
+/** At most so many sessions of the mesh that are not Established are told by name. */
+const MOST_NAMED = 50
 /** Problems that are told in full. */
 const MOST_PROBLEMS = 20
 
 export class Survey {
   readonly #view: View
+  /**
+   * Each neighbor as it is when its turn comes: of one that is added or removed between two turns the status may say what was
+   * before. `engine/status` plans another survey for what changes meanwhile.
+   */
   readonly #protocols: Iterator<ProtocolView>
   readonly #routers: RouterStatus[] = []
   readonly #mesh = new MeshSum()
@@ -74,9 +79,10 @@ class MeshSum {
     this.#configured++
     const { name, peer, families } = protocol
     if (peer.state === 'Established') this.#established++
-    else if (this.#down.length < NAMED) {
-      const lastError = errorText(protocol)
+    else if (this.#down.length < MOST_NAMED) {
+      const error = errorOf(protocol)
       const address = peer.config.remote.address
+      const lastError = error && errorText(error)
       this.#down.push({ name: shown(name), peer: address, state: shown(stateOf(protocol)), lastError })
     }
     for (const family of FAMILIES) {
@@ -94,9 +100,9 @@ class MeshSum {
 
 function routerStatus(protocol: ProtocolView): RouterStatus {
   const { name, object, peer, held, discovery, families } = protocol
-  const { lastError, session, since, lostAt, stale = [] } = peer
+  const { session, since, lostAt, stale = [] } = peer
   const isUp = peer.state === 'Established'
-  const text = errorText(protocol)
+  const error = errorOf(protocol)
   return {
     name: shown(name),
     object: object === undefined ? undefined : shown(object),
@@ -107,7 +113,7 @@ function routerStatus(protocol: ProtocolView): RouterStatus {
     state: shown(stateOf(protocol)),
     since: isUp ? since : lostAt,
     held: held === undefined ? undefined : shown(held),
-    lastError: text === undefined ? undefined : { text, at: (lastError ?? peer.attemptError)?.at ?? since },
+    lastError: error && { text: errorText(error), at: error.at },
     restart: { time: session?.restart?.time, stale },
     families: Object.fromEntries(
       FAMILIES.flatMap((family) => {
@@ -118,11 +124,14 @@ function routerStatus(protocol: ProtocolView): RouterStatus {
   }
 }
 
-/** Why the session last ended, or why it never began. */
-function errorText({ peer: { lastError, attemptError } }: ProtocolView): string | undefined {
-  const error = lastError ?? attemptError
-  return error === undefined ? undefined : shown(formatLastError(error))
-}
+/**
+ * Why the session last ended, or why it never began. `bgp/session/last-errors` keeps the reason of the neighbor although later
+ * attempts to reach it fail; `show protocols all` has the last of these as well.
+ */
+const errorOf = ({ peer: { lastError, attemptError } }: ProtocolView): LastError | undefined =>
+  lastError ?? attemptError
+
+const errorText = (error: LastError): string => shown(formatLastError(error))
 
 const NO_COUNTS: NodeCounts = { received: 0, accepted: 0, advertised: 0 }
 
