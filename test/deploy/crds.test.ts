@@ -584,16 +584,6 @@ test.each<[string, OurKind, Spec]>([
   ],
   ['two communities to match', 'BGPFilter', { importV4: [{ ...RULE, communities: { values: ['1:1', '1:2'] } }] }],
   [
-    'a name for two communities',
-    'BGPConfiguration',
-    {
-      communities: [
-        { name: 'a', value: '1:1' },
-        { name: 'a', value: '1:2' },
-      ],
-    },
-  ],
-  [
     'too many names',
     'BGPConfiguration',
     { communities: Array.from({ length: 501 }, (_, index) => ({ name: `c${index}`, value: '1:1' })) },
@@ -650,6 +640,16 @@ test.each<[string, OurKind, Spec, string?]>([
     'a restart time for a mesh there is not',
     'BGPConfiguration',
     { nodeToNodeMeshEnabled: false, nodeMeshMaxRestartTime: '2m' },
+  ],
+  [
+    'a name for two communities',
+    'BGPConfiguration',
+    {
+      communities: [
+        { name: 'a', value: '1:1' },
+        { name: 'a', value: '1:2' },
+      ],
+    },
   ],
   ['a way to a peer without an address', 'BGPPeer', { peerSelector: 'all()', reachableBy: '10.0.0.1' }],
   ['two overlays', 'IPPool', { ...BASE.IPPool, ipipMode: 'Always', vxlanMode: 'Always' }],
