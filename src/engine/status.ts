@@ -75,6 +75,8 @@ export class StatusKeeper {
   }
 
   deadline(): Millis | undefined {
+    // No step does anything before that: what is due would be due all the time.
+    if (!this.#seen.view.status().source.synced) return undefined
     if (this.#survey !== undefined || this.#conditionsWork !== undefined) return this.#seen.view.now
     const paces = earlier(this.#statusPace.due, this.#eventPace.due)
     return earlier(earlier(paces, this.#objectPace.due), this.#countersAt)
@@ -97,7 +99,6 @@ export class StatusKeeper {
   /** At the end of a turn: its effects show what happened. */
   step(now: Millis): void {
     const { view, out } = this.#seen
-    // Nothing is planned before the source is synced, or the plan would be due all the time.
     if (!view.status().source.synced) return
     for (const effect of out.effects) if (effect.kind === 'log') this.#note(effect.line, now)
     if (this.#survey !== undefined) this.#goOn(this.#survey, now)

@@ -1,6 +1,8 @@
 /** When an agent says how it is, and what: counted in virtual time. */
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../src/engine/effect.ts'
+import { Engine } from '../../src/engine/engine.ts'
+import { ENGINE_OPTIONS } from '../support/engine-options.ts'
 import { longTest } from '../support/long.ts'
 import { type ApiObject, bgpFilter, bgpPeer, node, remove, service, upsert } from '../support/objects.ts'
 import { Rig, type RigOptions } from '../support/rig.ts'
@@ -300,6 +302,15 @@ describe('the holder of the Lease', () => {
     rig.work()
     live(MINUTE)
     expect(of('conditions').slice(told)).toEqual([])
+  })
+
+  test('waits without a turn until all objects are known', () => {
+    const engine = new Engine({ ...ENGINE_OPTIONS, status: { conditions: true } })
+    engine.handle({ kind: 'lease', held: true }, 0)
+    engine.handle({ kind: 'tick' }, MINUTE)
+    expect(engine.deadline()).toBeUndefined()
+    const effects = engine.handle({ kind: 'synced' }, 2 * MINUTE)
+    expect(effects.map(({ kind }) => kind)).toContain('conditions')
   })
 
   const tainted = (name: string, uid = 'first') => {
