@@ -12,7 +12,7 @@ import type { ObjectStore } from '../cluster/store.ts'
 import type { View } from '../show/view.ts'
 import { EventBook } from '../status/events.ts'
 import { type NodeStatus, stateText } from '../status/node-status.ts'
-import { allObjectConditions, type ObjectConditions } from '../status/object-conditions.ts'
+import { allObjectConditions, conditionsRevision, type ObjectConditions } from '../status/object-conditions.ts'
 import { COUNTERS_AFTER, EVENT_PACE, type NodeRank, Pace, STATUS_PACE, spreadOf } from '../status/pace.ts'
 import { Survey } from '../status/survey.ts'
 import type { LogLine } from './log-line.ts'
@@ -36,6 +36,11 @@ interface Seen {
 interface AllConditions {
   readonly texts: Map<string, string>
   readonly changed: readonly ObjectConditions[]
+}
+
+interface ConditionsWork {
+  readonly revision: number
+  readonly work: Work<AllConditions>
 }
 
 /** Budget for conditions in one turn, and approximate cost of comparing one as text, in microseconds. */
@@ -63,8 +68,8 @@ export class StatusKeeper {
   #isHolder = false
   /** The conditions written since the agent holds the Lease, by name of the object; undefined: none yet. */
   #objects: Map<string, string> | undefined
-  /** The conditions of all objects are being computed, for this revision of the store. */
-  #conditionsWork: { readonly revision: number; readonly work: Work<AllConditions> } | undefined
+  /** The conditions of all objects are being computed, for this revision of what they depend on. */
+  #conditionsWork: ConditionsWork | undefined
   /** The nodes of the last Effect `untaint`, by name and UID. */
   #tainted = ''
 
@@ -106,7 +111,7 @@ export class StatusKeeper {
     if (isDue(this.#eventPace.due, now)) this.#emitEvents(now)
     if (this.#seen.store.isBetweenSteps) return
     if (isDue(this.#objectPace.due, now)) this.#beginConditions(now)
-    if (this.#conditionsWork !== undefined) this.#continueConditions(now)
+    if (this.#conditionsWork !== undefined) this.#continueConditions(this.#conditionsWork, now)
   }
 
   #note({ level, code, fields }: LogLine, now: Millis): void {
@@ -187,15 +192,24 @@ export class StatusKeeper {
   }
 
   #beginConditions(now: Millis): void {
-    const { store } = this.#seen
     this.#objectPace.done(now)
-    this.#conditionsWork = { revision: store.revision, work: this.#computeConditions(this.#objects) }
+    this.#conditionsWork = {
+      revision: conditionsRevision(this.#seen.store),
+      work: this.#computeConditions(this.#objects),
+    }
   }
 
-  /** Anew, where objects have changed meanwhile. */
-  #continueConditions(now: Millis): void {
-    if (this.#conditionsWork?.revision !== this.#seen.store.revision) this.#beginConditions(now)
-    const done = this.#conditionsWork && proceed(this.#conditionsWork.work, SHARE)
+  /**
+   * Where objects have changed meanwhile, the work is dropped and planned again, not begun at once: more such changes may
+   * follow, and each would drop it again.
+   */
+  #continueConditions({ revision, work }: ConditionsWork, now: Millis): void {
+    if (revision !== conditionsRevision(this.#seen.store)) {
+      this.#conditionsWork = undefined
+      this.#objectPace.changed(ALONE, 0, now)
+      return
+    }
+    const done = proceed(work, SHARE)
     if (done === undefined) return
     this.#conditionsWork = undefined
     this.#emitConditions(done.result, now)

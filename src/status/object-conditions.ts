@@ -41,7 +41,17 @@ const LONGEST_MESSAGE = 1_000
 /** Approximate cost of the conditions of one object, in microseconds. */
 const OBJECT_COST = 5
 
-/** Each object, in the order of kinds and names. The caller begins anew when the store changes. */
+/**
+ * Kinds that conditions depend on: `referenceProblems` reads nothing else. Services, endpoints and pods, which change all the
+ * time in a large cluster, are not among them.
+ */
+const READ_KINDS = [...STATUS_KINDS, 'Node', 'FelixConfiguration'] as const satisfies readonly Kind[]
+
+/** Increases with every change of an object that conditions depend on. */
+export const conditionsRevision = (store: ObjectStore): number =>
+  Math.max(...READ_KINDS.map((kind) => store.revisionOf(kind)))
+
+/** Each object, in the order of kinds and names. The result means nothing where `conditionsRevision` changes meanwhile. */
 export function* allObjectConditions(store: ObjectStore): Work<ObjectConditions[]> {
   const own = groupByObject(store.problems())
   const references = groupByObject(yield* referenceProblems(store))

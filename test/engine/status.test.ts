@@ -313,6 +313,36 @@ describe('the holder of the Lease', () => {
     expect(effects.map(({ kind }) => kind)).toContain('conditions')
   })
 
+  const MANY = Array.from({ length: 1_500 }, (_, at) => bgpPeer(`rack-${at}`, { peerIP: '10.0.0.9', asNumber: 1 }))
+
+  /** Holds the Lease, and conditions are being computed. */
+  const computing = () => {
+    const watched = new Watched({ objects: MANY })
+    const { rig } = watched
+    rig.pass(MINUTE)
+    rig.feed({ kind: 'lease', held: true })
+    rig.now += 5 * SECOND
+    rig.feed({ kind: 'tick' })
+    return bound(watched)
+  }
+
+  test('is not held up by objects that no condition depends on', () => {
+    const { rig, of } = computing()
+    for (let turn = 0; turn < 100 && of('conditions').length === 0; turn++)
+      rig.feed({ kind: 'objects', changes: [upsert(service(`shop/s${turn}`, {}))] })
+    expect(of('conditions')).toHaveLength(1)
+  })
+
+  test('begins again later, not at once, where an object changes meanwhile', () => {
+    const { rig, of } = computing()
+    rig.feed({ kind: 'objects', changes: [upsert(bgpPeer('rack-0', { peerIP: '10.0.0.9', asNumber: 2 }))] })
+    rig.work()
+    rig.pass(4 * SECOND)
+    expect(of('conditions')).toEqual([])
+    rig.pass(10 * SECOND)
+    expect(of('conditions')).toHaveLength(1)
+  })
+
   const tainted = (name: string, uid = 'first') => {
     const { metadata, ...bare } = node(name, { addresses: ['10.0.0.101'] })
     const spec = { taints: [{ key: 'godwit.dev/starting', effect: 'NoSchedule' }] }
