@@ -130,7 +130,7 @@ class Agent {
     this.#driver = new Driver({ engine: recorder, clock: systemClock, perform, unread, crash })
     const feed = (input: Input) => this.#driver.feed(input)
     this.#unfollowed = new Unfollowed({
-      feed: (input) => this.#feedFromClient(input),
+      feed,
       read: { nat: async () => this.#nft?.count(), bfd: () => this.#bfd.ask() },
     })
     this.#keys = new Keys(options.namespace)
@@ -160,11 +160,6 @@ class Agent {
 
   #feedFromSource(input: Input): void {
     if (input.kind === 'synced') collectOftenFromNowOn()
-    this.#driver.feed(input)
-  }
-
-  #feedFromClient(input: Input): void {
-    if (input.kind === 'command') this.#driver.feed({ kind: 'wall-clock', epoch: systemClock.epoch })
     this.#driver.feed(input)
   }
 

@@ -11,6 +11,9 @@
  * however long the process was suspended in between. A hold timer therefore never expires while the neighbor's
  * KEEPALIVE is unread in a socket.
  *
+ * The engine is told the wall clock before each command and after each status: it may have been set meanwhile, or the machine
+ * slept.
+ *
  * An exception from the engine ends the process: a restart is safer than a state that is half changed.
  */
 import type { Millis } from '../base/units.ts'
@@ -74,6 +77,8 @@ export class Driver {
   /** Passes an input to the engine. During a turn it is queued; the order is kept. */
   feed(input: Input): void {
     if (this.#ended) return
+    // Its answer shows times.
+    if (input.kind === 'command') this.#queue.push(this.#wallClock())
     const waits = this.#turning || this.#queue.length > 0
     this.#queue.push(waits ? keepable(input) : input)
     if (!this.#turning) this.#drain()
@@ -124,8 +129,16 @@ export class Driver {
   }
 
   #turn(input: Input, now: Millis): void {
-    for (const effect of this.#engine.handle(input, now)) this.#perform(effect)
+    for (const effect of this.#engine.handle(input, now)) {
+      this.#perform(effect)
+      // The moments at which a node writes its status follow the clock that all nodes share.
+      if (effect.kind === 'status') this.#queue.push(this.#wallClock())
+    }
     this.#turns++
+  }
+
+  #wallClock(): Input {
+    return { kind: 'wall-clock', epoch: this.#clock.epoch }
   }
 
   /** Sets one timer or one immediate for the next deadline. A timer that fires early is only set again. */

@@ -145,8 +145,8 @@ export type ProcessInput =
   | { readonly kind: 'tick' }
   /**
    * What to add to the engine's time for the wall clock; it changes when the wall clock is set. It comes before each
-   * command, for the times that `show` prints. The moments at which this node writes its status (`status/pace`) follow it
-   * too, so they follow a clock that was set only from the next command on.
+   * command, for the times that `show` prints, and after each Effect `status`: the moments at which this node writes its
+   * status (`status/pace`) follow it too, so that a clock that was set counts from the next status on.
    */
   | { readonly kind: 'wall-clock'; readonly epoch: number }
   /** The result of a request to the endpoint of the Effect `health`; undefined: it is healthy. */

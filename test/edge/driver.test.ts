@@ -8,6 +8,7 @@ import { type DrivenEngine, Driver } from '../../src/edge/driver.ts'
 import type { Effect } from '../../src/engine/effect.ts'
 import type { Input } from '../../src/engine/input.ts'
 import { freePort, until } from '../support/loopback.ts'
+import { nodeStatus } from '../support/node-status.ts'
 
 const drained = (conn: number): Input => ({ kind: 'drained', conn })
 const close = (conn: number): Effect => ({ kind: 'close', conn })
@@ -70,6 +71,22 @@ describe('the driver', () => {
     driver.feed(drained(7))
     expect(script.inputs).toEqual([drained(7)])
     expect(seen).toEqual([close(1), close(2), close(3)])
+  })
+
+  test('the wall clock is told before each command, and after each status: its next moment follows that clock', () => {
+    const clock = { epoch: 1_000, now: () => 0 }
+    const script = drive()
+    driver = new Driver({ engine: script, clock, perform: () => {} })
+    driver.feed({ kind: 'command', client: 1, line: 'show status' })
+    clock.epoch = 2_000
+    script.onInput = ({ kind }) => (kind === 'tick' ? [{ kind: 'status', status: nodeStatus({}), spread: 0 }] : [])
+    driver.feed({ kind: 'tick' })
+    expect(script.inputs).toEqual([
+      { kind: 'wall-clock', epoch: 1_000 },
+      { kind: 'command', client: 1, line: 'show status' },
+      { kind: 'tick' },
+      { kind: 'wall-clock', epoch: 2_000 },
+    ])
   })
 
   test('what an effect brings in waits until the turn is over', () => {
