@@ -43,10 +43,10 @@ interface ConditionsWork {
   readonly work: Work<AllConditions>
 }
 
-/** Budget for conditions in one turn, and approximate cost of comparing one as text, in microseconds. */
+/** Budget for conditions in one turn, and cost of comparing one as text (measured: 1 to 3), in microseconds. */
 const SHARE = 1_000
 const TEXT_COST = 3
-/** The first agent that holds the Lease writes them. */
+/** Pace of conditions: the holder of the Lease alone writes them, so it waits for no other node. */
 const ALONE: NodeRank = { rank: 0, nodes: 0 }
 /** A neighbor that cannot be reached changes its state all the time. */
 const NO_NEWS = /^(?:session-transition|notification-(?:sent|received))$/
@@ -174,7 +174,10 @@ export class StatusKeeper {
     this.#seen.out.push({ kind: 'status', status, spread: spreadOf(this.#rank(), STATUS_PACE) })
   }
 
-  /** Events of problems without an object: the kernel, the port, BFD. Errors of the API could not be written to it. */
+  /**
+   * Events of errors (problems without a level) that belong to no object: the kernel, the port, BFD. Errors of the API could
+   * not be written to it.
+   */
   #noteNodeProblems(now: Millis): void {
     const own = this.#seen.view
       .problems()
@@ -247,6 +250,10 @@ export class StatusKeeper {
     this.#planEvents(now)
   }
 
+  /**
+   * All nodes with the taint, ready or not: whether one is ready, its own agent writes to the API, and whoever removes the
+   * taint reads it there (`edge/kubernetes/write/startup-taint`).
+   */
   #emitUntaint(): void {
     const { startupTaint } = this.#options
     if (startupTaint === undefined) return
