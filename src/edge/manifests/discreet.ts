@@ -4,8 +4,17 @@
  */
 import type { Fault } from './fault.ts'
 
-/** The text of a Secret, or of what was meant as one. */
-const SECRET = /\bSecret\b|\bstringData\b/
+/**
+ * The text of a Secret, of what was meant as one, and of an object that has the password itself where a reference to a Secret
+ * belongs. A broken text has no fields, and any of its signs may be the broken one: so the words count wherever they stand.
+ */
+const HOLDS_KEY = [
+  /\bSecret\b/,
+  /\bkind["']?\s*(?::\s*)?["']?secrets?\b/i,
+  /\b(?:string)?data["']?[ \t]*(?::|$)/im,
+  // The lookahead refuses white space, so that a search that went too far cannot begin in the middle of it.
+  /password["']?\s*(?::\s*)?(?![\s:]|\{?\s*["']?secretKeyRef\b)/i,
+]
 /** Where its values stand; in a List too. */
 const VALUES = /^((?:items\[\d+\]\.)?(?:stringData|data))(?:[.:[]|$)/
 /** Where people put a password that belongs in a Secret. */
@@ -17,5 +26,5 @@ const UNSAID = 'is not well-formed (more is not said, because the text may hold 
 export function discreet(fault: Fault, piece: string): Fault {
   const field = VALUES.exec(fault.text)?.[1] ?? PASSWORD.exec(fault.text)?.[1]
   if (field !== undefined) return { ...fault, text: `${field}: ${NOT_PLAIN}` }
-  return SECRET.test(piece) ? { ...fault, text: UNSAID } : fault
+  return HOLDS_KEY.some((one) => one.test(piece)) ? { ...fault, text: UNSAID } : fault
 }

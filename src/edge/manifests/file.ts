@@ -192,5 +192,6 @@ function quote(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text
 }
 
-/** A text that stands alone may be a key in a file of its own. */
-const shown = (value: unknown): string => (typeof value === 'string' ? 'a text' : quote(value))
+/** A text that stands alone may be a key in a file of its own, and a list may be a Secret whose first line is broken. */
+const shown = (value: unknown): string =>
+  typeof value === 'string' ? 'a text' : Array.isArray(value) ? 'a list' : quote(value)

@@ -16,6 +16,7 @@ import { until } from '../../support/loopback.ts'
 const KEY = 'hunter2'
 const BASE64 = Buffer.from(KEY).toString('base64')
 const HEAD = 'apiVersion: v1\nkind: Secret\nmetadata: {name: bgp}\n'
+const PEER = 'apiVersion: godwit.dev/v1\nkind: BGPPeer\nmetadata: {name: rack}\nspec:\n  peerIP: 10.0.0.1\n'
 
 let directory: string
 let inputs: Input[]
@@ -103,6 +104,23 @@ test.each([
     'a List',
     `apiVersion: v1\nkind: List\nitems:\n- ${HEAD.trimEnd().replaceAll('\n', '\n  ')}\n  stringData: {k: ${KEY}}\n`,
   ],
+  ['a kind in small letters', `${HEAD.replace('Secret', 'secret')}data:\n  k: ${BASE64}\n`],
+  ['a kind in the plural', `${HEAD.replace('Secret', 'secrets')}data: {k: ${BASE64}}\n`],
+  ['a kind that is misspelt', `${HEAD.replace('Secret', 'Secert')}data:\n  k: "${KEY}"\n`],
+  ['no kind', `Data:\n  k: ${KEY}\n`],
+  ['a password in its peer', `${PEER}  password: ${KEY}\n`],
+  ['a password in its peer, in quotes', `${PEER}  password: "${KEY}"\n`],
+  ['a password in its peer, on a line of its own', `${PEER}  password:\n    ${KEY}\n`],
+  [
+    'a password in its peer, as JSON',
+    JSON.stringify({
+      apiVersion: 'godwit.dev/v1',
+      kind: 'BGPPeer',
+      metadata: { name: 'rack' },
+      spec: { password: KEY },
+    }),
+  ],
+  ['a password of the mesh', `${PEER.replace('BGPPeer', 'BGPConfiguration')}  nodeMeshPassword: '${KEY}'\n`],
 ])('%s with any one sign too few or too many: nothing that is said of it holds its values', async (_, text) => {
   for (let at = 0; at <= text.length; at++) {
     for (const sign of SIGNS) {
