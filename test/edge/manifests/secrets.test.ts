@@ -133,6 +133,32 @@ test.each([
   }
 })
 
+test.each([
+  ['a field of the Secret twice', `${HEAD}data: {}\ndata: {}\n`, 'line 5: data: is given twice'],
+  ['a key twice', `${HEAD}data: {a: eA==, a: eQ==}\n`, 'line 4: data: a key is given twice'],
+  ['a name twice', `${HEAD}metadata: {name: bgp}\n`, 'line 4: a key is given twice'],
+  ['too deep', `${HEAD}data: ${'['.repeat(70)}${']'.repeat(70)}\n`, 'line 4: data: is nested more than 64 levels deep'],
+  ['a fraction', `${PEER}  password: 1.5\n`, 'line 6: spec.password: is not plain text (put it in quotes)'],
+  [
+    'a reference twice',
+    `${PEER}  password: {secretKeyRef: {name: a}}\n  password: {secretKeyRef: {name: a}}\n`,
+    'line 7: spec.password: is given twice',
+  ],
+  [
+    'a fault beside a reference',
+    `${PEER}  password:\n    secretKeyRef: {name: a, key: b}\n  asNumber: 1.5\n`,
+    'line 8: spec.asNumber: 1.5 is not a whole number (put an AS number with a dot in quotes)',
+  ],
+  [
+    'a fault of a plain name',
+    `${PEER}  peerIP: !x 1\n`,
+    'line 6: spec.peerIP: the tag !x is not known (put a text that begins with ! in quotes)',
+  ],
+])('%s: what quotes nothing is said', async (_, text, said) => {
+  const { problems } = await parseManifests('secret.yaml', text, reading())
+  expect(problems.map((one) => one.text)).toEqual([said])
+})
+
 const reading = (): ReadingOptions => ({
   resources: [...resourcesOf('godwit.dev'), secretsIn('godwit')],
   breathe: () => Promise.resolve(),
