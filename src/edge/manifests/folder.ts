@@ -85,19 +85,24 @@ export class Folder {
     return names
   }
 
-  /** Undefined for a file that vanished meanwhile, and for anything but a regular file. */
+  /**
+   * Undefined for a file that vanished meanwhile, and for anything but a regular file. Only what does not exist has vanished:
+   * everything else that keeps the status from being read may pass, and the file is still there.
+   */
   async #signature(name: string): Promise<string | undefined> {
     try {
       const stats = await this.#stat(name)
       return stats.isFile() ? signatureOf(stats) : undefined
     } catch (error) {
-      const isThere = await lstat(join(this.path, name)).then(
-        () => true,
-        () => false,
+      const whyNotItself = await lstat(join(this.path, name)).then(
+        () => undefined,
+        (why: unknown) => why,
       )
-      if (!isThere) return undefined
-      const why = isMissing(error) ? 'is a link to a file that does not exist' : `cannot be read: ${errorText(error)}`
-      return UNREACHABLE + why
+      if (isMissing(whyNotItself)) return undefined
+      const why = whyNotItself ?? error
+      return (
+        UNREACHABLE + (isMissing(why) ? 'is a link to a file that does not exist' : `cannot be read: ${errorText(why)}`)
+      )
     }
   }
 
