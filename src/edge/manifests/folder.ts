@@ -21,7 +21,7 @@ export class Folder {
   readonly path: string
   readonly #onEvent: () => void
   #watcher: FSWatcher | undefined
-  /** Device and inode of the folder that is watched; undefined: none is. */
+  /** Identifies the folder that is watched; undefined: none is. */
   #watched: string | undefined
   #isClosed = false
 
@@ -47,10 +47,13 @@ export class Folder {
     }
   }
 
-  /** The watch follows the folder itself: a folder put in its place needs a watch of its own. */
+  /**
+   * The watch follows the folder itself: a folder put in its place needs a watch of its own. Such a one often has the inode of
+   * the removed one, but not its time of birth.
+   */
   async #watch(): Promise<void> {
-    const { dev, ino } = await stat(this.path)
-    const folder = `${dev}:${ino}`
+    const { dev, ino, birthtimeNs } = await stat(this.path, { bigint: true })
+    const folder = `${dev}:${ino}:${birthtimeNs}`
     if (folder === this.#watched || this.#isClosed) return
     this.#watcher?.close()
     this.#watcher = undefined

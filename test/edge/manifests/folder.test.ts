@@ -1,9 +1,10 @@
 /** What a look at a folder tells, and what it must not tell. */
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Folder } from '../../../src/edge/manifests/folder.ts'
+import { until } from '../../support/loopback.ts'
 
 let directory: string
 let folder: Folder | undefined
@@ -45,4 +46,24 @@ test('a link to nowhere has not vanished', async () => {
   const folder = open()
   const signature = (await folder.look()).get('link.yaml') ?? ''
   expect(await folder.read('link.yaml', signature)).toBe('is a link to a file that does not exist')
+})
+
+test('a folder in the place of another is watched, also where it has its inode', async () => {
+  const path = join(directory, 'manifests')
+  await mkdir(path)
+  const folder = open(path)
+  await folder.look()
+  const before = await stat(path, { bigint: true })
+  // File systems that number every inode anew have nothing to show here.
+  for (let tries = 0; tries < 200; tries++) {
+    await rm(path, { recursive: true })
+    await mkdir(path)
+    const { ino, birthtimeNs } = await stat(path, { bigint: true })
+    if (ino === before.ino && birthtimeNs !== before.birthtimeNs) break
+  }
+  await until('the end of the old folder is told', () => events > 0)
+  await folder.look()
+  events = 0
+  await writeFile(join(path, 'one.yaml'), '')
+  await until('what is in the new folder is told', () => events > 0)
 })
