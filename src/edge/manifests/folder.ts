@@ -120,8 +120,9 @@ export class Folder {
   async read(name: string, signature: string): Promise<{ readonly text: string } | string | undefined> {
     if (signature.startsWith(UNREACHABLE)) return signature.slice(UNREACHABLE.length)
     try {
-      const { size } = await this.#stat(name)
-      if (size > LARGEST_FILE) return TOO_LARGE
+      const stats = await this.#stat(name)
+      if (signatureOf(stats) !== signature) return undefined
+      if (stats.size > LARGEST_FILE) return TOO_LARGE
       const text = await readUpTo(join(this.path, name), LARGEST_FILE)
       if (signatureOf(await this.#stat(name)) !== signature) return undefined
       return text === undefined ? TOO_LARGE : { text }

@@ -1,9 +1,9 @@
 /** What a look at a folder tells, and what it must not tell. */
-import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Folder } from '../../../src/edge/manifests/folder.ts'
+import { Folder, LARGEST_FILE, TOO_LARGE } from '../../../src/edge/manifests/folder.ts'
 import { until } from '../../support/loopback.ts'
 
 let directory: string
@@ -46,6 +46,17 @@ test('a link to nowhere has not vanished', async () => {
   const folder = open()
   const signature = (await folder.look()).get('link.yaml') ?? ''
   expect(await folder.read('link.yaml', signature)).toBe('is a link to a file that does not exist')
+})
+
+test('a file that has become too large is another file', async () => {
+  const path = join(directory, 'one.yaml')
+  await writeFile(path, 'a: 1\n')
+  const folder = open()
+  const signature = async () => (await folder.look()).get('one.yaml') ?? ''
+  const before = await signature()
+  await truncate(path, LARGEST_FILE + 1)
+  expect(await folder.read('one.yaml', before)).toBeUndefined()
+  expect(await folder.read('one.yaml', await signature())).toBe(TOO_LARGE)
 })
 
 test('a folder in the place of another is watched, also where it has its inode', async () => {
