@@ -72,7 +72,8 @@ export class Folder {
     const names = await this.#names()
     const seen = new Map<string, string>()
     for (const name of names.sort()) {
-      if (this.#isClosed) break
+      // A part would look as if the other files had been deleted.
+      if (this.#isClosed) throw new Error('the folder is closed')
       const signature = await this.#signature(name)
       if (signature !== undefined) seen.set(name, signature)
     }

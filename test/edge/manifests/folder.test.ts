@@ -48,6 +48,14 @@ test('a link to nowhere has not vanished', async () => {
   expect(await folder.read('link.yaml', signature)).toBe('is a link to a file that does not exist')
 })
 
+test('of a folder that is closed nothing is told, rather than a part', async () => {
+  await writeFile(join(directory, 'one.yaml'), '')
+  const folder = open()
+  const looking = folder.look()
+  folder.close()
+  await expect(looking).rejects.toThrow('the folder is closed')
+})
+
 test('a file that has become too large is another file', async () => {
   const path = join(directory, 'one.yaml')
   await writeFile(path, 'a: 1\n')
