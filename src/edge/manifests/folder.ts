@@ -1,6 +1,6 @@
 /**
  * The folder of manifests on disk: its watch, and of each file a signature, which changes when the file does, and the text.
- * Symbolic links are followed.
+ * Symbolic links are followed. What changes outside of the folder, behind one, gives no event: the next look finds it.
  */
 import { type BigIntStats, type FSWatcher, watch } from 'node:fs'
 import { lstat, opendir, stat } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { readUpTo } from './read-up-to.ts'
 export const isManifestName = (name: string): boolean => /^[^.].*\.(ya?ml|json)$/.test(name)
 export const LARGEST_FILE = 16 * 1024 * 1024
 export const TOO_LARGE = `is larger than ${LARGEST_FILE} bytes`
-/** A folder with more manifests is no folder of manifests: it cannot be read. */
+/** A folder with more is refused as a whole: it is probably the wrong one, and each look asks for the status of every file. */
 const MOST_FILES = 10_000
 /** The beginning of the signature of a file whose status cannot be read; why follows. */
 const UNREACHABLE = 'unreachable: '
@@ -133,7 +133,7 @@ export class Folder {
   }
 }
 
-/** The size comes first: `isEmpty`. */
+/** The size comes first, so that `isEmpty` sees it. */
 const signatureOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
   `${size}:${dev}:${ino}:${mtimeNs}:${ctimeNs}`
 
