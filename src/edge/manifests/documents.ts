@@ -36,6 +36,7 @@ export interface ReadDocument {
 
 export async function readDocuments(text: string, reading: ReadingOptions): Promise<ReadDocument[]> {
   const reader = new DocumentReader(text, reading)
+  reading.pieces.begin()
   const documents: ReadDocument[] = []
   for (const { text: document, at } of cutDocuments(text)) documents.push(...(await reader.document(document, at)))
   reading.pieces.keep()

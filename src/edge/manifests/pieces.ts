@@ -9,6 +9,11 @@ export class Pieces {
   #before = new Map<string, PieceReading>()
   #now = new Map<string, PieceReading>()
 
+  /** A reading begins. What one found that did not come to its end is forgotten. */
+  begin(): void {
+    this.#now.clear()
+  }
+
   /** The value of a piece with this text, from this reading or the last one. */
   get(kind: PieceKind, text: string): PieceReading | undefined {
     const key = keyOf(kind, text)
