@@ -28,7 +28,7 @@ export interface ReadingOptions {
 
 export interface ReadDocument {
   readonly value: unknown
-  /** Why the value must not be used, except for its kind: `line 4: spec.asNumber: is given twice`. */
+  /** If set, nothing of the value may be used but its kind. Says why: `line 4: spec.asNumber: is given twice`. */
   readonly fault?: string | undefined
   /** For a List: why items must not be used, by their index. */
   readonly itemFaults?: ReadonlyMap<number, string>
@@ -55,13 +55,14 @@ class DocumentReader {
 
   /** None where the text holds only comments. */
   async document(text: string, begin: number): Promise<readonly ReadDocument[]> {
-    // A List of a kind that is not read is not cut; as a piece it is scanned only, and counts as a document.
+    // A List of a kind that is not read is not cut into items: as one piece it is not even parsed.
     const list = this.#isForeign(text)
       ? undefined
       : await this.#cut(isJson(text) ? cutJsonList(text) : cutYamlList(text))
     const whole = list === undefined ? undefined : await this.#list(list, begin)
     if (whole !== undefined) return [whole]
     const { values, fault } = await this.#piece(text, 'document')
+    // Cut at every marker, the text has one value at most.
     if (fault !== undefined) return [{ value: values.at(-1), fault: this.#textOf(fault, begin) }]
     return values.map((value) => ({ value }))
   }

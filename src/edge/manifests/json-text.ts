@@ -1,6 +1,6 @@
 /**
- * Parses JSON. `JSON.parse` silently uses the last of two equal keys and rounds numbers, so the text is scanned once
- * more for both.
+ * Parses JSON. `JSON.parse` silently uses the last of two equal keys and reads `64512.10` as `64512.1`, so the text is scanned
+ * once more for both. It rounds whole numbers too, but only ones that every field refuses as too large.
  */
 import { DEEPEST, type Fault, faultAt, joinField, KEY_TWICE, notWhole, type PieceReading, TOO_DEEP } from './fault.ts'
 

@@ -1,6 +1,7 @@
 /**
  * Caches the values of a file's pieces by their text: a file is read again whenever it changes, and most of a large one
- * has not changed. Values are shared with earlier readers, so that unchanged ones are recognized by identity.
+ * has not changed. An unchanged piece has the very value of the last reading, so that callers recognize it by identity. What a
+ * value is depends on the kinds that are read too: they stay the same for as long as a file has its pieces.
  */
 import { createHash } from 'node:crypto'
 import type { PieceKind, PieceReading } from './fault.ts'
