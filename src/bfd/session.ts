@@ -228,12 +228,13 @@ export class BfdSession {
   #receive(packet: ControlPacket): void {
     this.#received++
     this.#heard = { ...packet, discriminator: packet.myDiscriminator }
+    // In AdminDown too: what was heard is forgotten in every state.
+    this.#heardAt = this.#now
     if (this.#intervals.hear(packet.final)) this.#adopt()
     if (this.#state === 'AdminDown') return
     if (this.#isUnanswered) this.#hearAnswer(packet)
     this.#step(`received-${packet.state}`)
     if (packet.poll) this.#send(true)
-    this.#heardAt = this.#now
   }
 
   /** A neighbor that has missed us begins anew, and so do we, at once. */

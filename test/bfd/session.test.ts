@@ -321,6 +321,14 @@ describe('an end on purpose (§6.8.16)', () => {
     expect(bench.view.state).toBe('AdminDown')
   })
 
+  test('[84] §6.8.1: RemoteDiscr is zero after a Detection Time, whatever was heard in AdminDown before it was enabled', () => {
+    const bench = Bench.up({ passive: true }).runTo(50).handle({ kind: 'disable' }).runTo(500)
+    expect(bench.view.remoteDiscriminator).toBe(0)
+    bench.receive({ state: 'Down' }).handle({ kind: 'enable' })
+    expect(bench.view).toMatchObject({ state: 'Down', remoteDiscriminator: 7 })
+    expect(bench.runTo(500 + 3_000).view.remoteDiscriminator).toBe(0)
+  })
+
   test('enabled again it comes up from Down', () => {
     const bench = Bench.up().handle({ kind: 'disable' }).handle({ kind: 'enable' })
     expect(bench.last.state).toBe('Down')
