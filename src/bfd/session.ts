@@ -218,10 +218,15 @@ export class BfdSession {
     return Math.min(end, this.#now + LONGEST_FAREWELL)
   }
 
-  /** How long the neighbor waits for a packet of ours; 0 where it has sent none. */
+  /**
+   * How long the neighbor waits for a packet of ours; 0 where it has sent none. It counts with what we advertise, which is
+   * longer than what we use while a Poll Sequence lengthens the interval. At least the slow interval, so that a second
+   * AdminDown is sent, should the first be lost.
+   */
   #remoteDetectionTime(): Millis {
     if (this.#heard.discriminator === 0) return 0
-    return microsInMillis(Math.max(SLOW, this.#intervals.advertised.multiplier * this.#interval()))
+    const { desired, multiplier } = this.#intervals.advertised
+    return microsInMillis(Math.max(SLOW, multiplier * Math.max(desired, this.#interval())))
   }
 
   /** RFC 5880 §6.8.6, in its order, from the point where the session has been selected. */

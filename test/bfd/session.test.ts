@@ -296,6 +296,14 @@ describe('an end on purpose (§6.8.16)', () => {
     expect(bench.session.isOver(1_050)).toBe(true)
   })
 
+  test('… the Detection Time of the neighbor, which waits for as long as our last packet said', () => {
+    const bench = Bench.up().configure({ transmit: 2_000_000 }).runTo(150)
+    expect(bench.last).toMatchObject({ state: 'Up', poll: true, desiredMinTx: 2_000_000 })
+    bench.handle({ kind: 'disable' })
+    expect(bench.session.isOver(6_149)).toBe(false)
+    expect(bench.session.isOver(6_150)).toBe(true)
+  })
+
   test('§6.8.1: session state MUST be preserved for a Detection Time behind the last packet', () => {
     const bench = Bench.up({}, { desiredMinTx: 10_000_000 }).runTo(50).handle({ kind: 'disable' })
     expect(bench.session.isOver(29_999)).toBe(false)
