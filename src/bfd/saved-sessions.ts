@@ -37,7 +37,9 @@ function isSaved(value: unknown): value is SavedSession {
     // Sessions that announce AdminDown are about to be removed: they are not saved.
     value.state !== 'AdminDown' &&
     isAdvertised(advertised) &&
-    isHeard(heard)
+    isHeard(heard) &&
+    // Without a neighbor that was heard nothing would end another state.
+    (value.state === 'Down' || (heard.discriminator !== 0 && heard.multiplier !== 0))
   )
 }
 

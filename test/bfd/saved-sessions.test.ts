@@ -13,6 +13,7 @@ const saved = engine
   .handle({ kind: 'hand-over', away: 30_000_000 }, 0)
   .flatMap((effect) => (effect.kind === 'handed-over' ? effect.sessions : []))
 const [first, second] = saved as [SavedSession, SavedSession]
+const up = new Wire().runTo(5_000).a.kept as SavedSession
 
 test('sessions that a run hands over are read as they were', () => {
   expect(saved).toHaveLength(2)
@@ -49,6 +50,10 @@ test.each<[string, unknown]>([
   ['a session without values', [{}]],
   ['two sessions with one neighbor', [first, { ...second, intent: first.intent }]],
   ['two sessions with one discriminator', [first, { ...second, discriminator: first.discriminator }]],
+  ['a session Up that has heard nothing', [{ ...first, state: 'Up' }]],
+  ['a session Init that has heard nothing', [{ ...first, state: 'Init' }]],
+  ['a session Up with a neighbor without a name', [{ ...up, heard: { ...up.heard, discriminator: 0 } }]],
+  ['a session Up with a neighbor that has no multiplier', [{ ...up, heard: { ...up.heard, multiplier: 0 } }]],
   // It would ignore its neighbor for ever: nothing enables what was never disabled.
   ['a session that was disabled', [{ ...first, state: 'AdminDown' }]],
   ['an address in other letters', [{ ...first, intent: { ...first.intent, remote: 'FE80::1%eth1' } }]],
