@@ -28,7 +28,7 @@ export function readSavedSessions(value: unknown): readonly SavedSession[] | und
 
 function isSaved(value: unknown): value is SavedSession {
   if (!isRecord(value)) return false
-  const { intent, discriminator, port, advertised, heard } = value
+  const { intent, discriminator, port, advertised, heard, isUnanswered } = value
   return (
     isIntent(intent) &&
     isWhole(discriminator, 1, MOST) &&
@@ -36,6 +36,7 @@ function isSaved(value: unknown): value is SavedSession {
     hasState(value) &&
     // Sessions that announce AdminDown are about to be removed: they are not saved.
     value.state !== 'AdminDown' &&
+    (isUnanswered === undefined || isUnanswered === true) &&
     isAdvertised(advertised) &&
     isHeard(heard) &&
     // Without a neighbor that was heard nothing would end another state.

@@ -121,7 +121,7 @@ export class BfdSession {
     this.#sentAt = now - microsInMillis(this.#interval()) + FIRST_SPREAD * chance.next()
     if (saved === undefined) return
     this.#resume(saved)
-    this.#isUnanswered = wasKilled && saved.state === 'Up'
+    this.#isUnanswered = saved.state === 'Up' && (wasKilled || saved.isUnanswered === true)
   }
 
   /** The neighbor has a full Detection Time to send its next packet, and we send at once, with the saved intervals. */
@@ -141,6 +141,7 @@ export class BfdSession {
       discriminator: this.discriminator,
       port,
       state: this.#state,
+      ...(this.#isUnanswered && { isUnanswered: true as const }),
       diagnostic: this.#diagnostic,
       advertised: this.#intervals.advertised,
       heard: this.#heard,

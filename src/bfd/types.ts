@@ -94,6 +94,8 @@ export interface SavedSession {
   readonly discriminator: number
   readonly port: number
   readonly state: BfdState
+  /** The state is that of a run that was killed, and the neighbor has not answered since. */
+  readonly isUnanswered?: true
   readonly diagnostic: number
   /** What its packets last advertised. */
   readonly advertised: AdvertisedValues

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { BfdEngine } from '../../src/bfd/engine.ts'
 import { MOST_PACKETS } from '../../src/bfd/pace.ts'
 import type { ControlPacket } from '../../src/bfd/packet.ts'
+import { readSavedSessions } from '../../src/bfd/saved-sessions.ts'
 import type { BfdEffect, DropReason, SavedSession } from '../../src/bfd/types.ts'
 import { longTest } from '../support/long.ts'
 import { alone, answerOf, decoded, makeEngine, opened, type PacketInput, packet, sessions, Wire } from './support.ts'
@@ -229,22 +230,22 @@ describe('packets a second are bounded', () => {
   })
 })
 
-describe('a process that goes away and comes back', () => {
-  const away = 30_000_000
-  const handedOver = (wire: Wire) => {
-    let saved: readonly SavedSession[] | undefined
-    const take = wire.a.engine.handle.bind(wire.a.engine)
-    wire.a.engine.handle = (input, now) => {
-      const effects = take(input, now)
-      saved ??= effects.find((effect) => effect.kind === 'handed-over')?.sessions
-      return effects
-    }
-    wire.feed(wire.a, { kind: 'hand-over', away })
-    // Not a packet further: the process is gone then.
-    for (const end = wire.now + 4_000; saved === undefined && wire.now < end; ) wire.runTo(wire.now + 1)
-    return saved
+const away = 30_000_000
+const handedOver = (wire: Wire) => {
+  let saved: readonly SavedSession[] | undefined
+  const take = wire.a.engine.handle.bind(wire.a.engine)
+  wire.a.engine.handle = (input, now) => {
+    const effects = take(input, now)
+    saved ??= effects.find((effect) => effect.kind === 'handed-over')?.sessions
+    return effects
   }
+  wire.feed(wire.a, { kind: 'hand-over', away })
+  // Not a packet further: the process is gone then.
+  for (const end = wire.now + 4_000; saved === undefined && wire.now < end; ) wire.runTo(wire.now + 1)
+  return saved
+}
 
+describe('a process that goes away and comes back', () => {
   test('the neighbor is asked by a Poll to wait, and only then is what the next run needs handed over', () => {
     const wire = new Wire().runTo(5_000)
     const saved = handedOver(wire)
@@ -327,6 +328,23 @@ describe('a process that is killed and comes back', () => {
     expect(changes('b')).toEqual(['Down', 'Init', 'Up'])
     expect(changes('a')).not.toContain('Down')
     expect(changes('a').at(-1)).toBe('Up')
+  })
+
+  test('a neighbor that has not answered before the next hand-over was never Up in the run behind it either', () => {
+    // Longer than a hand-over waits.
+    const wire = new Wire({ receive: 2_000_000 }, { transmit: 2_000_000 }).runTo(10_000)
+    const before = wire.a.changes.length
+    wire.travel = () => undefined
+    wire.killA(150)
+    const saved = JSON.parse(JSON.stringify(handedOver(wire) ?? []))
+    expect(saved[0]?.state).toBe('Up')
+    const read = readSavedSessions(saved)
+    expect(read).toEqual(saved)
+    wire.a.engine = makeEngine()
+    wire.feed(wire.a, { kind: 'resume', sessions: read ?? [], wasKilled: false })
+    expect(wire.a.view(wire.now)?.state).toBe('Down')
+    wire.runTo(wire.now + 10_000)
+    expect(wire.a.changes.slice(before)).toEqual([])
   })
 
   test('a neighbor that is gone meanwhile was never Up in this run', () => {

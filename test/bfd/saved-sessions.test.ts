@@ -54,6 +54,7 @@ test.each<[string, unknown]>([
   ['a session Init that has heard nothing', [{ ...first, state: 'Init' }]],
   ['a session Up with a neighbor without a name', [{ ...up, heard: { ...up.heard, discriminator: 0 } }]],
   ['a session Up with a neighbor that has no multiplier', [{ ...up, heard: { ...up.heard, multiplier: 0 } }]],
+  ['a session that may be unanswered', [{ ...up, isUnanswered: false }]],
   // It would ignore its neighbor for ever: nothing enables what was never disabled.
   ['a session that was disabled', [{ ...first, state: 'AdminDown' }]],
   ['an address in other letters', [{ ...first, intent: { ...first.intent, remote: 'FE80::1%eth1' } }]],
