@@ -246,7 +246,11 @@ export class BfdSession {
   /** A neighbor that has missed us begins anew, and so do we, at once. */
   #hearAnswer({ state }: ControlPacket): void {
     this.#isUnanswered = false
-    if (state === 'Up') return
+    if (state === 'Up') {
+      // Until now it was shown as Down.
+      this.#since = this.#now
+      return
+    }
     this.#state = 'Down'
     this.#adopt()
   }

@@ -330,6 +330,16 @@ describe('a process that is killed and comes back', () => {
     expect(changes('a').at(-1)).toBe('Up')
   })
 
+  test('Up again, it has been so since the neighbor answered', () => {
+    const { wire } = upAndKilled(150)
+    const back = wire.now
+    wire.travel = () => 10
+    wire.runTo(back + 150)
+    const { state, since = 0 } = wire.a.view(wire.now) ?? {}
+    expect(state).toBe('Up')
+    expect(since).toBeGreaterThan(back)
+  })
+
   test('a neighbor that has not answered before the next hand-over was never Up in the run behind it either', () => {
     // Longer than a hand-over waits.
     const wire = new Wire({ receive: 2_000_000 }, { transmit: 2_000_000 }).runTo(10_000)
