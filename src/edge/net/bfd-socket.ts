@@ -110,16 +110,22 @@ export class BfdSockets {
 
   /** A session begins, or is to use another source port. */
   open(open: Open): void {
-    this.close(open.session)
+    const before = this.#senders.get(open.session)
     const sender: Sender = { open, fd: undefined, listener: undefined, error: undefined }
     this.#senders.set(open.session, sender)
     this.#try(sender, () => this.#hear(sender))
+    // Last: `#readFrom` may be reading a receiving socket that no other session needs.
+    if (before !== undefined) this.#end(before)
   }
 
   close(session: number): void {
     const sender = this.#senders.get(session)
     if (sender === undefined) return
     this.#senders.delete(session)
+    this.#end(sender)
+  }
+
+  #end(sender: Sender): void {
     const { listener, open } = sender
     closeSender(sender)
     if (listener === undefined) return
