@@ -111,7 +111,8 @@ export class BfdSockets {
   /** A session begins, or is to use another source port. */
   open(open: Open): void {
     const before = this.#senders.get(open.session)
-    const sender: Sender = { open, fd: undefined, listener: undefined, error: undefined }
+    // That the port before it was taken is over when a packet leaves from this one.
+    const sender: Sender = { open, fd: undefined, listener: undefined, error: before?.error }
     this.#senders.set(open.session, sender)
     this.#try(sender, () => this.#hear(sender))
     // Last: `#readFrom` may be reading a receiving socket that no other session needs.
@@ -141,13 +142,13 @@ export class BfdSockets {
       this.#hear(sender)
       sender.fd ??= openSender(sender.open)
       sendTo(sender.fd, bytes, sender.open.remote, PORT[sender.open.hops])
+      this.#note(sender, undefined, false)
     })
   }
 
   #try(sender: Sender, call: () => void): void {
     try {
       call()
-      this.#note(sender, undefined, false)
     } catch (error) {
       const isTaken = error instanceof CallError && error.code === 'EADDRINUSE'
       this.#note(sender, errorText(error), isTaken && sender.listener !== undefined && sender.fd === undefined)

@@ -78,6 +78,16 @@ beforeEach(() => {
   kernel.open.clear()
 })
 
+test('a source port that is taken is an error until a packet has left from another', () => {
+  const { driver, runTo, errors } = scene(false)
+  runTo(5_000)
+  expect(kernel.sent).toBeGreaterThan(1)
+  expect(errors()).toContain('Address already in use')
+  expect(errors().at(-1)).toBeUndefined()
+  driver.stop()
+  expect(kernel.open.size).toBe(0)
+})
+
 test('the receiving socket stays open while its only session changes its port, and what waits there is read', () => {
   const { driver, runTo } = scene(true)
   const before = listeners()
