@@ -8,7 +8,10 @@ const SECOND: Micros = 1_000_000
 /** Intervals rise in whole milliseconds. */
 const STEP: Micros = 1_000
 
-/** No interval may be shorter for these sessions to stay within `MOST_PACKETS`; 0: they do. */
+/**
+ * With no interval shorter than this the sessions stay within `MOST_PACKETS`: it depends on their number alone. 0: they do as
+ * configured.
+ */
 export function leastInterval(sessions: Iterable<BfdIntent>): Micros {
   let count = 0
   let rate = 0

@@ -10,7 +10,7 @@ import type { AdvertisedValues, BfdIntent, HeardPacket, SavedSession } from './t
 
 type Unread = Readonly<Record<string, unknown>>
 
-/** No object asks for a shorter interval, and without one packets would be sent without a pause. */
+/** No object asks for less; an interval of 0 would send packets without a pause. */
 const LEAST_INTERVAL: Micros = 10_000
 /** A field of 32 bits. */
 const MOST = 2 ** 32 - 1
@@ -18,7 +18,10 @@ const MOST_TTL = 255
 /** Five bits (RFC 5880 §4.1). */
 const MOST_DIAGNOSTIC = 31
 
-/** Undefined where one of them is no session, or two are for one neighbor or have one discriminator. */
+/**
+ * Undefined where one of them is no session, or two have one remote address, which is the key of a session, or one
+ * discriminator.
+ */
 export function readSavedSessions(value: unknown): readonly SavedSession[] | undefined {
   if (!Array.isArray(value) || !value.every(isSaved)) return undefined
   const remotes = new Set(value.map(({ intent }) => intent.remote))

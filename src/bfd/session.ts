@@ -26,7 +26,7 @@ export type SessionEvent =
 
 export type SessionAction =
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
-  /** A value that `view` shows has changed; `from`: the previous state, where the state has changed. */
+  /** The state or one of `ReportedValues` has changed; `from`: the previous state, where the state has changed. */
   | { readonly kind: 'changed'; readonly from: BfdState | undefined }
 
 export interface SessionOptions {
@@ -60,7 +60,7 @@ const NOTHING_HEARD: HeardPacket = {
   controlPlaneIndependent: false,
 }
 
-/** Values that `view` shows: a change of any of them is reported, like a change of the state. */
+/** A change of one of these is reported, like a change of the state. What else `view` shows is as it was with the last report. */
 interface ReportedValues {
   readonly interval: Micros
   readonly detectionTime: Micros
@@ -174,10 +174,10 @@ export class BfdSession {
     this.#now = now
     this.#actions = []
     const { state } = this
-    const before = this.#facts()
+    const before = this.#reported()
     this.#take(event)
     const from = state === this.state ? undefined : state
-    if (from !== undefined || differ(before, this.#facts())) this.#actions.push({ kind: 'changed', from })
+    if (from !== undefined || differ(before, this.#reported())) this.#actions.push({ kind: 'changed', from })
     return this.#actions
   }
 
@@ -213,7 +213,7 @@ export class BfdSession {
     }
   }
 
-  /** RFC 5880 §6.8.1: a session is kept for one Detection Time, the neighbor's (§6.8.16) and ours. */
+  /** AdminDown is sent for the neighbor's Detection Time (RFC 5880 §6.8.16), and what we know is kept for ours (§6.8.1). */
   #farewellEnd(): Millis {
     const end = Math.max(this.#now + this.#remoteDetectionTime(), this.#expiresAt() ?? this.#now)
     return Math.min(end, this.#now + LONGEST_FAREWELL)
@@ -278,7 +278,7 @@ export class BfdSession {
     this.#state = state
     this.#since = this.#now
     if (diagnostic !== undefined) this.#diagnostic = diagnostic
-    // Intervals change now. What the sequence before this one was about is replaced.
+    // Other intervals apply from now on: a Poll Sequence under way is about values that are replaced.
     if (from === 'Up' || state === 'Up') this.#intervals.dropPoll()
     this.#adopt()
     // RFC 5880 §6.8.7: a change of state is sent at once; a passive side waits for the neighbor's first packet even so.
@@ -357,7 +357,7 @@ export class BfdSession {
 
   // ---- display
 
-  #facts(): ReportedValues {
+  #reported(): ReportedValues {
     return {
       interval: this.#interval(),
       detectionTime: this.#detectionTime(),

@@ -2,8 +2,9 @@
  * The UDP sockets of BFD (RFC 5881 §4 and §5, RFC 5883 §5): one receiving socket for each family and kind of session,
  * and one sending socket for each session, with a source port of its own.
  *
- * The kernel drops packets that crossed a router before our code sees them. In a flood it also drops packets of
- * strangers; now and then they are let in again to see whether the flood is over.
+ * On a single hop the kernel drops packets that crossed a router before our code sees them. In a flood it also drops packets
+ * of strangers; now and then they are let in again to see whether the flood is over. Otherwise they are let in, so that the
+ * engine can count them and name who sends them.
  */
 import { type Address, familyOfAddress } from '../../base/address.ts'
 import type { Family } from '../../base/family.ts'
@@ -52,10 +53,13 @@ const PORT: Readonly<Record<Hops, number>> = { single: 3784, multi: 4784 }
 const ANY: Readonly<Record<Family, Address>> = { ipv4: '0.0.0.0', ipv6: '::' }
 /** RFC 5881 §5. Also on several hops, so that a neighbor can ask for a minimum. */
 const TTL = 255
-/** Room for the packets of all sessions in a tenth of a second. */
+/** Octets. Room for the packets of a tenth of a second (`MOST_PACKETS`): the kernel counts about 1 KiB for each. */
 const RECEIVE_BUFFER = 1024 * 1024
 
-/** The longest BFD packet with authentication has 52 octets; a longer datagram is not BFD. */
+/**
+ * Octets that are read of a datagram. The longest BFD packet, with authentication, has 52; what follows it in its datagram has
+ * no meaning (RFC 5880 §6.8.6 only forbids a Length beyond the end).
+ */
 const LONGEST = 64
 /** Datagrams taken from a socket in a row, before timers and the other sockets. */
 const AT_ONCE = 64
@@ -72,10 +76,10 @@ interface Listener {
   readonly family: Family
   readonly hops: Hops
   /** Neighbors that may send here, and how many sessions each has. */
-  readonly senders: Map<Address, number>
+  readonly neighbors: Map<Address, number>
   /** The kernel's drop counter, as it was last reported. */
   dropped: number
-  /** Packets of strangers since `countedSince`, which is at most a second ago. */
+  /** Packets of strangers since `countedSince`. The first one later than a second after it begins a new count. */
   strangers: number
   countedSince: Millis
   /** Until then strangers are dropped in the kernel. */
@@ -114,7 +118,7 @@ export class BfdSockets {
     // That the port before it was taken is over when a packet leaves from this one.
     const sender: Sender = { open, fd: undefined, listener: undefined, error: before?.error }
     this.#senders.set(open.session, sender)
-    this.#try(sender, () => this.#hear(sender))
+    this.#try(sender, () => this.#ensureListener(sender))
     // Last: `#readFrom` may be reading a receiving socket that no other session needs.
     if (before !== undefined) this.#end(before)
   }
@@ -131,7 +135,7 @@ export class BfdSockets {
     closeSender(sender)
     if (listener === undefined) return
     this.#admit(listener, open.remote, -1)
-    if (listener.senders.size === 0) this.#endListener(listener)
+    if (listener.neighbors.size === 0) this.#endListener(listener)
   }
 
   /** A socket that cannot be opened is tried again with every packet. */
@@ -139,7 +143,7 @@ export class BfdSockets {
     const sender = this.#senders.get(session)
     if (sender === undefined) return
     this.#try(sender, () => {
-      this.#hear(sender)
+      this.#ensureListener(sender)
       sender.fd ??= openSender(sender.open)
       sendTo(sender.fd, bytes, sender.open.remote, PORT[sender.open.hops])
       this.#note(sender, undefined, false)
@@ -178,7 +182,7 @@ export class BfdSockets {
 
   // ---- receiving
 
-  #hear(sender: Sender): void {
+  #ensureListener(sender: Sender): void {
     if (sender.listener !== undefined) return
     const { remote, hops } = sender.open
     const family = familyOfAddress(remote)
@@ -208,7 +212,7 @@ export class BfdSockets {
       fd,
       family,
       hops,
-      senders: new Map(),
+      neighbors: new Map(),
       dropped: 0,
       strangers: 0,
       countedSince: this.#now(),
@@ -232,7 +236,7 @@ export class BfdSockets {
   }
 
   #hand(listener: Listener, { bytes, from, index, ttl }: Datagram): void {
-    if (!listener.senders.has(from)) this.#countStranger(listener)
+    if (!listener.neighbors.has(from)) this.#countStranger(listener)
     this.#feed({ kind: 'packet', bytes, from, interface: this.#nameOf(listener.fd, index), hops: listener.hops, ttl })
   }
 
@@ -252,9 +256,9 @@ export class BfdSockets {
 
   #admit(listener: Listener, remote: Address, change: 1 | -1): void {
     const address = remote.split('%')[0] as Address
-    const count = (listener.senders.get(address) ?? 0) + change
-    if (count > 0) listener.senders.set(address, count)
-    else listener.senders.delete(address)
+    const count = (listener.neighbors.get(address) ?? 0) + change
+    if (count > 0) listener.neighbors.set(address, count)
+    else listener.neighbors.delete(address)
     const isNewOrGone = count === (change === 1 ? 1 : 0)
     // The filter knows the neighbors of its time. If the flood goes on, another one is made.
     if (listener.floodUntil !== undefined && isNewOrGone) this.#endFlood(listener)
@@ -271,7 +275,7 @@ export class BfdSockets {
     if (++listener.strangers <= FLOOD || listener.floodUntil !== undefined) return
     this.#countDropped(listener)
     listener.floodUntil = now + FLOOD_PAUSE
-    this.#filter(listener, [...listener.senders.keys()])
+    this.#filter(listener, [...listener.neighbors.keys()])
   }
 
   #endFlood(listener: Listener): void {
@@ -285,6 +289,10 @@ export class BfdSockets {
     attachFitting(fd, (most) => makeFilter({ family, oneHop: hops === 'single', senders, most }))
   }
 
+  /**
+   * The counter does not say why: in a flood it also has packets that crossed a router, and at any time those for which the
+   * receive buffer had no room.
+   */
   #countDropped(listener: Listener): void {
     const dropped = droppedBy(listener.fd)
     const count = dropped - listener.dropped
