@@ -1,6 +1,5 @@
 /** Collects the status of this node from the engine's view, a part in each turn: a mesh has thousands of sessions. */
 import { FAMILIES, type Family } from '../base/family.ts'
-import type { LastError } from '../bgp/session/types.ts'
 import type { Problem } from '../cluster/intent.ts'
 import { formatLastError, remoteAsOf, stateOf } from '../show/protocols.ts'
 import type { ProtocolView, View } from '../show/view.ts'
@@ -82,7 +81,7 @@ class MeshSum {
     else if (this.#down.length < MOST_NAMED) {
       const error = errorOf(protocol)
       const address = peer.config.remote.address
-      const lastError = error && errorText(error)
+      const lastError = error?.text
       this.#down.push({ name: shown(name), peer: address, state: shown(stateOf(protocol)), lastError })
     }
     for (const family of FAMILIES) {
@@ -102,7 +101,6 @@ function routerStatus(protocol: ProtocolView): RouterStatus {
   const { name, object, peer, held, discovery, families } = protocol
   const { session, since, lostAt, stale = [] } = peer
   const isUp = peer.state === 'Established'
-  const error = errorOf(protocol)
   return {
     name: shown(name),
     object: object === undefined ? undefined : shown(object),
@@ -113,7 +111,7 @@ function routerStatus(protocol: ProtocolView): RouterStatus {
     state: shown(stateOf(protocol)),
     since: isUp ? since : lostAt,
     held: held === undefined ? undefined : shown(held),
-    lastError: error && { text: errorText(error), at: error.at },
+    lastError: errorOf(protocol),
     restart: { time: session?.restart?.time, stale },
     families: Object.fromEntries(
       FAMILIES.flatMap((family) => {
@@ -128,10 +126,10 @@ function routerStatus(protocol: ProtocolView): RouterStatus {
  * Why the session last ended, or why it never began. `bgp/session/last-errors` keeps the reason of the neighbor although later
  * attempts to reach it fail; `show protocols all` has the last of these as well.
  */
-const errorOf = ({ peer: { lastError, attemptError } }: ProtocolView): LastError | undefined =>
-  lastError ?? attemptError
-
-const errorText = (error: LastError): string => shown(formatLastError(error))
+function errorOf({ peer: { lastError, attemptError } }: ProtocolView): RouterStatus['lastError'] {
+  const error = lastError ?? attemptError
+  return error && { text: shown(formatLastError(error)), at: error.at }
+}
 
 const NO_COUNTS: NodeCounts = { received: 0, accepted: 0, advertised: 0 }
 
