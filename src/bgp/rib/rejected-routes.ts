@@ -20,7 +20,7 @@ export class RejectedRoutes {
   readonly #toAsk = new Set<number>()
   readonly #askedAt = new Map<number, Millis>()
 
-  /** A path was rejected. True: it is the first of this neighbor. */
+  /** A path was rejected. True: no prefix of this neighbor was full until now. */
   rejectPath(peer: number, prefix: number): boolean {
     const prefixes = this.#fullPrefixes.get(peer)
     if (prefixes === undefined) this.#fullPrefixes.set(peer, new Set([prefix]))
@@ -30,7 +30,11 @@ export class RejectedRoutes {
 
   /** A path of a neighbor is gone. */
   pathGone(peer: number, prefix: number): void {
-    if (this.#fullPrefixes.size > 0 && this.#fullPrefixes.get(peer)?.delete(prefix) === true) this.#toAsk.add(peer)
+    if (this.#fullPrefixes.size === 0) return
+    const prefixes = this.#fullPrefixes.get(peer)
+    if (prefixes?.delete(prefix) !== true) return
+    if (prefixes.size === 0) this.#fullPrefixes.delete(peer)
+    this.#toAsk.add(peer)
   }
 
   /** A route was rejected for lack of memory. */

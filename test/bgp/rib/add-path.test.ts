@@ -206,6 +206,23 @@ describe('paths that were turned away', () => {
     expect(say(MOST_TAKEN + 1).crowded).toBeUndefined()
   })
 
+  test('after all that were full had room, the next is said again', () => {
+    const room = crowded(1)
+    const say = (text: string, id: number) => room.say(from, [text], path(from.remoteAs), `192.0.2.${id + 100}`, id)
+    const other = '10.1.0.0/16'
+    for (let id = 0; id < MOST_TAKEN; id++) say(other, id)
+    expect(say(other, MOST_TAKEN).crowded).toBeUndefined()
+    room.unsay(from, [X], 0)
+    expect(say(X, 0).crowded).toBeUndefined()
+    // The other prefix is still full.
+    expect(say(X, MOST_TAKEN).crowded).toBeUndefined()
+    for (const text of [X, other]) {
+      room.unsay(from, [text], 0)
+      say(text, 0)
+    }
+    expect(say(other, MOST_TAKEN).crowded).toEqual({ family: 'ipv4', prefix: other, most: MOST_TAKEN })
+  })
+
   test('are asked for once there is room, and not before; then again after a minute', () => {
     const room = crowded(2)
     expect([asked(room, 0), room.rib.deadline()]).toEqual([[], undefined])
