@@ -21,7 +21,10 @@ import { type Rewrite, writeExternal, writeInternal, writeReflected } from './tr
 /** In place of the id of a next hop: this node. */
 export const OURSELVES = 0xffffffff
 
-/** Space for building a block. Shared by all groups: nothing is kept in it. */
+/**
+ * Space for building a block. Shared by all groups: nothing is kept in it. Attributes in the table take less than 64 KiB;
+ * as much again is for the next hop and what is added to them.
+ */
 const SCRATCH = new Uint8Array(1 << 17)
 
 /** Edits whose results are kept: those that a policy no longer makes must not stay for ever. */
@@ -31,7 +34,7 @@ export class ExportBlocks {
   readonly #view: ExportView
   readonly #tables: ExportTables
   readonly #external: boolean
-  /** By the edit that policy makes to the attributes. */
+  /** By the edit that policy makes to the attributes. A cache retains no block, so that nothing is released with it. */
   readonly #caches = new Map<Edit | undefined, IdCache>()
   readonly #rewrite: Rewrite = { from: SCRATCH, start: 0, end: 0, to: SCRATCH, at: 0 }
 
@@ -48,9 +51,10 @@ export class ExportBlocks {
     return bytes
   }
 
-  /** In octets. */
+  /** Octets of the next hop as it is advertised. RFC 2545 §3: of a learned one without its link-local address. */
   nextHopLength(nextHop: number): number {
-    return nextHop === OURSELVES ? (this.#view.nextHopLength ?? 0) : this.#tables.nextHops.bytes.length(nextHop)
+    if (nextHop === OURSELVES) return this.#view.nextHopLength ?? 0
+    return Math.min(this.#tables.nextHops.bytes.length(nextHop), 16)
   }
 
   /** The block for a path that may be advertised, retained once for the caller, or NO_ID when it fits no message. */
@@ -59,7 +63,8 @@ export class ExportBlocks {
     const id = paths.attributes[path] as number
     const key = nextHop === OURSELVES ? 0 : this.#tables.nextHops.serialOf(nextHop)
     const originator = this.#originator(path)
-    // One set of attributes may come from several internal neighbors: without ORIGINATOR_ID it leaves as several.
+    // The same attributes may come from several internal neighbors. Without ORIGINATOR_ID each gets its own block, with the
+    // router ID of that neighbor, so the result is not cached by the attributes.
     if (originator !== undefined && ((this.#tables.attributes.flags[id] as number) & CARRIES.originatorId) === 0) {
       return this.#make(id, nextHop, edit, originator)
     }
@@ -92,9 +97,9 @@ export class ExportBlocks {
     const { attributes, blocks } = this.#tables
     const start = this.#writeNextHop(nextHop)
     // RFC 9234 §5: downwards and to peers a route is marked, if it is not yet.
-    const marks = isDownward(this.#view.role) && attributes.onlyToCustomer(id) === undefined
+    const marks = marksOnlyToCustomer(this.#view.role) && attributes.onlyToCustomer(id) === undefined
     this.#rewrite.at = start
-    if (edit === undefined && !marks) this.#rewriteLearned(id)
+    if (edit === undefined && !marks) this.#rewriteUnedited(id)
     else this.#rewriteEdited(id, edit, marks)
     let end = this.#transform(edit !== undefined || marks, originator)
     if (!this.#view.context.fourOctetAs) {
@@ -106,8 +111,8 @@ export class ExportBlocks {
     return blocks.intern(SCRATCH, 0, end)
   }
 
-  /** The attributes that are rewritten are those that came, as they are in the table. */
-  #rewriteLearned(id: number): void {
+  /** The attributes that are rewritten are those of the path, as they are in the table. */
+  #rewriteUnedited(id: number): void {
     const { blocks } = this.#tables.attributes
     const rewrite = this.#rewrite
     rewrite.from = blocks.segment(id)
@@ -137,14 +142,13 @@ export class ExportBlocks {
 
   /** RFC 2545 §3: a link-local address is valid on its own link alone, so only ours is advertised. */
   #writeNextHop(id: number): number {
+    const length = this.nextHopLength(id)
     if (id === OURSELVES) {
-      const length = this.nextHopLength(id)
       SCRATCH[0] = OURS | length
       SCRATCH.fill(0, 1, 1 + length)
       return 1 + length
     }
     const { bytes } = this.#tables.nextHops
-    const length = Math.min(bytes.length(id), 16)
     SCRATCH[0] = length
     const [segment, offset] = [bytes.segment(id), bytes.offset(id)]
     for (let index = 0; index < length; index++) SCRATCH[1 + index] = segment[offset + index] as number
@@ -160,4 +164,5 @@ export class ExportBlocks {
 }
 
 /** Our roles towards a customer, a client of our route server or a peer. */
-const isDownward = (ours: Role | undefined): boolean => ours === 'provider' || ours === 'rs-server' || ours === 'peer'
+const marksOnlyToCustomer = (ours: Role | undefined): boolean =>
+  ours === 'provider' || ours === 'rs-server' || ours === 'peer'
