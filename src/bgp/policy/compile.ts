@@ -24,7 +24,7 @@ import { globOf, matchesAttributes, ORIGINATED_LOCAL_PREF, readsAttributes } fro
 import { PrefixSet, wordAt } from './prefix-set.ts'
 import type { Operation, Policy, PrefixMatch, RouteSource, Rule, RuleMatch } from './rule.ts'
 import { NameIndex, RuleIndex } from './rule-index.ts'
-import { type Accepted, changes, TrailTree } from './trail.ts'
+import { type Accepted, changesAttributes, TrailTree } from './trail.ts'
 
 export interface Rejected {
   readonly kind: 'reject'
@@ -111,7 +111,7 @@ export class CompiledPolicy {
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
     this.comparisons = this.#steps.reduce((sum, step) => sum + comparisonsOf(step), 0)
     this.dependsOnAttributes = this.#steps.some((step) => step.readsAttributes)
-    this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changes))
+    this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changesAttributes))
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
   }
 

@@ -85,7 +85,10 @@ export class TrailTree {
   }
 }
 
-/** Has at most one branch for each later `next` rule with operations. */
+/**
+ * The rules with operations that have applied so far. It has at most one branch for each later `next` rule with operations.
+ * It keeps all operations up to here, so that n such rules that apply to one route leave about n²/2 references.
+ */
 export class Trail {
   readonly #tree: TrailTree
   readonly #operations: readonly Operation[]
@@ -114,11 +117,12 @@ export class Trail {
     return trail
   }
 
+  /** By a rule that is not late: only `next` rules are. */
   accept(step: RuleStep): Accepted {
     const known = this.#accepted.get(step)
     if (known !== undefined) return known
     const operations = [...this.#operations, ...step.operations, ...this.#late]
-    const edits = operations.filter(changes)
+    const edits = operations.filter(changesAttributes)
     const nextHop = operations.findLast((operation) => operation.kind === 'set-next-hop')?.address ?? 'default'
     const edit = edits.length === 0 ? undefined : this.#tree.newEdit(edits)
     const accepted: Accepted = { kind: 'accept', rule: step.rule.name, edit, nextHop }
@@ -128,5 +132,5 @@ export class Trail {
   }
 }
 
-/** The next hop apart, it changes attributes. */
-export const changes = (operation: Operation): boolean => operation.kind !== 'set-next-hop'
+/** The next hop is no part of the attributes. */
+export const changesAttributes = (operation: Operation): boolean => operation.kind !== 'set-next-hop'

@@ -62,7 +62,7 @@ export interface ExportTables {
   readonly deferral: Deferral
   /** Whether a learned route of this family was ever advertised with this node as its next hop. */
   readonly relaying: { began: boolean }
-  /** With how many rules of policies routes were compared, as `CompiledPolicy.comparisons` counts them; it only grows. */
+  /** The sum, over all decisions of export policies, of `CompiledPolicy.comparisons`, which is that of one; it only grows. */
   readonly asked: { rules: number }
   /** By path: the routes that we originate. */
   readonly originated: ReadonlyMap<number, OriginatedRoute>

@@ -22,8 +22,8 @@ import { RULES_PER_VISIT, Sweep } from './sweep.ts'
 
 /** At most this many paths to one prefix are advertised. */
 export const MOST_PATHS = 16
-/** This many paths compared cost as much as one visit. */
-const LOOKS_PER_VISIT = 32
+/** So many looks of a decision at a path (`Decision.looks`) count as one visit. */
+const PATH_LOOKS_PER_VISIT = 32
 
 interface Plane {
   readonly chosen: LocRib
@@ -59,7 +59,7 @@ export class Planes {
   #withholdsEnd = false
   /** How often End-of-RIB became due for those that waited for it. */
   #released = 0
-  /** The revisions of planes that were removed. */
+  /** The sum of the revisions of planes that were removed: `revision` never decreases. */
   #removed = 0
 
   constructor(
@@ -131,7 +131,7 @@ export class Planes {
 
   /** Chooses the paths of a prefix that are advertised to neighbors that accept several. */
   choose(prefix: number): void {
-    // `left`: paths that have no plane yet; `places`: by plane, its path or 0.
+    // `left`: chosen paths that have no plane yet; `places`: by plane, the path that it gets, or 0.
     const left = this.#decision.chooseSeveral(this.#tables.paths.first[prefix] as number, MOST_PATHS)
     const places: number[] = []
     for (const { chosen } of this.#planes) {
@@ -214,7 +214,7 @@ export class Planes {
     for (const { feeds } of this.#planes) feeds.visitPending(visit)
   }
 
-  /** The neighbors that End-of-RIB was sent to since this was asked last. */
+  /** The neighbors that End-of-RIB was sent to since this was asked last; the session of one may be down since. */
   takeEnded(): readonly PeerSlot[] {
     const ended = [...this.#ended]
     this.#ended.clear()
@@ -282,9 +282,9 @@ export class Planes {
     const decision = this.#decision
     const visit = (prefix: number): false | number => {
       if (planes !== this.#planes || prefixes.refs[prefix] === 0 || paths.first[prefix] === 0) return false
-      const before = decision.looks / LOOKS_PER_VISIT + asked.rules / RULES_PER_VISIT
+      const before = decision.looks / PATH_LOOKS_PER_VISIT + asked.rules / RULES_PER_VISIT
       this.choose(prefix)
-      return 1 + decision.looks / LOOKS_PER_VISIT + asked.rules / RULES_PER_VISIT - before
+      return 1 + decision.looks / PATH_LOOKS_PER_VISIT + asked.rules / RULES_PER_VISIT - before
     }
     this.#builds++
     this.#schedule(

@@ -29,8 +29,9 @@ export class ReceiveLimits {
       const limit = maxPrefixes[family]
       const state = this.#ribs[family].importStateOf(slot)
       if (limit === undefined || state === undefined) continue
-      // A path that is advertised anew counts once: the old ones go at the end of the refresh. But they are bounded as
-      // well: by the limit under which they were taken, where another one is set while the neighbor is away.
+      // A path that is advertised anew counts once, so old paths are counted apart: they go at the end of the refresh or the
+      // restart. They are bounded as well: by the present limit, or by a wider one under which they were taken, as a lower
+      // one may be set while the neighbor is away.
       const fresh = state.total - state.old
       if (fresh > limit || state.old > Math.max(limit, state.oldLimit)) {
         return { error: tooMany(family, Math.max(fresh, state.old), limit), tooMany: family }
@@ -57,7 +58,10 @@ export class ReceiveLimits {
     return undefined
   }
 
-  /** Its routes take nearly all of the memory that they may, or some were rejected for lack of it. */
+  /**
+   * Its routes take nearly all of the memory that they may, or some were rejected for lack of it: the latter says all that
+   * the former would.
+   */
   takeMemoryLimitReport(slot: PeerSlot): MemoryLimitReport | undefined {
     for (const family of slot.peer.families) {
       const state = this.#ribs[family].importStateOf(slot)
@@ -76,6 +80,7 @@ export class ReceiveLimits {
     return undefined
   }
 
+  /** While all tables take too much, that is the reason to give, even where the neighbor is at its own limit too. */
   #rejectedReport(family: Family, octets: number, neighborLimit: number): MemoryLimitReport {
     const { isTooLarge, tables, limit } = this.#memory
     return isTooLarge && limit !== undefined

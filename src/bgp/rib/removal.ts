@@ -22,7 +22,10 @@ export class Removal {
     this.sweep = new Sweep(() => (this.#left === 0 ? 0 : end()), remove, done)
   }
 
-  /** `paths`: how many it has; `done` is called when none is left. */
+  /**
+   * Only before the sweep has begun: it does not go back to paths that it has passed. `paths`: how many the neighbor has;
+   * `done` is called when none is left.
+   */
   add(neighbor: number, paths: number, done: () => void): void {
     this.#isGone[neighbor] = 1
     this.#left += paths

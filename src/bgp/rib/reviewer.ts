@@ -28,7 +28,10 @@ export class Reviewer {
   readonly #sweeps: Sweeps
   /** The last review: until its sweep begins, further changes are added to it. */
   #review: Review | undefined
-  /** Prefixes whose paths the next `advance` evaluates first of all: what is set between has no time. */
+  /**
+   * Prefixes whose paths the next `advance` evaluates first of all: only `advance` gets the time. Their paths are not counted
+   * as visits: these prefixes are addresses that this node has or had, and a neighbor has at most MOST_TAKEN paths to each.
+   */
   #toEvaluate: Pick<Prefix, 'bytes' | 'length'>[] = []
   /** The time of this `advance`, as `sinceOf` has it. */
   #since = 0
@@ -56,7 +59,10 @@ export class Reviewer {
     this.#toEvaluate = []
   }
 
-  /** Note changes in the returned review: the results that depend on them are computed again. */
+  /**
+   * To be called for each change, and the change noted in what it returns: the results that depend on it are computed again.
+   * A review whose sweep has begun takes no more changes: it has passed paths already.
+   */
   review(): Review {
     if (this.#review?.sweep.hasBegun !== false) {
       const paths = this.#paths
@@ -87,13 +93,14 @@ export class Reviewer {
     const prefix = this.#prefixes.find(bytes, 0, length)
     if (prefix === 0) return
     const paths = this.#paths
+    // To compute results again neither removes a path nor moves it in this list.
     for (let path = paths.first[prefix] as number; path !== 0; path = paths.next[path] as number)
       this.askAgain(path, asks)
   }
 
   /**
-   * `asks`: bits of ASK; import only while work is done. Returns for how many visits it counts: a policy may have thousands of
-   * rules.
+   * `asks`: bits of ASK; `ASK.import` only within `advance`, which sets the time. Returns for how many visits it counts: a
+   * policy may have thousands of rules.
    */
   askAgain(path: number, asks: number): number {
     const paths = this.#paths

@@ -45,7 +45,7 @@ export class Sweep {
 /** What counts as one visit: so many rules of a policy, which are compared one after the other. */
 export const RULES_PER_VISIT = 64
 
-/** So many visits where there was nothing to do count as one. */
+/** So many looks count as one visit; a visit where there was nothing to do is one look. */
 const LOOKS_PER_VISIT = 16
 
 const looksOf = (visits: boolean | number): number => (visits === false ? 1 : Number(visits) * LOOKS_PER_VISIT)
