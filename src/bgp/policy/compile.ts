@@ -111,7 +111,9 @@ export class CompiledPolicy {
     this.#steps = upTo(steps, (step) => ends(step) && takesAll(step))
     this.comparisons = this.#steps.reduce((sum, step) => sum + comparisonsOf(step), 0)
     this.dependsOnAttributes = this.#steps.some((step) => step.readsAttributes)
-    this.changesAttributes = this.#steps.some((step) => step.rule.action !== 'reject' && step.operations.some(changesAttributes))
+    this.changesAttributes = this.#steps.some(
+      (step) => step.rule.action !== 'reject' && step.operations.some(changesAttributes),
+    )
     this.acceptsAll = this.#steps.every((step) => step.rule.action !== 'reject' && step.operations.length === 0)
   }
 
