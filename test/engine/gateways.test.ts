@@ -92,6 +92,12 @@ describe.each(firstOf(1, ['linux', 'none'] as const))('peerIP: DefaultGateway, d
       Global_fd00_10__1: 'fd00:10::1 Established',
     })
     expect(ups()).toBe(2)
+    // The address stands in the object now: another default gateway is none of its business.
+    made.defaultVia('10.0.0.2')
+    made.world.pass(5_000)
+    expect(made.peers().Global_10_0_0_1).toBe('10.0.0.1 Established')
+    made.defaultVia('10.0.0.1')
+    made.world.pass(5_000)
     made.change(upsert(GATEWAY), ...named.map((one) => gone(one)))
     made.world.pass(20_000)
     expect(made.peers()).toEqual({ [V4]: '10.0.0.1 Established', [V6]: 'fd00:10::1 Established' })
