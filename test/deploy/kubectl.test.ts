@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pageCommands, programOf } from '../../interop/lab/pages.ts'
 import { type OpenApi, openApi } from '../support/api-server/open.ts'
-import { servedOf } from '../support/api-server/served.ts'
+import { CALICO_GROUPS, CALICO_KINDS, servedOf } from '../support/api-server/served.ts'
 import type { StoredEvent } from '../support/api-server/store.ts'
 import { node } from '../support/objects.ts'
 import { DEPLOY } from './support/crds.ts'
@@ -59,7 +59,7 @@ describe.skipIf(!isInstalled)(isInstalled ? 'kubectl' : 'kubectl (not installed)
   const lines = commands.map(({ page, line }) => [page, line.replaceAll('NODE', 'worker-1')] as const)
   test.each(lines)('%s: %s', async (page, line) => {
     if (page === MIGRATION) {
-      for (const kind of CALICO_KINDS) open.api.install(`${kind}.crd.projectcalico.org/v1`)
+      for (const kind of Object.keys(CALICO_KINDS)) open.api.install(`${kind}.crd.projectcalico.org/v1`)
       await run(line, join(folder, 'calico')).finally(() => withoutCalico(open))
       return
     }
@@ -88,19 +88,9 @@ const ANSWERS: readonly (readonly [string, RegExp])[] = [
 
 /** The page whose cluster still has Calico. */
 const MIGRATION = 'docs/migrate.md'
-const CALICO_KINDS = [
-  'BGPConfiguration',
-  'BGPPeer',
-  'BGPFilter',
-  'IPPool',
-  'FelixConfiguration',
-  'BlockAffinity',
-  'IPAMBlock',
-]
 
 function withoutCalico({ api }: OpenApi): void {
-  for (const kind of CALICO_KINDS)
-    for (const group of ['projectcalico.org/v3', 'crd.projectcalico.org/v1']) api.uninstall(`${kind}.${group}`)
+  for (const kind of Object.keys(CALICO_KINDS)) for (const group of CALICO_GROUPS) api.uninstall(`${kind}.${group}`)
 }
 
 /** A cluster as the pages find it, and what its controllers would do. */

@@ -4,20 +4,13 @@ import { openKubernetes } from '../../../src/edge/kubernetes/source.ts'
 import type { Source } from '../../../src/edge/resources.ts'
 import type { EventPlan } from '../../../src/status/events.ts'
 import { type OpenApi, openApi, QUICK, QUICK_JOB } from '../../support/api-server/open.ts'
+import { CALICO_KINDS } from '../../support/api-server/served.ts'
 import { KnownObjects } from '../../support/known-objects.ts'
 import { until } from '../../support/loopback.ts'
 
 const [SHOWN, STORED] = ['projectcalico.org/v3', 'crd.projectcalico.org/v1'] as const
 type Group = typeof SHOWN | typeof STORED
-const KINDS = [
-  'BGPConfiguration',
-  'BGPPeer',
-  'BGPFilter',
-  'IPPool',
-  'FelixConfiguration',
-  'BlockAffinity',
-  'IPAMBlock',
-] as const
+const KINDS = Object.keys(CALICO_KINDS)
 
 const EVENTS = '/apis/events.k8s.io/v1/events'
 const faultOf = (kind: string): EventPlan => ({

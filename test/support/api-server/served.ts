@@ -1,7 +1,8 @@
 /** Which kinds our API server serves, and which of them a path leads to. */
 
 export const CALICO_GROUPS = ['projectcalico.org/v3', 'crd.projectcalico.org/v1']
-const CALICO_KINDS = {
+/** Calico's kinds that are read → plural. */
+export const CALICO_KINDS = {
   BGPConfiguration: 'bgpconfigurations',
   BGPPeer: 'bgppeers',
   BGPFilter: 'bgpfilters',
@@ -10,7 +11,7 @@ const CALICO_KINDS = {
   BlockAffinity: 'blockaffinities',
   IPAMBlock: 'ipamblocks',
 }
-/** `BGPPeer.projectcalico.org/v3`. */
+/** By kind and group: `BGPPeer.projectcalico.org/v3`. */
 const CALICO = Object.fromEntries(
   CALICO_GROUPS.flatMap((group) =>
     Object.entries(CALICO_KINDS).map(
