@@ -89,8 +89,9 @@ export class CompiledPolicy {
   /** Every route is accepted unchanged, with the default next hop. `decide` need not be called; no hits are counted. */
   readonly acceptsAll: boolean
   /**
-   * With how many rules each route is compared; the RIB estimates the time of a decision by it. A rule with names counts as
-   * several. Rules with prefixes do not count: a route is compared with fewer than `MANY`, as more are found by an index.
+   * With how many rules a route is compared at most; the RIB estimates the time of a decision by it. A rule with names counts
+   * as several, since one route may have the names of all. Rules with prefixes do not count: a route is compared with fewer
+   * than `MANY`, as more are found by an index.
    */
   readonly comparisons: number
   /** How often each rule applied, in the policy's order; last, how often the default action did. */
